@@ -1,0 +1,75 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The few errors: what went wrong, and how HTTP and the shell are told."""
+
+
+class FlavorFilterError(Exception):
+    """An error whose text may be shown to whoever caused it.
+
+    Commands print it as their one line and exit with 1. The API answers with
+    ``status`` and a fault named as Trove names them.
+    """
+
+    status = 503
+    fault = 'serviceUnavailable'
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Unauthorized(FlavorFilterError):
+    status = 401
+    fault = 'unauthorized'
+
+
+class Forbidden(FlavorFilterError):
+    status = 403
+    fault = 'forbidden'
+
+
+class NotFound(FlavorFilterError):
+    status = 404
+    fault = 'itemNotFound'
+
+
+class MethodNotAllowed(FlavorFilterError):
+    status = 405
+    fault = 'badMethod'
+
+    def __init__(self, method: str, allowed: list[str]):
+        super().__init__(f'The method {method} is not allowed here.')
+        self.headers = (('Allow', ', '.join(allowed)),)
+
+
+class Unavailable(FlavorFilterError):
+    """Something that an answer needs is away; asking again may help.
+
+    :param message: for the client: names the kind of thing, no more
+    :param reason: for the log and for administrators: what really happened
+    """
+
+    # Long enough to outlast a service restart, short enough for a client
+    # that waits.
+    headers = (('Retry-After', '5'),)
+
+    def __init__(self, message: str, reason: str = ''):
+        super().__init__(message)
+        self.reason = reason or message
+
+
+class DatabaseUnavailable(Unavailable):
+    def __init__(self, reason: str):
+        super().__init__('The database is not available.', reason)
+
+
+class NovaUnavailable(Unavailable):
+    def __init__(self, reason: str):
+        super().__init__('The list of flavors is not available.', reason)
