@@ -1,0 +1,373 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What the database is asked, and what it is told.
+
+One class, built from the configuration; each public method is one
+transaction, tried again when the database says that trying again will do.
+"""
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import re
+import typing
+
+from oslo_config import cfg
+from oslo_db import api as db_api
+from oslo_db import exception as db_exception
+from oslo_db.sqlalchemy import enginefacade
+from oslo_utils import timeutils
+from oslo_utils import uuidutils
+import sqlalchemy as sa
+
+from trove_flavor_filter.db import models
+from trove_flavor_filter import exception
+from trove_flavor_filter import requirement
+
+FLAVOR = 'flavor'
+
+# Options of [database] that the engine takes. Tries to connect are not among
+# them: neither a client nor an administrator should wait minutes to be told
+# that the database is away.
+ENGINE_OPTIONS = (
+    'connection', 'connection_debug', 'connection_parameters',
+    'connection_recycle_time', 'connection_trace', 'max_overflow',
+    'max_pool_size', 'mysql_sql_mode', 'mysql_wsrep_sync_wait',
+    'pool_timeout', 'sqlite_synchronous')
+
+# How the drivers say that a table or a column is not there.
+SCHEMA_PROBLEM = re.compile(
+    r"doesn't exist|does not exist|no such (table|column)|Unknown column")
+
+_Result = typing.TypeVar('_Result')
+_Method = Callable[..., _Result]
+
+
+class Version(typing.NamedTuple):
+    """A datastore version, with the names that people know it by."""
+
+    id: str
+    datastore: str
+    name: str
+    number: str | None
+
+    def __str__(self) -> str:
+        return f'{self.datastore}/{self.name} ({self.id})'
+
+
+class VersionRequirement(typing.NamedTuple):
+    """Whether a datastore version is active, and what it requires."""
+
+    active: bool
+    requirement: requirement.Requirement
+
+
+class Added(typing.NamedTuple):
+    """Flavor ids that were associated, and those that had been already."""
+
+    added: list[str]
+    present: list[str]
+
+
+class _Transaction:
+    """What enginefacade hangs a transaction on."""
+
+
+enginefacade.transaction_context_provider(_Transaction)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether another writer got in the way, so that a retry will do."""
+    return (isinstance(error, db_exception.DBDuplicateEntry)
+            # SQLite's way to say that it would deadlock.
+            or 'database is locked' in _first_line(error))
+
+
+def _read(method: '_Method[_Result]') -> '_Method[_Result]':
+    """A method that reads: once more at once when a connection was stale."""
+    return translated()(db_api.wrap_db_retry(
+        max_retries=1, retry_interval=0,
+        retry_on_disconnect=True, retry_on_deadlock=True)(method))
+
+
+def _write(method: '_Method[_Result]') -> '_Method[_Result]':
+    """A method that writes: many tries, since others may write as well."""
+    return translated()(db_api.wrap_db_retry(
+        max_retries=20, retry_interval=0.05, max_retry_interval=1,
+        jitter=True, retry_on_disconnect=False, retry_on_deadlock=True,
+        exception_checker=_is_passing)(method))
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn what the database throws into DatabaseUnavailable."""
+    try:
+        yield
+    except (db_exception.CantStartEngineError, db_exception.DBError,
+            sa.exc.SQLAlchemyError, ImportError) as error:
+        reason = _first_line(error)
+        if SCHEMA_PROBLEM.search(reason):
+            reason += (' (is the schema complete? "trove-manage db_sync", '
+                       'then "trove-manage flavor-filter-db-sync", see to '
+                       'that)')
+        raise exception.DatabaseUnavailable(reason) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What the driver said, without the SQL that oslo.db adds."""
+    cause = getattr(error, 'inner_exception', None) or error
+    cause = getattr(cause, 'orig', None) or cause
+    return str(cause).strip().partition('\n')[0] or type(error).__name__
+
+
+class Database:
+    """Trove's database.
+
+    Every method raises DatabaseUnavailable when there is no answer to have.
+
+    :param conf: ``[database]`` says where
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        self._conf = conf
+        self._manager = enginefacade.transaction_context()
+        self._manager.configure(
+            max_retries=0,
+            **{name: conf.database[name] for name in ENGINE_OPTIONS
+               if name in conf.database})
+
+    def engine(self) -> sa.Engine:
+        """The engine: for migrations, which are not one transaction."""
+        return self._manager.writer.get_engine()
+
+    def _reading(self) -> typing.ContextManager[sa.Connection]:
+        return self._begin(self._manager.reader)
+
+    def _writing(self) -> typing.ContextManager[sa.Connection]:
+        return self._begin(self._manager.writer)
+
+    @contextlib.contextmanager
+    def _begin(self, manager: typing.Any) -> Iterator[sa.Connection]:
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = stack.enter_context(
+                    manager.connection.using(_Transaction()))
+            except db_exception.DBConnectionError as error:
+                # The pool has tried a fresh connection already, so this is
+                # not the lost connection that another try would mend.
+                raise exception.DatabaseUnavailable(
+                    _first_line(error)) from error
+            yield connection
+
+    @_read
+    def requirement_of(self, version_id: str) -> VersionRequirement | None:
+        """What a datastore version requires, in one statement.
+
+        :param version_id: its id
+        :returns: None when there is no such datastore version
+        """
+        if not _may_be_id(version_id):
+            return None
+        with self._reading() as connection:
+            rows = connection.execute(
+                _REQUIREMENT, {'version_id': version_id}).all()
+        # MySQL compares without regard to case and trailing space.
+        rows = [row for row in rows if row.id == version_id]
+        if not rows:
+            return None
+        return VersionRequirement(
+            active=bool(rows[0].active),
+            requirement=requirement.Requirement(
+                flavor_ids=frozenset(row.value for row in rows
+                                     if row.key == FLAVOR)))
+
+    @_read
+    def find_versions(self, text: str) -> list[Version]:
+        """The datastore versions that a text can mean.
+
+        :param text: an id, or ``DATASTORE/VERSION`` by name
+        """
+        datastore, slash, name = text.partition('/')
+        if _may_be_id(text):
+            found = self._versions(models.DatastoreVersion.id == text)
+            exact = [version for version in found if version.id == text]
+            if exact:
+                return exact
+        if not slash:
+            return []
+        return [
+            version for version in self._versions(
+                models.Datastore.name == datastore,
+                models.DatastoreVersion.name == name)
+            if (version.datastore, version.name) == (datastore, name)]
+
+    @_read
+    def versions(self) -> list[Version]:
+        """All datastore versions, by name."""
+        return self._versions()
+
+    def _versions(self, *conditions: typing.Any) -> list[Version]:
+        statement: sa.Select = (
+            sa.select(
+                models.DatastoreVersion.id,
+                models.Datastore.name.label('datastore'),
+                models.DatastoreVersion.name,
+                models.DatastoreVersion.version.label('number'))
+            .join(models.Datastore)
+            .where(*conditions)
+            .order_by(models.Datastore.name, models.DatastoreVersion.name,
+                      models.DatastoreVersion.version))
+        with self._reading() as connection:
+            return [Version(*row) for row in connection.execute(statement)]
+
+    @_read
+    def associations(self, version_id: str | None = None
+                     ) -> list[tuple[Version, str]]:
+        """The associated flavors, as (datastore version, flavor id).
+
+        :param version_id: of this datastore version; None means of all
+        :returns: by names of datastore and version, then by flavor id
+        """
+        versions = {version.id: version for version in self._versions(
+            *([models.DatastoreVersion.id == version_id]
+              if version_id else []))}
+        metadata = models.DatastoreVersionMetadata
+        statement: sa.Select = sa.select(
+            metadata.datastore_version_id, metadata.value).where(
+                metadata.key == FLAVOR,
+                metadata.deleted.is_(False),
+                *([metadata.datastore_version_id == version_id]
+                  if version_id else []))
+        with self._reading() as connection:
+            rows = connection.execute(statement).all()
+        found = [(versions[row.datastore_version_id], row.value)
+                 for row in rows if row.datastore_version_id in versions]
+        order = {version_id: place
+                 for place, version_id in enumerate(versions)}
+        return sorted(found, key=lambda pair: (order[pair[0].id], pair[1]))
+
+    @_write
+    def add_flavors(self, version_id: str,
+                    flavor_ids: Sequence[str]) -> Added:
+        """Associate flavors with a datastore version: all, or none.
+
+        :raises NotFound: the datastore version is gone
+        """
+        with self._writing() as connection:
+            rows = self._lock(connection, version_id, flavor_ids)
+            live = {row.value for row in rows if not row.deleted}
+            kept = {row.value for row in rows if row.deleted}
+            now = timeutils.utcnow()
+            metadata = models.DatastoreVersionMetadata
+            if kept:
+                connection.execute(
+                    sa.update(metadata)
+                    .where(metadata.id.in_(
+                        [row.id for row in rows if row.deleted]))
+                    .values(deleted=False, deleted_at=None, updated_at=now))
+            new = [flavor_id for flavor_id in flavor_ids
+                   if flavor_id not in live | kept]
+            if new:
+                connection.execute(sa.insert(metadata), [
+                    {'id': uuidutils.generate_uuid(),
+                     'datastore_version_id': version_id,
+                     'key': FLAVOR, 'value': flavor_id,
+                     'created': now, 'updated_at': now, 'deleted': False}
+                    for flavor_id in new])
+        return Added(
+            [flavor_id for flavor_id in flavor_ids if flavor_id not in live],
+            [flavor_id for flavor_id in flavor_ids if flavor_id in live])
+
+    @_write
+    def delete_flavors(self, version_id: str,
+                       flavor_ids: Sequence[str]) -> int:
+        """End the association of flavors: of all of them, or of none.
+
+        The rows stay, marked as deleted, as Trove leaves them.
+
+        :returns: how many flavors are still associated
+        :raises NotFound: one of them is not associated, or the datastore
+            version is gone
+        """
+        with self._writing() as connection:
+            rows = self._lock(connection, version_id)
+            live = {row.value: row.id for row in rows if not row.deleted}
+            missing = [flavor_id for flavor_id in flavor_ids
+                       if flavor_id not in live]
+            if missing:
+                raise exception.NotFound(
+                    f'Nothing was deleted: not associated with datastore '
+                    f'version {version_id}: {", ".join(missing)}.')
+            now = timeutils.utcnow()
+            metadata = models.DatastoreVersionMetadata
+            connection.execute(
+                sa.update(metadata)
+                .where(metadata.id.in_([live[flavor_id]
+                                        for flavor_id in flavor_ids]))
+                .values(deleted=True, deleted_at=now, updated_at=now))
+            return len(live.keys() - set(flavor_ids))
+
+    def _lock(self, connection: sa.Connection, version_id: str,
+              flavor_ids: Collection[str] | None = None) -> Sequence[sa.Row]:
+        """Keep other writers off a datastore version, and read its rows.
+
+        :param flavor_ids: the rows of these; None means of all flavors
+        """
+        version = models.DatastoreVersion
+        if connection.execute(
+                sa.select(version.id).where(version.id == version_id)
+                .with_for_update()).first() is None:
+            raise exception.NotFound(
+                f'Datastore version {version_id} is gone.')
+        metadata = models.DatastoreVersionMetadata
+        statement: sa.Select = sa.select(
+            metadata.id, metadata.value, metadata.deleted).where(
+                metadata.datastore_version_id == version_id,
+                metadata.key == FLAVOR)
+        if flavor_ids is not None:
+            statement = statement.where(metadata.value.in_(flavor_ids))
+        return connection.execute(statement).all()
+
+
+def _may_be_id(text: str) -> bool:
+    """Whether a text can be the id of a row at all.
+
+    What cannot is not sent to the database: not all of them take it well.
+    """
+    return 0 < len(text) <= 36 and text.isascii() and text.isprintable()
+
+
+def _requirement_statement() -> sa.Select:
+    version = models.DatastoreVersion
+    metadata = models.DatastoreVersionMetadata
+    return (
+        sa.select(version.id, version.active, metadata.key, metadata.value)
+        .outerjoin(metadata, sa.and_(
+            metadata.datastore_version_id == version.id,
+            metadata.key.in_([FLAVOR]),
+            metadata.deleted.is_(False)))
+        .where(version.id == sa.bindparam('version_id')))
+
+
+_REQUIREMENT = _requirement_statement()
+
+
+def names(versions: Iterable[Version]) -> str:
+    """Datastore versions for a message, in one line."""
+    return ', '.join(
+        f'{version.id} ({version.datastore}/{version.name}'
+        f'{", number " + version.number if version.number else ""})'
+        for version in versions)

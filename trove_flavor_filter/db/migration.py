@@ -1,0 +1,83 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Brings the table to the form that this release reads: flavor-filter-db-sync.
+
+Trove's own migrations have made the table since Kilo. The plugin's are kept
+apart from them: a version table of their own, and nothing of Trove's touched.
+"""
+
+import pathlib
+
+from alembic import command
+from alembic import config
+from alembic.runtime import migration
+from alembic import script
+import sqlalchemy as sa
+
+from trove_flavor_filter.db import api
+from trove_flavor_filter import exception
+
+VERSION_TABLE = 'flavor_filter_alembic_version'
+
+
+def sync(database: api.Database) -> str:
+    """Upgrade to the newest form. Running it again changes nothing.
+
+    :returns: a sentence that says what was done
+    :raises NotFound: Trove's own tables are not there
+    :raises DatabaseUnavailable: the database cannot be asked
+    """
+    with api.translated():
+        engine = database.engine()
+        with engine.connect() as connection:
+            check(connection)
+        with engine.begin() as connection:
+            before = current(connection)
+            if before == head():
+                return f'The table is up to date (revision {before}).'
+            command.upgrade(_alembic(connection), 'head')
+            return (f'The table was brought from revision '
+                    f'{before or "none"} to {head()}.')
+
+
+def check(connection: sa.Connection) -> None:
+    """See that Trove's schema is there, as far as ours leans on it.
+
+    :raises NotFound: it is not; the message says what to run
+    """
+    if not sa.inspect(connection).has_table('datastore_versions'):
+        raise exception.NotFound(
+            'Trove\'s own tables are not in this database: run '
+            '"trove-manage db_sync" first.')
+
+
+def current(connection: sa.Connection) -> str | None:
+    """The revision that the database is at; None before the first."""
+    return migration.MigrationContext.configure(
+        connection, opts={'version_table': VERSION_TABLE}
+    ).get_current_revision()
+
+
+def head() -> str | None:
+    """The newest revision."""
+    return script.ScriptDirectory.from_config(
+        _alembic(None)).get_current_head()
+
+
+def _alembic(connection: sa.Connection | None) -> config.Config:
+    alembic = config.Config()
+    alembic.set_main_option(
+        'script_location',
+        str(pathlib.Path(__file__).parent.joinpath('migrations')))
+    alembic.attributes['connection'] = connection
+    return alembic

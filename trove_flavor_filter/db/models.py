@@ -1,0 +1,67 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The tables: ours, and the two of Trove's that ours refers to.
+
+Of Trove's tables just the columns that are read are described here.
+"""
+
+from oslo_db.sqlalchemy import models
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+
+class Base(models.ModelBase, orm.DeclarativeBase):
+    pass
+
+
+class Datastore(Base):
+    __tablename__ = 'datastores'
+
+    id = sa.Column(sa.String(36), primary_key=True)
+    name = sa.Column(sa.String(255), unique=True)
+
+
+class DatastoreVersion(Base):
+    __tablename__ = 'datastore_versions'
+
+    id = sa.Column(sa.String(36), primary_key=True)
+    datastore_id = sa.Column(sa.String(36), sa.ForeignKey('datastores.id'))
+    name = sa.Column(sa.String(255))
+    version = sa.Column(sa.String(255))
+    active = sa.Column(sa.Boolean, nullable=False)
+
+
+class DatastoreVersionMetadata(Base):
+    """One thing said of a datastore version: a key and a value.
+
+    The spec's four columns, and the four that Trove keeps beside them.
+    """
+
+    __tablename__ = 'datastore_version_metadata'
+    __table_args__ = (
+        sa.UniqueConstraint(
+            'datastore_version_id', 'key', 'value',
+            name='UQ_datastore_version_metadata_datastore_version_id_key_'
+                 'value'),
+    )
+
+    id = sa.Column(sa.String(36), primary_key=True)
+    datastore_version_id = sa.Column(
+        sa.String(36),
+        sa.ForeignKey('datastore_versions.id', ondelete='CASCADE'))
+    key = sa.Column(sa.String(128), nullable=False)
+    value = sa.Column(sa.String(128))
+    created = sa.Column(sa.DateTime, nullable=False)
+    deleted = sa.Column(sa.Boolean, nullable=False, default=False)
+    deleted_at = sa.Column(sa.DateTime)
+    updated_at = sa.Column(sa.DateTime)

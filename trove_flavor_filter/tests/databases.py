@@ -1,0 +1,74 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Databases to test on: fresh, empty, and gone afterwards.
+
+SQLite is always there. MariaDB and PostgreSQL are used where a server
+answers; where none does the tests are skipped, except in CI, which must have
+them. The servers are named by FLAVOR_FILTER_MYSQL and
+FLAVOR_FILTER_POSTGRESQL.
+"""
+
+import os
+import unittest
+import uuid
+
+import fixtures
+import sqlalchemy as sa
+
+SERVERS = {
+    'mysql': os.environ.get(
+        'FLAVOR_FILTER_MYSQL', 'mysql+pymysql://root@127.0.0.1/'),
+    'postgresql': os.environ.get(
+        'FLAVOR_FILTER_POSTGRESQL', 'postgresql://postgres@127.0.0.1/'),
+}
+
+
+class EmptyDatabase(fixtures.Fixture):
+    """A database without a table.
+
+    :param backend: 'sqlite', 'mysql' or 'postgresql'
+    :ivar url: where it is, with the password if there is one
+    """
+
+    def __init__(self, backend: str):
+        super().__init__()
+        self.backend = backend
+
+    def _setUp(self) -> None:
+        if self.backend == 'sqlite':
+            folder = self.useFixture(fixtures.TempDir()).path
+            self.url = f'sqlite:///{folder}/trove.sqlite'
+            return
+        server = sa.make_url(SERVERS[self.backend])
+        name = f'flavor_filter_{uuid.uuid4().hex[:12]}'
+        admin = sa.create_engine(
+            server.set(database='mysql' if self.backend == 'mysql'
+                       else 'postgres'),
+            isolation_level='AUTOCOMMIT', poolclass=sa.pool.NullPool)
+        try:
+            with admin.connect() as connection:
+                connection.execute(sa.text(f'CREATE DATABASE {name}'))
+        except sa.exc.OperationalError as error:
+            if os.environ.get('CI'):
+                raise
+            raise unittest.SkipTest(
+                f'no {self.backend} server answers at '
+                f'{server.render_as_string()}: {error.orig}') from error
+        self.addCleanup(self._drop, admin, name)
+        self.url = server.set(database=name).render_as_string(
+            hide_password=False)
+
+    def _drop(self, admin: sa.Engine, name: str) -> None:
+        force = ' WITH (FORCE)' if self.backend == 'postgresql' else ''
+        with admin.connect() as connection:
+            connection.execute(sa.text(f'DROP DATABASE {name}{force}'))

@@ -1,0 +1,222 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What the database is asked and told, on each kind of database."""
+
+import concurrent.futures
+
+import sqlalchemy as sa
+
+from trove_flavor_filter.db import api
+from trove_flavor_filter.db import models
+from trove_flavor_filter import exception
+from trove_flavor_filter.tests.unit import base
+
+
+class DatabaseTest(base.DatabaseTestCase):
+
+    def test_a_version_that_does_not_exist_has_no_requirement(self):
+        for text in ('', 'x' * 300, 'é', '\x00', "' OR 1=1 --",
+                     self.version_id + ' ', self.version_id.upper() + 'A'):
+            self.assertIsNone(self.database.requirement_of(text))
+
+    def test_an_id_is_compared_to_the_letter(self):
+        self.execute(sa.insert(models.DatastoreVersion).values(
+            id='lower-a', datastore_id='ds', name='a', active=True))
+        self.assertIsNotNone(self.database.requirement_of('lower-a'))
+        self.assertIsNone(self.database.requirement_of('LOWER-A'))
+
+    def test_rows_of_trove_count(self):
+        self.create_row(self.version_id, '1')
+        self.create_row(self.version_id, '2', deleted=True)
+        self.create_row(self.version_id, '3', key='volume_type')
+        self.create_row(self.other_id, '4')
+        found = self.database.requirement_of(self.version_id)
+        self.assertTrue(found.active)
+        self.assertEqual({'1'}, found.requirement.flavor_ids)
+
+    def test_an_inactive_version_says_so(self):
+        version_id = self.create_version('old', active=False)
+        self.assertFalse(self.database.requirement_of(version_id).active)
+
+    def test_a_requirement_takes_one_statement(self):
+        self.create_row(self.version_id, '1')
+        self.database.requirement_of(self.version_id)
+        seen = []
+        sa.event.listen(
+            self.database.engine(), 'before_cursor_execute',
+            lambda _conn, _cursor, statement, *_rest: seen.append(statement))
+        self.database.requirement_of(self.version_id)
+        self.assertEqual(
+            1, len([text for text in seen if text != 'BEGIN']), seen)
+
+    def test_adding_writes_rows_that_trove_understands(self):
+        result = self.database.add_flavors(self.version_id, ['1', '2'])
+        self.assertEqual(api.Added(['1', '2'], []), result)
+        self.assertEqual([(self.version_id, '1', False),
+                          (self.version_id, '2', False)], self.rows())
+
+    def test_adding_again_changes_nothing_and_says_so(self):
+        self.database.add_flavors(self.version_id, ['1'])
+        result = self.database.add_flavors(self.version_id, ['1', '2'])
+        self.assertEqual(api.Added(['2'], ['1']), result)
+        self.assertEqual([(self.version_id, '1', False),
+                          (self.version_id, '2', False)], self.rows())
+
+    def test_adding_what_was_deleted_brings_its_row_back(self):
+        self.create_row(self.version_id, '1', deleted=True)
+        result = self.database.add_flavors(self.version_id, ['1'])
+        self.assertEqual(api.Added(['1'], []), result)
+        self.assertEqual([(self.version_id, '1', False)], self.rows())
+
+    def test_adding_to_a_version_that_is_gone_writes_nothing(self):
+        self.assertRaises(exception.NotFound, self.database.add_flavors,
+                          'gone', ['1'])
+        self.assertEqual([], self.rows())
+
+    def test_deleting_marks_the_row(self):
+        self.database.add_flavors(self.version_id, ['1', '2'])
+        self.assertEqual(
+            1, self.database.delete_flavors(self.version_id, ['1']))
+        self.assertEqual([(self.version_id, '1', True),
+                          (self.version_id, '2', False)], self.rows())
+
+    def test_deleting_what_is_not_there_deletes_nothing_at_all(self):
+        self.database.add_flavors(self.version_id, ['1'])
+        error = self.assertRaises(
+            exception.NotFound, self.database.delete_flavors,
+            self.version_id, ['1', 'no-such'])
+        self.assertIn('no-such', str(error))
+        self.assertEqual([(self.version_id, '1', False)], self.rows())
+
+    def test_volume_types_are_not_touched(self):
+        self.create_row(self.version_id, 'ssd', key='volume_type')
+        self.database.add_flavors(self.version_id, ['ssd'])
+        self.database.delete_flavors(self.version_id, ['ssd'])
+        self.assertEqual([(self.version_id, 'ssd', False)],
+                         self.rows('volume_type'))
+
+    def test_a_version_is_found_by_id_and_by_name(self):
+        for text in (self.version_id, 'mysql/8.0'):
+            found = self.database.find_versions(text)
+            self.assertEqual([self.version_id], [row.id for row in found])
+
+    def test_a_name_that_two_versions_share_finds_both(self):
+        self.create_version('8.0', number='8.0.29')
+        self.assertEqual(2, len(self.database.find_versions('mysql/8.0')))
+
+    def test_what_is_no_version_finds_none(self):
+        for text in ('', '/', 'mysql', 'mysql/', '/8.0', 'MYSQL/8.0',
+                     'mysql/' + 'x' * 300, '\x00'):
+            self.assertEqual([], self.database.find_versions(text), text)
+
+    def test_associations_are_ordered_by_names(self):
+        self.database.add_flavors(self.version_id, ['2', '1'])
+        self.database.add_flavors(self.other_id, ['3'])
+        self.assertEqual(
+            [('5.7', '3'), ('8.0', '1'), ('8.0', '2')],
+            [(version.name, flavor_id) for version, flavor_id
+             in self.database.associations()])
+        self.assertEqual(
+            ['3'], [flavor_id for _version, flavor_id
+                    in self.database.associations(self.other_id)])
+
+    def test_many_at_once_lose_no_row_and_double_none(self):
+        admins = [api.Database(self.conf) for _number in range(4)]
+        for admin in admins:
+            self.addCleanup(admin.engine().dispose)
+        ids = [str(number) for number in range(20)]
+
+        def add(place):
+            for flavor_id in ids[place::2] + ids[::3]:
+                admins[place].add_flavors(self.version_id, [flavor_id])
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(add, range(4)))
+        wanted = {flavor_id for place in range(4)
+                  for flavor_id in ids[place::2] + ids[::3]}
+        self.assertEqual(
+            sorted((self.version_id, flavor_id, False)
+                   for flavor_id in wanted), self.rows())
+
+    def test_adding_and_deleting_at_once_end_in_one_of_two_states(self):
+        self.database.add_flavors(self.version_id, ['1'])
+        other = api.Database(self.conf)
+        self.addCleanup(other.engine().dispose)
+
+        def add():
+            for _turn in range(20):
+                self.database.add_flavors(self.version_id, ['1'])
+
+        def delete():
+            for _turn in range(20):
+                try:
+                    other.delete_flavors(self.version_id, ['1'])
+                except exception.NotFound:
+                    continue
+
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for future in [pool.submit(add), pool.submit(delete)]:
+                future.result()
+        self.assertEqual(1, len(self.rows()))
+
+    def test_a_missing_table_says_what_to_run(self):
+        models.DatastoreVersionMetadata.__table__.drop(self.sql)
+        error = self.assertRaises(
+            exception.DatabaseUnavailable, self.database.requirement_of,
+            self.version_id)
+        self.assertIn('flavor-filter-db-sync', error.reason)
+
+    def test_a_missing_column_is_named(self):
+        with self.sql.begin() as connection:
+            connection.execute(sa.text(
+                'ALTER TABLE datastore_version_metadata '
+                'DROP COLUMN deleted'))
+        error = self.assertRaises(
+            exception.DatabaseUnavailable, self.database.requirement_of,
+            self.version_id)
+        self.assertIn('deleted', error.reason)
+
+
+class MySQLTest(DatabaseTest):
+    backend = 'mysql'
+
+
+class PostgreSQLTest(DatabaseTest):
+    backend = 'postgresql'
+
+
+class UnreachableTest(base.TestCase):
+
+    def test_a_server_that_is_away_is_one_clear_reason(self):
+        for url in ('mysql+pymysql://root:pencil@127.0.0.1:1/trove',
+                    'postgresql://postgres:pencil@127.0.0.1:1/trove',
+                    'sqlite:////no/such/folder/trove.sqlite'):
+            database = api.Database(self.configuration(
+                f'[database]\nconnection = {url}\n'))
+            error = self.assertRaises(exception.DatabaseUnavailable,
+                                      database.requirement_of, 'x')
+            self.assertNotIn('pencil', error.reason)
+            self.assertNotIn('\n', error.reason)
+
+    def test_a_conf_without_a_connection_is_told_so(self):
+        database = api.Database(self.configuration(''))
+        error = self.assertRaises(exception.DatabaseUnavailable,
+                                  database.requirement_of, 'x')
+        self.assertIn('connection', error.reason)
+
+    def test_nonsense_for_a_url_does_not_show_the_password(self):
+        database = api.Database(self.configuration(
+            '[database]\nconnection = mysql+nosuch://root:pencil@h/trove\n'))
+        error = self.assertRaises(exception.DatabaseUnavailable,
+                                  database.requirement_of, 'x')
+        self.assertNotIn('pencil', error.reason)
