@@ -1,0 +1,35 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What a handler may ask: each built once, from the configuration."""
+
+import typing
+
+from oslo_config import cfg
+
+from trove_flavor_filter import catalog
+from trove_flavor_filter.db import api as db_api
+from trove_flavor_filter import policies
+
+
+class Services(typing.NamedTuple):
+    conf: cfg.ConfigOpts
+    policy: policies.Policy
+    database: db_api.Database
+    catalog: catalog.Catalog
+
+    @classmethod
+    def build(cls, conf: cfg.ConfigOpts) -> 'Services':
+        """All of them. Nothing is connected to before it is asked."""
+        return cls(conf=conf, policy=policies.Policy(conf),
+                   database=db_api.Database(conf),
+                   catalog=catalog.Catalog(conf))
