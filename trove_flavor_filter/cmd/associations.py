@@ -1,0 +1,232 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""trove-manage datastore-version-flavor-add, -delete and -list."""
+
+import argparse
+from collections.abc import Iterable
+import re
+import sys
+import typing
+
+from cliff import command
+from cliff import lister
+
+from trove_flavor_filter import catalog
+from trove_flavor_filter.cmd import base
+from trove_flavor_filter.db import api
+from trove_flavor_filter import exception
+from trove_flavor_filter import requirement
+
+# What Nova accepts as the id of a flavor, and the table has room for.
+FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
+
+
+def given_ids(text: str) -> list[str]:
+    """The flavor ids of one word of the command line.
+
+    :param text: one id, or several between commas
+    :raises argparse.ArgumentTypeError: one of them is empty
+    """
+    found = [part.strip() for part in text.split(',')]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f'a flavor id is empty in {text!r}')
+    return found
+
+
+def new_ids(text: str) -> list[str]:
+    """As :func:`given_ids`, for ids that Nova could have."""
+    found = given_ids(text)
+    for flavor_id in found:
+        if not FLAVOR_ID.match(flavor_id):
+            raise argparse.ArgumentTypeError(
+                f'not the id of a flavor: {flavor_id[:40]!r} (up to 128 '
+                f'letters, digits, spaces and "._-")')
+    return found
+
+
+def find_version(database: api.Database, text: str) -> api.Version:
+    """The datastore version that an administrator means.
+
+    :param text: an id, or DATASTORE/VERSION by name
+    :raises NotFound: none, or more than one; the message says what to do
+    """
+    found = database.find_versions(text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise exception.NotFound(
+            f'{text} is ambiguous; say the id of the one that you mean: '
+            f'{api.names(found)}')
+    raise exception.NotFound(
+        f'There is no datastore version {text!r}. Say an id, or '
+        f'DATASTORE/VERSION by name; there are: '
+        f'{api.names(database.versions()) or "none at all"}')
+
+
+class _OfVersion(base.Subcommand, command.Command):
+    """A command on the flavors of one datastore version."""
+
+    ids = staticmethod(given_ids)
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'datastore_version', metavar='DATASTORE_VERSION',
+            help='id of the datastore version, or DATASTORE/VERSION by name '
+                 '(mysql/8.0)')
+        parser.add_argument(
+            'flavors', metavar='FLAVOR', nargs='+', type=self.ids,
+            help='id of a flavor; several may be given, between spaces or '
+                 'commas')
+        return parser
+
+    @staticmethod
+    def flavor_ids(parsed_args: argparse.Namespace) -> list[str]:
+        """The ids given, each once, in their order."""
+        return list(dict.fromkeys(
+            flavor_id for word in parsed_args.flavors for flavor_id in word))
+
+
+class Add(_OfVersion):
+    """Associate flavors with a datastore version.
+
+    Once a datastore version has associated flavors, it allows those only.
+    Each flavor is looked up in Nova first. Either all that were given are
+    associated or, when anything is wrong, none. What is associated already
+    stays so and is no error, so the command may be repeated.
+    """
+
+    examples = 'datastore-version-flavor-add mysql/8.0 2 3,4'
+    ids = staticmethod(new_ids)
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--no-validate', action='store_true',
+            help='do not look the flavors up in Nova: for when Nova is away')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        flavor_ids = self.flavor_ids(parsed_args)
+        database = api.Database(self.conf)
+        version = find_version(database, parsed_args.datastore_version)
+        if not parsed_args.no_validate:
+            check_in_nova(catalog.Catalog(self.conf).flavors(),
+                          flavor_ids)
+        result = database.add_flavors(version.id, flavor_ids)
+        if result.added:
+            print(f'Associated with {version}: {", ".join(result.added)}')
+        if result.present:
+            print(f'Associated with {version} already: '
+                  f'{", ".join(result.present)}')
+
+
+def check_in_nova(flavors: Iterable[requirement.Flavor],
+                  flavor_ids: Iterable[str]) -> None:
+    """See that Nova has flavors.
+
+    :raises NotFound: it does not; the message names each of them, and the
+        id of the flavor whose name it is, if it is one's name
+    """
+    by_name = {flavor.name: flavor.id for flavor in flavors}
+    known = set(by_name.values())
+    unknown = [
+        f'{flavor_id} (did you mean {by_name[flavor_id]}, the id of the '
+        f'flavor of that name?)' if flavor_id in by_name else flavor_id
+        for flavor_id in flavor_ids if flavor_id not in known]
+    if unknown:
+        raise exception.NotFound(
+            f'Nothing was associated: Nova has no flavor with the id '
+            f'{", ".join(unknown)}. "openstack flavor list --all" shows the '
+            f'ids.')
+
+
+class Delete(_OfVersion):
+    """End the association of flavors with a datastore version.
+
+    When one of the given flavors is not associated, that is an error and
+    nothing is deleted. A datastore version without any associated flavor
+    allows every flavor.
+    """
+
+    examples = 'datastore-version-flavor-delete mysql/8.0 2'
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        flavor_ids = self.flavor_ids(parsed_args)
+        database = api.Database(self.conf)
+        version = find_version(database, parsed_args.datastore_version)
+        left = database.delete_flavors(version.id, flavor_ids)
+        print(f'No longer associated with {version}: '
+              f'{", ".join(flavor_ids)}')
+        if not left:
+            print(f'Nothing is associated with {version} now: every flavor '
+                  f'is allowed.')
+
+
+class List(base.Subcommand, lister.Lister):
+    """List the flavors that are associated with datastore versions.
+
+    RAM is in MiB, the root disk in GiB. "In Nova" says whether Nova still
+    has the flavor. Without a datastore version, those of all are listed.
+    """
+
+    examples = '''
+datastore-version-flavor-list
+datastore-version-flavor-list mysql/8.0 -f json
+'''
+    COLUMNS = ('Datastore', 'Version', 'Datastore Version ID', 'Flavor ID',
+               'Name', 'RAM', 'vCPUs', 'Disk', 'In Nova')
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'datastore_version', metavar='DATASTORE_VERSION', nargs='?',
+            help='id of a datastore version, or DATASTORE/VERSION by name')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace
+                    ) -> tuple[tuple[str, ...], list[tuple]]:
+        database = api.Database(self.conf)
+        version_id = None
+        if parsed_args.datastore_version is not None:
+            version = find_version(database, parsed_args.datastore_version)
+            version_id = version.id
+        associations = database.associations(version_id)
+        if not associations:
+            print('No flavors are associated: every flavor is allowed.',
+                  file=sys.stderr)
+        flavors = self._flavors() if associations else {}
+        return self.COLUMNS, [
+            (version.datastore, version.name, version.id, flavor_id,
+             *_described(flavors, flavor_id))
+            for version, flavor_id in associations]
+
+    def _flavors(self) -> dict[str, requirement.Flavor] | None:
+        try:
+            return {flavor.id: flavor for flavor
+                    in catalog.Catalog(self.conf).flavors()}
+        except exception.NovaUnavailable as error:
+            print(f'Nova cannot be asked about the flavors: '
+                  f'{" ".join(error.reason.split())}', file=sys.stderr)
+            return None
+
+
+def _described(flavors: dict[str, requirement.Flavor] | None,
+               flavor_id: str) -> tuple[typing.Any, ...]:
+    """Name, RAM, vCPUs, disk, in Nova; None for what is not known."""
+    if flavors is None:
+        return (None,) * 5
+    flavor = flavors.get(flavor_id)
+    if flavor is None:
+        return (None,) * 4 + (False,)
+    return (flavor.name, flavor.ram, flavor.vcpus, flavor.disk, True)

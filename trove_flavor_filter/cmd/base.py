@@ -1,0 +1,45 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What the plugin's subcommands have in common."""
+
+import argparse
+import typing
+
+from oslo_config import cfg
+
+
+class Subcommand:
+    """Mixed into a command of cliff's: settings, and help that teaches.
+
+    The first paragraph of a command's docstring is its line in the list of
+    subcommands; ``examples`` closes its help.
+    """
+
+    conflict_handler = 'error'
+    examples = ''
+    app_args: typing.Any
+
+    @property
+    def conf(self) -> cfg.ConfigOpts:
+        return self.app_args.conf
+
+    def get_epilog(self) -> str:
+        lines = ''.join(f'  trove-manage {line}\n'
+                        for line in self.examples.strip().splitlines())
+        return (f'Examples:\n{lines}\n'
+                f'Exit codes: 0 done, 1 failed, 2 wrong usage.')
+
+
+def app_args(conf: cfg.ConfigOpts) -> argparse.Namespace:
+    """What a Subcommand is built with."""
+    return argparse.Namespace(conf=conf)
