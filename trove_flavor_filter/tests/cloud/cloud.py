@@ -1,0 +1,553 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The small cloud: booted in a temporary folder, and gone afterwards."""
+
+import atexit
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import types
+import typing
+import uuid
+
+from keystoneauth1 import identity
+from keystoneauth1 import session as keystone_session
+from novaclient import client as nova_client
+import sqlalchemy as sa
+
+from trove_flavor_filter.tests.cloud import process
+from trove_flavor_filter.tests.cloud import settings
+from trove_flavor_filter.tests import databases
+
+SERVICES = ('keystone', 'nova', 'glance', 'trove')
+SCRIPTS = ('openstack', 'trove-api', 'trove-manage', 'trove-flavor-filter',
+           'trove-flavor-filter-manage', 'trove-flavor-filter-status')
+
+
+class User(typing.NamedTuple):
+    name: str
+    project: str
+    roles: tuple[str, ...]
+
+
+USERS = (
+    User('admin', 'admin', ('admin',)),
+    User('nova', 'service', ('admin', 'service')),
+    User('glance', 'service', ('admin', 'service')),
+    User('trove', 'service', ('admin', 'service')),
+    User('demo', 'demo', ('member', 'reader')),
+    User('viewer', 'demo', ('reader',)),
+    User('other', 'other', ('member', 'reader')),
+)
+
+
+class Cloud:
+    """Keystone, Nova, Glance and Trove APIs, from the environment's packages.
+
+    Trove runs as it is: the plugin is put in by :meth:`enable`.
+
+    :param backend: of Trove's database: 'sqlite', 'mysql' or 'postgresql'
+    :param workers: how many processes of trove-api
+    :param server: 'eventlet' for the trove-api command; 'uwsgi' for
+        trove.cmd.app_wsgi under uWSGI with native threads
+    :param progress: where to say what is going on; None for nowhere
+
+    :ivar directory: where all its files are
+    :ivar trove_url: of Trove's API, without the version
+    """
+
+    def __init__(self, backend: str = 'sqlite', workers: int = 1,
+                 server: str = 'eventlet',
+                 progress: typing.TextIO | None = sys.stderr):
+        self.backend = backend
+        self.workers = workers
+        self.server = server
+        self._progress = progress
+        self._begun = time.monotonic()
+        self._stack = contextlib.ExitStack()
+        self._sessions: dict[str, keystone_session.Session] = {}
+        self.processes: dict[str, process.Process] = {}
+        # Every secret that is used, for those who search the logs for them.
+        self.secrets = {user.name: secrets.token_urlsafe(18)
+                        for user in USERS}
+        self.users = {user.name: user for user in USERS}
+
+    # Its life.
+
+    def __enter__(self) -> 'Cloud':
+        atexit.register(self.stop_all)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(number, _exit)
+        try:
+            self._boot()
+        except BaseException:
+            self.stop_all()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 value: BaseException | None,
+                 traceback: types.TracebackType | None) -> None:
+        self.stop_all()
+
+    def stop_all(self) -> None:
+        """Stop what runs and remove what was made. May be repeated."""
+        atexit.unregister(self.stop_all)
+        self._stack.close()
+
+    def _say(self, text: str) -> None:
+        if self._progress is not None:
+            print(f'[{time.monotonic() - self._begun:5.1f} s] {text}',
+                  file=self._progress, flush=True)
+
+    def _boot(self) -> None:
+        self._say('a small cloud is booting')
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix='cloud-'))
+        self._stack.callback(shutil.rmtree, self.directory,
+                             ignore_errors=True)
+        database = databases.EmptyDatabase(self.backend)
+        database.setUp()
+        self._stack.callback(database.cleanUp)
+        self.database_url = database.url
+        self.ports = {name: process.free_port() for name in SERVICES}
+        self.auth_url = f'http://127.0.0.1:{self.ports["keystone"]}/v3'
+        self.nova_url = f'http://127.0.0.1:{self.ports["nova"]}/v2.1'
+        self.glance_url = f'http://127.0.0.1:{self.ports["glance"]}'
+        self.trove_url = f'http://127.0.0.1:{self.ports["trove"]}'
+        for name in SERVICES:
+            (self.directory / name).mkdir()
+        self._copy_scripts()
+        # What takes long here is the import of each service's packages.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            keystone, *others = [pool.submit(prepare) for prepare in (
+                self._prepare_keystone, self._prepare_nova,
+                self._prepare_glance, self._prepare_trove)]
+            # Services are started by this thread alone: they end with the
+            # thread that started them.
+            keystone.result()
+            self.start('keystone')
+            self._say('keystone: projects, users and endpoints')
+            self._populate_keystone()
+            for job in others:
+                job.result()
+        # Trove's configuration names a project that Keystone gave the id of.
+        self._configure_trove()
+        for name in SERVICES[1:]:
+            self.processes[name].start()
+        for name in SERVICES[1:]:
+            self.processes[name].wait()
+            self._say(f'{name}: up')
+        self.image_id = self._create_image()
+        self._say('the cloud is up')
+
+    def _add(self, name: str, command: list[str],
+             **env: str) -> process.Process:
+        service = process.Process(
+            name, command, self._environ(**env), self.log(name),
+            self.ports[name])
+        self.processes[name] = service
+        self._stack.callback(service.stop)
+        return service
+
+    def _environ(self, **more: str) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items()
+                     if not key.startswith('OS_')}
+        return inherited | {'PYTHONWARNINGS': 'ignore'} | more
+
+    def _serve(self, name: str, target: str, threads: int,
+               **env: str) -> process.Process:
+        return self._add(
+            name, [sys.executable, '-m',
+                   'trove_flavor_filter.tests.cloud.wsgi_runner', target,
+                   '127.0.0.1', str(self.ports[name]), str(threads)], **env)
+
+    def _run(self, name: str, *command: str, **env: str) -> None:
+        process.run(name, [_script(command[0]), *command[1:]],
+                    self._environ(**env), self.log(name))
+
+    def log(self, name: str) -> pathlib.Path:
+        """The log of a service."""
+        return self.directory / f'{name}.log'
+
+    # Each service.
+
+    def _prepare_keystone(self) -> None:
+        folder = self.directory / 'keystone'
+        conf = folder / 'keystone.conf'
+        settings.write(conf, settings.keystone(folder))
+        for repository in ('fernet', 'credentials'):
+            (folder / repository).mkdir(mode=0o700)
+        manage = ('keystone-manage', '--config-file', str(conf))
+        self._say('keystone: database, keys and first user')
+        owner = ('--keystone-user', str(os.getuid()),
+                 '--keystone-group', str(os.getgid()))
+        self._run('keystone', *manage, 'db_sync')
+        self._run('keystone', *manage, 'fernet_setup', *owner)
+        self._run('keystone', *manage, 'credential_setup', *owner)
+        self._run(
+            'keystone', *manage, 'bootstrap',
+            '--bootstrap-password', self.secrets['admin'],
+            '--bootstrap-region-id', settings.REGION,
+            *(word for interface in ('public', 'internal', 'admin')
+              for word in (f'--bootstrap-{interface}-url', self.auth_url)))
+        self._serve('keystone', 'keystone.wsgi.api:application', 4,
+                    OS_KEYSTONE_CONFIG_FILES=str(conf))
+
+    def _populate_keystone(self) -> None:
+        self._projects = {'admin': self._keystone(
+            'GET', '/projects?name=admin')['projects'][0]['id']}
+        self._roles = {role['name']: role['id'] for role in self._keystone(
+            'GET', '/roles')['roles']}
+        for user in USERS[1:]:
+            self._create_user(user)
+        for kind, url in (
+                ('compute', self.nova_url), ('image', self.glance_url),
+                ('database', f'{self.trove_url}/v1.0/%(tenant_id)s')):
+            service = self._keystone(
+                'POST', '/services', {'service': {'type': kind,
+                                                  'name': kind}})['service']
+            for interface in ('public', 'internal'):
+                self._keystone('POST', '/endpoints', {'endpoint': {
+                    'service_id': service['id'], 'interface': interface,
+                    'url': url, 'region_id': settings.REGION}})
+        # Its token knows an empty catalog.
+        self._sessions.clear()
+
+    def _keystone(self, method: str, path: str,
+                  body: dict | None = None) -> dict:
+        response = self.session('admin').request(
+            self.auth_url + path, method, json=body)
+        return response.json() if response.content else {}
+
+    def _create_user(self, user: User) -> None:
+        if user.project not in self._projects:
+            self._projects[user.project] = self._keystone(
+                'POST', '/projects', {'project': {
+                    'name': user.project, 'domain_id': 'default'}}
+            )['project']['id']
+        user_id = self._keystone('POST', '/users', {'user': {
+            'name': user.name, 'domain_id': 'default',
+            'password': self.secrets[user.name]}})['user']['id']
+        for role in user.roles:
+            self._keystone(
+                'PUT', f'/projects/{self._projects[user.project]}/users/'
+                       f'{user_id}/roles/{self._roles[role]}')
+
+    def create_user(self, name: str, project: str,
+                    roles: tuple[str, ...] = ('member', 'reader')) -> None:
+        """One more user, in a project that is made when there is none."""
+        self.secrets[name] = secrets.token_urlsafe(18)
+        self.users[name] = User(name, project, roles)
+        self._create_user(self.users[name])
+
+    def _prepare_nova(self) -> None:
+        folder = self.directory / 'nova'
+        settings.write(folder / 'nova.conf', settings.nova(
+            folder, self.auth_url, self.secrets['nova']))
+        shutil.copy(_installed('nova/api-paste.ini'), folder)
+        manage = ('nova-manage', '--config-file', str(folder / 'nova.conf'))
+        self._say('nova: databases and cells')
+        self._run('nova', *manage, 'api_db', 'sync')
+        self._run('nova', *manage, 'cell_v2', 'map_cell0',
+                  '--database_connection',
+                  settings.sqlite(folder / 'cell0.sqlite'))
+        self._run('nova', *manage, 'db', 'sync')
+        self._run('nova', *manage, 'cell_v2', 'create_cell')
+        self._serve('nova', 'nova.wsgi.osapi_compute:application', 8,
+                    OS_NOVA_CONFIG_DIR=str(folder))
+
+    def _prepare_glance(self) -> None:
+        folder = self.directory / 'glance'
+        settings.write(folder / 'glance-api.conf', settings.glance(
+            folder, self.auth_url, self.secrets['glance']))
+        shutil.copy(_installed('glance/glance-api-paste.ini'), folder)
+        self._say('glance: database')
+        self._run('glance', 'glance-manage', '--config-file',
+                  str(folder / 'glance-api.conf'), 'db_sync')
+        self._serve('glance', 'glance.wsgi.api:application', 4,
+                    OS_GLANCE_CONFIG_DIR=str(folder))
+
+    def _prepare_trove(self) -> None:
+        folder = self.directory / 'trove'
+        self.paste_ini = folder / 'api-paste.ini'
+        self.policy_file = folder / 'policy.yaml'
+        self.trove_conf = folder / 'trove.conf'
+        shutil.copy(_installed('trove/api-paste.ini'), self.paste_ini)
+        self.policy_file.write_text('{}\n')
+        self._write_trove_conf('')
+        self._say(f'trove: database ({self.backend})')
+        self._run('trove', 'trove-manage', '--config-file',
+                  str(self.trove_conf), 'db_sync')
+
+    def _write_trove_conf(self, project_id: str) -> None:
+        settings.write(self.trove_conf, settings.trove(
+            self.directory / 'trove', self.auth_url, self.secrets['trove'],
+            project_id, self.database_url, self.ports['trove'],
+            self.workers))
+
+    def _configure_trove(self) -> None:
+        self._write_trove_conf(self._projects['service'])
+        # Where oslo.config looks by itself, so that commands in the cloud's
+        # environment need no --config-file.
+        home = self.directory / 'home' / '.trove'
+        home.mkdir(parents=True)
+        (home / 'trove.conf').symlink_to(self.trove_conf)
+        if self.server == 'uwsgi':
+            self._add('trove', [
+                _script('uwsgi'), '--http-socket',
+                f'127.0.0.1:{self.ports["trove"]}', '--master', '--die-on-term',
+                '--processes', str(self.workers), '--threads', '8',
+                '--need-app', '--lazy-apps', '--add-header',
+                'Connection: close', '--buffer-size', '65535',
+                '--pyargv', f'--config-file {self.trove_conf}',
+                '--module', 'trove.cmd.app_wsgi:application'],
+                NO_EVENTLET_MONKEYPATCH='1')
+        else:
+            self._add('trove', [_script('trove-api'), '--config-file',
+                                str(self.trove_conf)])
+
+    def _copy_scripts(self) -> None:
+        # Copies, so that "enable" changes this cloud's trove-manage and
+        # leaves the one of the environment alone.
+        self.bin = self.directory / 'bin'
+        self.bin.mkdir()
+        for name in SCRIPTS:
+            if pathlib.Path(_script(name)).exists():
+                shutil.copy(_script(name), self.bin)
+
+    def _create_image(self) -> str:
+        response = self.session('admin').post(
+            f'{self.glance_url}/v2/images',
+            json={'name': 'guest', 'disk_format': 'raw',
+                  'container_format': 'bare', 'visibility': 'public',
+                  'tags': ['trove']})
+        image_id = response.json()['id']
+        self.session('admin').put(
+            f'{self.glance_url}/v2/images/{image_id}/file', data=b'guest',
+            headers={'Content-Type': 'application/octet-stream'})
+        return image_id
+
+    # What is done with it.
+
+    def session(self, user: str = 'demo') -> keystone_session.Session:
+        """A Keystone session of a user, scoped to the user's project."""
+        if user not in self._sessions:
+            self._sessions[user] = keystone_session.Session(
+                identity.V3Password(
+                    auth_url=self.auth_url, username=user,
+                    password=self.secrets[user], user_domain_id='default',
+                    project_name=self.users[user].project,
+                    project_domain_id='default'))
+        return self._sessions[user]
+
+    def token(self, user: str = 'demo') -> str:
+        return self.session(user).get_token()
+
+    def project_id(self, user: str = 'demo') -> str:
+        return self._projects[self.users[user].project]
+
+    def trove(self, path: str, method: str = 'GET', user: str = 'demo',
+              **kwargs: typing.Any) -> typing.Any:
+        """Ask Trove: ``/v1.0/PROJECT`` and a path.
+
+        :returns: requests' response, whatever its status
+        """
+        return self.session(user).request(
+            f'{self.trove_url}/v1.0/{self.project_id(user)}{path}', method,
+            raise_exc=False, **kwargs)
+
+    def environment(self) -> dict[str, str]:
+        """For commands that a person would run: credentials, and PATH."""
+        return self._environ(
+            HOME=str(self.directory / 'home'),
+            PATH=f'{self.bin}{os.pathsep}{os.environ["PATH"]}',
+            OS_AUTH_URL=self.auth_url, OS_IDENTITY_API_VERSION='3',
+            OS_USERNAME='admin', OS_PASSWORD=self.secrets['admin'],
+            OS_PROJECT_NAME='admin', OS_USER_DOMAIN_ID='default',
+            OS_PROJECT_DOMAIN_ID='default',
+            OS_REGION_NAME=settings.REGION)
+
+    def run(self, *command: str, **kwargs: typing.Any
+            ) -> subprocess.CompletedProcess:
+        """Run a command in the cloud's environment.
+
+        :returns: its exit code, and what it printed, as text
+        """
+        return subprocess.run(
+            [str(self.bin / command[0]), *command[1:]],
+            env=self.environment(), cwd=self.directory, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+
+    def check(self, *command: str) -> str:
+        """Run a command that must not fail, for what it prints."""
+        result = self.run(*command)
+        if result.returncode:
+            raise process.ServiceFailed(
+                f'"{" ".join(command)}" exited with {result.returncode}: '
+                f'{result.stdout}{result.stderr}')
+        return result.stdout
+
+    def enable(self) -> None:
+        """Put the plugin in, as a deployer does."""
+        self.check('trove-flavor-filter', 'enable')
+        self.check('trove-manage', 'flavor-filter-db-sync')
+        self.restart('trove')
+
+    def restart(self, name: str) -> None:
+        self.stop(name)
+        self.start(name)
+
+    def stop(self, name: str) -> None:
+        self.processes[name].stop()
+
+    def start(self, name: str) -> None:
+        self.processes[name].start()
+        self.processes[name].wait()
+
+    def nova(self) -> nova_client.Client:
+        """Nova's client, for an administrator."""
+        return nova_client.Client('2.1', session=self.session('admin'))
+
+    def create_flavor(self, flavor_id: str, name: str | None = None,
+                      ram: int = 512, vcpus: int = 1, disk: int = 5,
+                      ephemeral: int = 1,
+                      projects: tuple[str, ...] | None = None) -> str:
+        """A flavor, by Nova's API.
+
+        :param projects: users to whose projects alone it is open
+        """
+        nova = self.nova()
+        nova.flavors.create(
+            name or flavor_id, ram, vcpus, disk, flavorid=flavor_id,
+            ephemeral=ephemeral, is_public=projects is None)
+        for user in projects or ():
+            nova.flavor_access.add_tenant_access(
+                flavor_id, self.project_id(user))
+        return flavor_id
+
+    def delete_flavor(self, flavor_id: str) -> None:
+        self.nova().flavors.delete(flavor_id)
+
+    def create_many_flavors(self, count: int, prefix: str = 'many') -> None:
+        """Public flavors by the thousand, straight into Nova's database."""
+        engine = sa.create_engine(settings.sqlite(
+            self.directory / 'nova' / 'nova_api.sqlite'))
+        flavors = sa.Table('flavors', sa.MetaData(), autoload_with=engine)
+        with engine.begin() as connection:
+            connection.execute(sa.insert(flavors), [
+                {'name': f'{prefix}-{number:05}',
+                 'flavorid': f'{prefix}-{number:05}',
+                 'memory_mb': 512 * (1 + number % 64),
+                 'vcpus': 1 + number % 16, 'root_gb': 10, 'ephemeral_gb': 1,
+                 'swap': 0, 'rxtx_factor': 1.0, 'disabled': False,
+                 'is_public': True}
+                for number in range(count)])
+        engine.dispose()
+
+    def delete_many_flavors(self, prefix: str = 'many') -> None:
+        engine = sa.create_engine(settings.sqlite(
+            self.directory / 'nova' / 'nova_api.sqlite'))
+        flavors = sa.Table('flavors', sa.MetaData(), autoload_with=engine)
+        with engine.begin() as connection:
+            connection.execute(sa.delete(flavors).where(
+                flavors.c.flavorid.like(f'{prefix}-%')))
+        engine.dispose()
+
+    def sql(self, statement: str, **parameters: typing.Any) -> typing.Any:
+        """Ask Trove's database, or tell it, behind everybody's back."""
+        with self._engine().begin() as connection:
+            result = connection.execute(sa.text(statement), parameters)
+            return result.all() if result.returns_rows else None
+
+    def _engine(self) -> sa.Engine:
+        return sa.create_engine(self.database_url,
+                                poolclass=sa.pool.NullPool)
+
+    def _inspect(self) -> sa.Inspector:
+        return sa.inspect(self._engine())
+
+    def create_datastore_version(self, datastore: str, name: str,
+                                 manager: str = 'mysql', active: bool = True,
+                                 number: str | None = None) -> str:
+        """A datastore version, as trove-manage would write it, but at once.
+
+        :returns: its id
+        """
+        rows = self.sql('SELECT id FROM datastores WHERE name = :name',
+                        name=datastore)
+        datastore_id = rows[0].id if rows else str(uuid.uuid4())
+        if not rows:
+            self.sql('INSERT INTO datastores (id, name) VALUES (:id, :name)',
+                     id=datastore_id, name=datastore)
+        version_id = str(uuid.uuid4())
+        values = {
+            'id': version_id, 'datastore_id': datastore_id, 'name': name,
+            'version': number or name, 'manager': manager,
+            'image_id': self.image_id, 'packages': '', 'active': active,
+            # Not in every Trove.
+            'registry_ext': '', 'repl_strategy': ''}
+        columns = {column['name'] for column
+                   in self._inspect().get_columns('datastore_versions')}
+        known = [column for column in values if column in columns]
+        self.sql(
+            f'INSERT INTO datastore_versions ({", ".join(known)}) '
+            f'VALUES (:{", :".join(known)})',
+            **{column: values[column] for column in known})
+        return version_id
+
+    def describe(self) -> str:
+        """How a person talks to the cloud; writes a file to source."""
+        openrc = self.directory / 'openrc'
+        own = {key: value for key, value in self.environment().items()
+               if key.startswith('OS_')}
+        openrc.write_text(''.join(
+            f'export {key}={value}\n' for key, value in own.items())
+            + f'export PATH={self.bin}:$PATH\n'
+            + f'export HOME={self.directory / "home"}\n')
+        return (
+            f'The cloud is in {self.directory}, with a log of each service.\n'
+            f'In another terminal:\n'
+            f'  . {openrc}\n'
+            f'  openstack flavor list --all\n'
+            f'  trove-manage datastore-version-flavor-list\n'
+            f'  curl -s -H "X-Auth-Token: $(openstack token issue -f value '
+            f'-c id)" \\\n'
+            f'    {self.trove_url}/v1.0/{self.project_id("admin")}/flavors\n')
+
+
+def _exit(number: int, _frame: types.FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _script(name: str) -> str:
+    """A console script of the environment that this interpreter is of."""
+    return str(pathlib.Path(sys.executable).with_name(name))
+
+
+def _installed(name: str) -> pathlib.Path:
+    """A file that a service's wheel puts under etc/."""
+    path = pathlib.Path(sys.prefix) / 'etc' / name
+    if not path.exists():
+        raise process.ServiceFailed(
+            f'{path} is not there: are the packages of '
+            f'cloud-requirements.txt installed?')
+    return path

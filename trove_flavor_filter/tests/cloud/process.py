@@ -1,0 +1,149 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""A service's process: started, watched, frozen, ended."""
+
+import collections
+import ctypes
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+class ServiceFailed(Exception):
+    """A service, or a command that prepares it, did not do its part."""
+
+
+def _end_with_parent() -> None:
+    # Whatever becomes of the process that booted the cloud, kill -9
+    # included, the kernel ends the services with it: to be exact, with the
+    # thread that started them.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
+
+
+def tail(path: pathlib.Path, lines: int = 30) -> str:
+    with open(path, errors='replace') as log:
+        return ''.join(collections.deque(log, lines))
+
+
+def run(name: str, command: list[str], env: dict[str, str],
+        log: pathlib.Path) -> None:
+    """Run a command that prepares a service, its output in a log.
+
+    :raises ServiceFailed: when it fails; says how its log ends
+    """
+    with open(log, 'ab') as output:
+        result = subprocess.run(command, env=env, stdout=output,
+                                stderr=subprocess.STDOUT,
+                                stdin=subprocess.DEVNULL)
+    if result.returncode:
+        raise ServiceFailed(
+            f'{name}: "{" ".join(command)}" exited with '
+            f'{result.returncode}:\n{tail(log)}')
+
+
+class Process:
+    """A service's process, with all that it forks.
+
+    :param name: of the service
+    :param command: what is run
+    :param env: its environment
+    :param log: where its output is added
+    :param port: that it will listen on
+    """
+
+    def __init__(self, name: str, command: list[str], env: dict[str, str],
+                 log: pathlib.Path, port: int):
+        self.name = name
+        self.command = command
+        self.env = env
+        self.log = log
+        self.port = port
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f'{self.name} was never started'
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, and leave it to come up."""
+        with open(self.log, 'ab') as output:
+            self._process = subprocess.Popen(
+                self.command, env=self.env, stdout=output,
+                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                start_new_session=True, preexec_fn=_end_with_parent)
+
+    def wait(self, timeout: float = 90) -> None:
+        """Wait until it takes connections.
+
+        :param timeout: seconds
+        :raises ServiceFailed: it died, or was not ready in time
+        """
+        assert self._process is not None
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise ServiceFailed(
+                    f'{self.name} exited with {self._process.returncode}:\n'
+                    f'{tail(self.log)}')
+            try:
+                socket.create_connection(('127.0.0.1', self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise ServiceFailed(f'{self.name} is not ready after {timeout} s:\n'
+                            f'{tail(self.log)}')
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and to all that it forked."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, number)
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End it in good order, and after a while in any case."""
+        if self._process is None:
+            return
+        self.thaw()
+        self.signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        # A worker that outlived the process that forked it.
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return

@@ -1,0 +1,136 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What stands in each service's configuration file."""
+
+import configparser
+import pathlib
+
+REGION = 'RegionOne'
+
+Sections = dict[str, dict[str, object]]
+
+
+def write(path: pathlib.Path, sections: Sections) -> None:
+    """Write a configuration file; None stands for an empty value."""
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    for section, options in sections.items():
+        if section != 'DEFAULT':
+            parser.add_section(section)
+        for option, value in options.items():
+            parser.set(section, option, '' if value is None else str(value))
+    with open(path, 'w') as file:
+        parser.write(file)
+
+
+def authtoken(auth_url: str, user: str, password: str) -> dict[str, object]:
+    """How a service asks Keystone about tokens."""
+    return {
+        'auth_type': 'password',
+        'auth_url': auth_url,
+        'www_authenticate_uri': auth_url,
+        'username': user,
+        'password': password,
+        'user_domain_name': 'Default',
+        'project_name': 'service',
+        'project_domain_name': 'Default',
+        'region_name': REGION,
+        'interface': 'internal',
+    }
+
+
+def sqlite(path: pathlib.Path) -> str:
+    return f'sqlite:///{path}'
+
+
+def keystone(folder: pathlib.Path) -> Sections:
+    return {
+        'DEFAULT': {'use_stderr': True},
+        'database': {'connection': sqlite(folder / 'keystone.sqlite')},
+        'fernet_tokens': {'key_repository': folder / 'fernet'},
+        'credential': {'key_repository': folder / 'credentials'},
+        'token': {'provider': 'fernet', 'expiration': 86400},
+    }
+
+
+def nova(folder: pathlib.Path, auth_url: str, password: str) -> Sections:
+    return {
+        'DEFAULT': {'transport_url': 'fake://', 'use_stderr': True,
+                    'state_path': folder, 'host': 'cloud'},
+        'api': {'auth_strategy': 'keystone'},
+        'database': {'connection': sqlite(folder / 'nova.sqlite')},
+        'api_database': {'connection': sqlite(folder / 'nova_api.sqlite')},
+        'keystone_authtoken': authtoken(auth_url, 'nova', password),
+        'oslo_concurrency': {'lock_path': folder},
+        'placement': authtoken(auth_url, 'nova', password),
+        'oslo_messaging_notifications': {'driver': 'noop'},
+    }
+
+
+def glance(folder: pathlib.Path, auth_url: str, password: str) -> Sections:
+    return {
+        'DEFAULT': {'use_stderr': True, 'enabled_backends': 'store:file',
+                    'use_keystone_limits': False,
+                    'node_staging_uri': f'file://{folder}/staging'},
+        'database': {'connection': sqlite(folder / 'glance.sqlite')},
+        'glance_store': {'default_backend': 'store'},
+        'store': {'filesystem_store_datadir': folder / 'images'},
+        'os_glance_staging_store': {
+            'filesystem_store_datadir': folder / 'staging'},
+        'os_glance_tasks_store': {
+            'filesystem_store_datadir': folder / 'tasks'},
+        'keystone_authtoken': authtoken(auth_url, 'glance', password),
+        'paste_deploy': {'flavor': 'keystone'},
+        'oslo_messaging_notifications': {'driver': 'noop'},
+        'oslo_concurrency': {'lock_path': folder},
+    }
+
+
+def trove(folder: pathlib.Path, auth_url: str, password: str,
+          project_id: str, database: str, port: int,
+          workers: int) -> Sections:
+    rates = {f'http_{method}_rate': 1000000
+             for method in ('get', 'post', 'put', 'delete', 'mgmt_post')}
+    return {
+        'DEFAULT': {
+            'transport_url': 'fake://',
+            'use_stderr': True,
+            'bind_host': '127.0.0.1',
+            'bind_port': port,
+            'trove_api_workers': workers,
+            'api_paste_config': folder / 'api-paste.ini',
+            'default_datastore': 'mysql',
+            # Without Cinder a database lives on the flavor's ephemeral disk.
+            'trove_volume_support': False,
+            'max_instances_per_tenant': -1,
+            'max_volumes_per_tenant': -1,
+            'max_ram_per_tenant': -1,
+            **rates,
+        },
+        'database': {'connection': database},
+        'keystone_authtoken': authtoken(auth_url, 'trove', password),
+        'service_credentials': {
+            'auth_url': auth_url,
+            'username': 'trove',
+            'password': password,
+            'user_domain_name': 'Default',
+            'project_id': project_id,
+            'project_name': 'service',
+            'project_domain_name': 'Default',
+            'region_name': REGION,
+        },
+        'oslo_messaging_notifications': {'driver': 'noop'},
+        'oslo_policy': {'policy_file': folder / 'policy.yaml'},
+        'mysql': {'volume_support': False},
+        'postgresql': {'volume_support': False},
+    }
