@@ -3,12 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v tox >/dev/null || ! tox --version 2>/dev/null | grep -q '^4'; then
-    if [ ! -x .venv/bin/tox ]; then
-        echo 'Making a virtualenv for tox in .venv ...' >&2
-        python3 -m venv .venv
-        .venv/bin/python -m pip install --quiet 'tox>=4.6,<5' >&2
+    if [ ! -x .venv-tox/bin/tox ]; then
+        echo 'Making a virtualenv for tox in .venv-tox ...' >&2
+        python3 -m venv .venv-tox
+        .venv-tox/bin/python -m pip install --quiet 'tox>=4.6,<5' >&2
     fi
-    PATH="$PWD/.venv/bin:$PATH"
+    PATH="$PWD/.venv-tox/bin:$PATH"
 fi
 # A checkout without a tag and an archive without .git have no version that
 # pbr could tell.

@@ -179,5 +179,4 @@ def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
         service_type=conf.nova_compute_service_type,
         region_name=credentials.region_name,
         endpoint_type=conf.nova_compute_endpoint_type,
-        endpoint_override=override,
-        connect_retries=1)
+        endpoint_override=override)

@@ -314,9 +314,9 @@ class Cloud:
         if self.server == 'uwsgi':
             self._add('trove', [
                 _script('uwsgi'), '--http-socket',
-                f'127.0.0.1:{self.ports["trove"]}', '--master', '--die-on-term',
-                '--processes', str(self.workers), '--threads', '8',
-                '--need-app', '--lazy-apps', '--add-header',
+                f'127.0.0.1:{self.ports["trove"]}', '--master',
+                '--die-on-term', '--processes', str(self.workers),
+                '--threads', '8', '--need-app', '--lazy-apps', '--add-header',
                 'Connection: close', '--buffer-size', '65535',
                 '--pyargv', f'--config-file {self.trove_conf}',
                 '--module', 'trove.cmd.app_wsgi:application'],
@@ -379,7 +379,9 @@ class Cloud:
         """For commands that a person would run: credentials, and PATH."""
         return self._environ(
             HOME=str(self.directory / 'home'),
-            PATH=f'{self.bin}{os.pathsep}{os.environ["PATH"]}',
+            PATH=os.pathsep.join([
+                str(self.bin), os.path.dirname(sys.executable),
+                os.environ['PATH']]),
             OS_AUTH_URL=self.auth_url, OS_IDENTITY_API_VERSION='3',
             OS_USERNAME='admin', OS_PASSWORD=self.secrets['admin'],
             OS_PROJECT_NAME='admin', OS_USER_DOMAIN_ID='default',
@@ -392,10 +394,13 @@ class Cloud:
 
         :returns: its exit code, and what it printed, as text
         """
+        environment = self.environment()
+        program = shutil.which(command[0], path=environment['PATH'])
+        if program is None:
+            raise process.ServiceFailed(f'there is no {command[0]}')
         return subprocess.run(
-            [str(self.bin / command[0]), *command[1:]],
-            env=self.environment(), cwd=self.directory, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+            [program, *command[1:]], env=environment, cwd=self.directory,
+            text=True, capture_output=True, **kwargs)
 
     def check(self, *command: str) -> str:
         """Run a command that must not fail, for what it prints."""
@@ -482,9 +487,6 @@ class Cloud:
         return sa.create_engine(self.database_url,
                                 poolclass=sa.pool.NullPool)
 
-    def _inspect(self) -> sa.Inspector:
-        return sa.inspect(self._engine())
-
     def create_datastore_version(self, datastore: str, name: str,
                                  manager: str = 'mysql', active: bool = True,
                                  number: str | None = None) -> str:
@@ -505,8 +507,9 @@ class Cloud:
             'image_id': self.image_id, 'packages': '', 'active': active,
             # Not in every Trove.
             'registry_ext': '', 'repl_strategy': ''}
+        inspector = sa.inspect(self._engine())
         columns = {column['name'] for column
-                   in self._inspect().get_columns('datastore_versions')}
+                   in inspector.get_columns('datastore_versions')}
         known = [column for column in values if column in columns]
         self.sql(
             f'INSERT INTO datastore_versions ({", ".join(known)}) '

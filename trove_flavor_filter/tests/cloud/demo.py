@@ -1,0 +1,150 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The plugin's main job on a small cloud, step by step: run-demo.sh."""
+
+import argparse
+import json
+import sys
+import textwrap
+import time
+
+from trove_flavor_filter.tests.cloud import __main__ as command
+from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import process
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog='run-demo.sh',
+        description='Boot a small cloud of real services, put the plugin in, '
+                    'and show its route before and after.')
+    command.add_options(parser)
+    parser.add_argument(
+        '--keep', action='store_true',
+        help='leave the cloud up until Ctrl-C, and say how to talk to it')
+    args = parser.parse_args()
+    try:
+        with command.boot(args) as booted:
+            show(booted)
+            if args.keep:
+                command.stay(booted)
+    except process.ServiceFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def show(booted: cloud.Cloud) -> None:
+    """The whole story, on standard output."""
+    title('A cloud with three flavors and two datastore versions')
+    for flavor_id, name, ram, vcpus in (
+            ('1', 'db.tiny', 512, 1), ('2', 'db.small', 2048, 1),
+            ('3', 'db.large', 8192, 4)):
+        booted.create_flavor(flavor_id, name, ram=ram, vcpus=vcpus)
+        say(f'flavor {flavor_id}: {name}, {ram} MiB RAM, {vcpus} vCPU')
+    run(booted, 'trove-manage', 'datastore_update', 'mysql', '')
+    for version in ('8.0-enterprise', '5.7'):
+        run(booted, 'trove-manage', 'datastore_version_update', 'mysql',
+            version, 'mysql', booted.image_id, '', '1')
+    versions = {row.name: row.id for row in booted.sql(
+        'SELECT name, id FROM datastore_versions')}
+    enterprise = f'/flavors/datastores/versions/{versions["8.0-enterprise"]}'
+    other = f'/flavors/datastores/versions/{versions["5.7"]}'
+
+    title('Before: Trove has no such route')
+    get(booted, enterprise)
+
+    title('A deployer puts the plugin in and restarts trove-api')
+    run(booted, 'trove-flavor-filter', 'enable')
+    run(booted, 'trove-manage', 'flavor-filter-db-sync')
+    booted.restart('trove')
+    say('trove-api is up again')
+
+    title('Nothing is associated yet: every flavor is allowed')
+    get(booted, enterprise)
+
+    title('An administrator says what the enterprise version may run on')
+    run(booted, 'trove-manage', 'datastore-version-flavor-add',
+        'mysql/8.0-enterprise', '2,3')
+    run(booted, 'trove-manage', 'datastore-version-flavor-list')
+
+    title('After: the enterprise version allows two flavors')
+    get(booted, enterprise)
+
+    title('The other version still allows all three')
+    get(booted, other)
+
+    title('GET /flavors is as it was')
+    get(booted, '/flavors')
+
+    title('What goes wrong says what to do')
+    run(booted, 'trove-manage', 'datastore-version-flavor-add',
+        'mysql/5.7', 'db.large', expect=1)
+    get(booted, '/flavors/datastores/versions/no-such-version')
+
+
+def title(text: str) -> None:
+    print(f'\n--- {text}\n', flush=True)
+
+
+def say(text: str) -> None:
+    print(textwrap.indent(text.rstrip(), '    '), flush=True)
+
+
+def run(booted: cloud.Cloud, *words: str, expect: int = 0) -> None:
+    """Show a command and what it prints.
+
+    :raises ServiceFailed: it did not exit as expected
+    """
+    say('$ ' + ' '.join(word or "''" for word in words))
+    result = booted.run(*words)
+    # Trove's own commands warn of eventlet at length.
+    lines = [line for line in
+             f'{result.stdout}{result.stderr}'.splitlines() if line.strip()]
+    say('\n'.join(lines))
+    if result.returncode != expect:
+        raise process.ServiceFailed(
+            f'{words[0]} exited with {result.returncode}')
+    if expect:
+        say(f'(exit code {expect})')
+
+
+def get(booted: cloud.Cloud, path: str) -> None:
+    """Show a request of a user, and the answer."""
+    # The token's validation is not what this is about.
+    booted.trove('/limits')
+    begun = time.monotonic()
+    response = booted.trove(path)
+    took = time.monotonic() - begun
+    say(f'GET /v1.0/{booted.project_id()}{path}')
+    say(f'{response.status_code} {response.reason} '
+        f'({took * 1000:.0f} ms)')
+    for line in _short(response.json()):
+        say(line)
+
+
+def _short(document: dict) -> list[str]:
+    """A document with one flavor a line, links left out."""
+    if 'flavors' not in document:
+        return [json.dumps(document)]
+    flavors = [
+        '  ' + json.dumps({key: value for key, value in flavor.items()
+                           if key not in ('links', 'local_storage')})
+        for flavor in document['flavors']]
+    return ['{"flavors": [', *',\n'.join(flavors).splitlines(), ']}']
+
+
+if __name__ == '__main__':
+    sys.exit(main())
