@@ -1,0 +1,437 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""trove-flavor-filter brings Trove's two files to a state, whole or not."""
+
+import contextlib
+import errno
+import io
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import fixtures
+from oslotest import base
+
+from trove_flavor_filter.cmd import console_script
+from trove_flavor_filter.cmd import enable
+
+PASTE = '''\
+[pipeline:troveapi]
+pipeline = authtoken extensions troveapp
+
+[filter:authtoken]
+paste.filter_factory = keystonemiddleware.auth_token:filter_factory
+
+[filter:extensions]
+paste.filter_factory = trove.common.extensions:factory
+
+[app:troveapp]
+paste.app_factory = trove.common.api:app_factory
+'''.encode()
+
+SCRIPT = f'''\
+#!{sys.executable}
+import sys
+from trove.cmd.manage import main
+if __name__ == '__main__':
+    sys.exit(main())
+'''.encode()
+
+# Imported by every Python that finds it: the plugin, uninstalled.
+UNINSTALLED = '''\
+import sys
+
+
+class Uninstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] == 'trove_flavor_filter':
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+
+
+sys.meta_path.insert(0, Uninstalled())
+'''
+BROKEN = UNINSTALLED.replace('name=name', "name='alembic'")
+
+RUN = ['-c', 'import sys; from trove_flavor_filter.cmd import enable; '
+             'sys.exit(enable.main())', 'enable']
+
+
+class TestCase(base.BaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.directory = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path)
+        self.paste = self.directory / 'api-paste.ini'
+        self.paste.write_bytes(PASTE)
+        self.script = self.directory / 'trove-manage'
+        self.script.write_bytes(SCRIPT)
+        self.script.chmod(0o755)
+
+    def run_main(self, *words, files=True):
+        """Run the command: its exit code, and what it prints."""
+        if files:
+            words += ('--paste-config', str(self.paste),
+                      '--trove-manage', str(self.script))
+        self.useFixture(fixtures.MonkeyPatch(
+            'sys.argv', [str(self.directory / 'trove-flavor-filter'),
+                         *words]))
+        out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = enable.main()
+            except SystemExit as stop:
+                code = stop.code
+        out.flush()
+        return code, out.buffer.getvalue().decode(), err.getvalue()
+
+    def assertUntouched(self):
+        self.assertEqual(PASTE, self.paste.read_bytes())
+        self.assertEqual(SCRIPT, self.script.read_bytes())
+        self.assertOnlyTheFiles()
+
+    def assertOnlyTheFiles(self):
+        self.assertEqual({'api-paste.ini', 'trove-manage'},
+                         set(os.listdir(self.directory)))
+
+
+class CommandTest(TestCase):
+
+    def test_enable_says_what_it_did_and_what_is_next(self):
+        self.assertEqual(
+            (0,
+             f'enabled in {self.paste}: section [filter:flavor_filter], '
+             f'pipeline troveapi\n'
+             f'enabled in {self.script}: the plugin\'s subcommands\n'
+             f'Next: run "trove-manage flavor-filter-db-sync", then restart '
+             f'trove-api.\n',
+             ''),
+            self.run_main('enable'))
+        self.assertIn(b' flavor_filter extensions', self.paste.read_bytes())
+        self.assertIn(b'trove_flavor_filter', self.script.read_bytes())
+        self.assertOnlyTheFiles()
+
+    def test_disable_gives_back_both_files(self):
+        self.run_main('enable')
+        code, out, err = self.run_main('disable')
+        self.assertEqual((0, ''), (code, err))
+        self.assertIn('Next: restart trove-api.', out)
+        self.assertUntouched()
+
+    def test_a_second_time_changes_nothing_and_asks_for_nothing(self):
+        for state in ('enable', 'disable'):
+            self.run_main(state)
+            before = os.stat(self.paste), os.stat(self.script)
+            self.assertEqual(
+                (0, f'already {state}d in {self.paste}\n'
+                    f'already {state}d in {self.script}\n', ''),
+                self.run_main(state))
+            self.assertEqual([status.st_ino for status in before],
+                             [os.stat(self.paste).st_ino,
+                              os.stat(self.script).st_ino])
+
+    def test_a_dry_run_prints_the_diff_and_writes_nothing(self):
+        code, out, err = self.run_main('enable', '--dry-run')
+        self.assertEqual((0, ''), (code, err))
+        self.assertIn('-pipeline = authtoken extensions troveapp\n'
+                      '+pipeline = authtoken flavor_filter extensions '
+                      'troveapp\n', out)
+        self.assertIn('+# >>> trove-flavor-filter', out)
+        self.assertNotIn('Next', out)
+        self.assertUntouched()
+
+    def test_the_diff_of_a_dry_run_can_be_applied(self):
+        if shutil.which('patch') is None:
+            self.skipTest('patch is not installed')
+        self.paste.write_bytes(b'# caf\xe9\n' + PASTE.rstrip(b'\n'))
+        with open(self.directory / 'diff', 'wb') as diff:
+            subprocess.run(
+                [sys.executable, *RUN, '--dry-run',
+                 '--paste-config', str(self.paste),
+                 '--trove-manage', str(self.script)],
+                stdout=diff, check=True)
+        patched = self.directory / 'patched'
+        with open(self.directory / 'diff', 'rb') as diff:
+            both = diff.read()
+        self.assertEqual(2, both.count(b'\n+++ '))
+        subprocess.run(['patch', '-p0', '-o', str(patched), str(self.paste)],
+                       input=both[:both.rindex(b'\n--- ') + 1], check=True,
+                       stdout=subprocess.DEVNULL)
+        self.run_main('enable')
+        self.assertEqual(self.paste.read_bytes(), patched.read_bytes())
+
+    def test_a_half_that_fails_leaves_the_other_its_way(self):
+        self.script.write_bytes(b'#!/bin/sh\n')
+        code, out, err = self.run_main('enable')
+        self.assertEqual(1, code)
+        self.assertIn(f'enabled in {self.paste}', out)
+        self.assertEqual(
+            f'trove-flavor-filter: {self.script}: not Trove\'s trove-manage: '
+            f'it is no Python script\n', err)
+
+        self.script.write_bytes(SCRIPT)
+        self.paste.write_bytes(b'garbage')
+        code, out, err = self.run_main('enable')
+        self.assertEqual(1, code)
+        self.assertIn(f'enabled in {self.script}', out)
+        self.assertEqual(1, err.count('\n'))
+        self.assertEqual(b'garbage', self.paste.read_bytes())
+
+    def test_the_halves_may_differ_in_state(self):
+        self.run_main('enable')
+        self.script.write_bytes(SCRIPT)
+        _, out, _ = self.run_main('enable')
+        self.assertIn(f'already enabled in {self.paste}', out)
+        self.assertIn(f'\nenabled in {self.script}', out)
+
+    def test_what_is_no_file_is_refused(self):
+        pipe = self.directory / 'pipe'
+        os.mkfifo(pipe)
+        missing = self.directory / 'missing'
+        for path, why in ((self.directory, 'not a file'),
+                          (pipe, 'not a file'),
+                          (missing, 'No such file or directory'),
+                          (self.paste / 'below', 'Not a directory'),
+                          ('', 'No such file or directory')):
+            code, out, err = self.run_main(
+                'enable', '--paste-config', str(path), '--trove-manage',
+                str(path), files=False)
+            self.assertEqual((1, ''), (code, out))
+            self.assertEqual(
+                f'trove-flavor-filter: {path}: {why}\n' * 2, err)
+
+    def test_wrong_usage_is_2(self):
+        for words in ((), ('enalbe',), ('enable', '--nonsense'),
+                      ('enable', 'more'), ('enable', '--paste-config')):
+            code, _, err = self.run_main(*words, files=False)
+            self.assertEqual(2, code)
+            self.assertIn('usage: trove-flavor-filter', err)
+        self.assertUntouched()
+
+    def test_the_help_teaches(self):
+        for words in (('--help',), ('enable', '--help'),
+                      ('disable', '--help')):
+            code, out, _ = self.run_main(*words, files=False)
+            self.assertEqual(0, code)
+            for part in ('api-paste.ini', 'trove-manage', 'Example:',
+                         'Exit codes:'):
+                self.assertIn(part, out)
+
+
+class DefaultsTest(TestCase):
+    """Without options: the files of the Trove that is installed here."""
+
+    def setUp(self):
+        super().setUp()
+        # Where oslo.config looks, besides /etc.
+        home = self.useFixture(fixtures.TempHomeDir()).path
+        self.etc = pathlib.Path(home, '.trove')
+        self.etc.mkdir()
+
+    def trove_conf(self, text, name='trove.conf'):
+        path = self.etc / name
+        path.write_text(text)
+        return str(path)
+
+    def test_the_paste_file_beside_trove_conf(self):
+        self.trove_conf('[DEFAULT]\n')
+        (self.etc / 'api-paste.ini').write_bytes(PASTE)
+        code, out, err = self.run_main('enable', files=False)
+        self.assertEqual((0, ''), (code, err))
+        self.assertIn(f'enabled in {self.etc}/api-paste.ini', out)
+        self.assertIn(f'enabled in {self.script}', out)
+
+    def test_the_paste_file_that_trove_conf_names(self):
+        self.trove_conf(f'[DEFAULT]\napi_paste_config = {self.paste}\n')
+        _, out, _ = self.run_main('enable', files=False)
+        self.assertIn(f'enabled in {self.paste}', out)
+
+    def test_the_paste_file_that_a_given_trove_conf_names(self):
+        self.trove_conf('[DEFAULT]\napi_paste_config = nowhere\n')
+        (self.etc / 'mine.ini').write_bytes(PASTE)
+        first = self.trove_conf('[DEFAULT]\n', 'first.conf')
+        second = self.trove_conf(
+            '[DEFAULT]\napi_paste_config = mine.ini\n', 'second.conf')
+        _, out, _ = self.run_main('enable', '--config-file', first,
+                                  '--config-file', second, files=False)
+        self.assertIn(f'enabled in {self.etc}/mine.ini', out)
+
+    def test_a_trove_conf_that_cannot_be_used_is_one_line(self):
+        binary = self.etc / 'binary.conf'
+        binary.write_bytes(b'\xff\xfe\x00')
+        for path, why in (
+                (self.trove_conf('garbage\n', 'garbage.conf'),
+                 'Failed to parse'),
+                (str(self.etc / 'missing.conf'), 'missing.conf'),
+                (str(self.etc), 'Is a directory'),
+                (str(binary), 'decode'),
+                (self.trove_conf('[DEFAULT]\napi_paste_config = nowhere\n'),
+                 'nowhere: no such file')):
+            code, _, err = self.run_main(
+                'enable', '--config-file', path, '--trove-manage',
+                str(self.script), files=False)
+            self.assertEqual((1, 1), (code, err.count('\n')))
+            self.assertIn(why, err)
+
+    def test_no_trove_manage_beside_the_command(self):
+        self.script.unlink()
+        code, _, err = self.run_main('enable', '--paste-config',
+                                     str(self.paste), files=False)
+        self.assertEqual(1, code)
+        self.assertEqual(f'trove-flavor-filter: {self.script}: no such file; '
+                         f'name it with --trove-manage\n', err)
+
+    def test_the_trove_manage_beside_a_command_on_path(self):
+        command = self.directory / 'trove-flavor-filter'
+        command.touch(0o755)
+        self.useFixture(fixtures.EnvironmentVariable(
+            'PATH', str(self.directory)))
+        self.assertEqual(str(self.script),
+                         enable.trove_manage('trove-flavor-filter'))
+
+    def test_the_trove_manage_beside_what_a_link_points_at(self):
+        command = self.directory / 'trove-flavor-filter'
+        command.touch(0o755)
+        link = self.etc / 'trove-flavor-filter'
+        link.symlink_to(command)
+        self.assertEqual(str(self.script), enable.trove_manage(str(link)))
+
+
+class WriteTest(TestCase):
+
+    def test_the_mode_stays(self):
+        self.paste.chmod(0o640)
+        self.script.chmod(0o711)
+        self.run_main('enable')
+        self.assertEqual(0o100640, self.paste.stat().st_mode)
+        self.assertEqual(0o100711, self.script.stat().st_mode)
+
+    def test_the_owner_stays(self):
+        if os.geteuid() != 0:
+            self.skipTest('only root can give a file away')
+        os.chown(self.paste, 12345, 23456)
+        self.run_main('enable')
+        status = self.paste.stat()
+        self.assertEqual((12345, 23456), (status.st_uid, status.st_gid))
+
+    def test_extended_attributes_stay(self):
+        try:
+            os.setxattr(self.paste, 'user.test', b'value')
+        except OSError as error:
+            self.skipTest(f'not on this file system: {error}')
+        self.run_main('enable')
+        self.assertEqual(b'value', os.getxattr(self.paste, 'user.test'))
+
+    def test_the_time_of_the_change_shows(self):
+        os.utime(self.paste, (1, 1))
+        self.run_main('enable')
+        self.assertNotEqual(1, self.paste.stat().st_mtime)
+
+    def test_a_symbolic_link_stays_and_its_target_changes(self):
+        target = self.directory / 'elsewhere' / 'paste.ini'
+        target.parent.mkdir()
+        self.paste.rename(target)
+        self.paste.symlink_to('elsewhere/paste.ini')
+        self.run_main('enable')
+        self.assertTrue(self.paste.is_symlink())
+        self.assertIn(b'flavor_filter', target.read_bytes())
+        self.assertEqual(['paste.ini'], os.listdir(target.parent))
+
+    def test_a_crash_at_the_last_step_leaves_the_old_files(self):
+        def fail(source, target):
+            raise OSError(errno.EIO, 'Input/output error')
+
+        self.useFixture(fixtures.MonkeyPatch('os.replace', fail))
+        self.assertEqual(
+            (1, '',
+             f'trove-flavor-filter: {self.paste}: Input/output error\n'
+             f'trove-flavor-filter: {self.script}: Input/output error\n'),
+            self.run_main('enable'))
+        self.assertUntouched()
+
+    def test_an_interrupt_leaves_the_old_file(self):
+        def interrupt(descriptor):
+            raise KeyboardInterrupt
+
+        self.useFixture(fixtures.MonkeyPatch('os.fsync', interrupt))
+        self.assertRaises(KeyboardInterrupt, enable.replace,
+                          str(self.paste), b'half')
+        self.assertUntouched()
+
+    def test_a_full_disk_leaves_the_old_files(self):
+        # No file may grow: a real failure of write, for root as well.
+        result = subprocess.run(
+            ['sh', '-c', 'ulimit -f 0; exec "$@"', 'sh', sys.executable,
+             '-B', *RUN,
+             '--paste-config', str(self.paste),
+             '--trove-manage', str(self.script)],
+            capture_output=True, text=True)
+        self.assertEqual(
+            (1, f'trove-flavor-filter: {self.paste}: File too large\n'
+                f'trove-flavor-filter: {self.script}: File too large\n'),
+            (result.returncode, result.stderr))
+        self.assertUntouched()
+
+    def test_no_permission_to_write_is_one_line(self):
+        if os.geteuid() == 0:
+            self.skipTest('root may write everywhere')
+        self.directory.chmod(0o555)
+        self.addCleanup(self.directory.chmod, 0o755)
+        code, out, err = self.run_main('enable')
+        self.assertEqual((1, ''), (code, out))
+        self.assertEqual(2, err.count('Permission denied\n'))
+        self.assertUntouched()
+
+
+class TroveManageTest(base.BaseTestCase):
+    """The script that enable leaves runs, with the plugin and without."""
+
+    def setUp(self):
+        super().setUp()
+        # Where pip puts the scripts of this interpreter's environment.
+        original = pathlib.Path(sys.executable).parent / 'trove-manage'
+        if not original.exists():
+            self.skipTest(f'Trove is not installed: no {original}')
+        self.directory = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path)
+        self.script = self.directory / 'trove-manage'
+        shutil.copy(original, self.script)
+        text, _ = console_script.enable(original.read_text())
+        self.script.write_text(text)
+
+    def run_script(self, sitecustomize=''):
+        (self.directory / 'sitecustomize.py').write_text(sitecustomize)
+        return subprocess.run(
+            [self.script, '--help'], capture_output=True, text=True,
+            env=dict(os.environ, PYTHONPATH=str(self.directory)))
+
+    def test_it_has_troves_subcommands_and_ours(self):
+        result = self.run_script()
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertIn('db_sync', result.stdout)
+        self.assertIn('datastore-version-flavor-add', result.stdout)
+
+    def test_it_is_troves_own_once_the_plugin_is_uninstalled(self):
+        result = self.run_script(UNINSTALLED)
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertIn('db_sync', result.stdout)
+        self.assertNotIn('datastore-version-flavor-add', result.stdout)
+        self.assertNotIn('trove-flavor-filter', result.stderr)
+
+    def test_a_plugin_that_is_broken_is_named_and_trove_still_runs(self):
+        result = self.run_script(BROKEN)
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertIn('running without trove-flavor-filter', result.stderr)
+        self.assertIn('db_sync', result.stdout)
