@@ -58,8 +58,10 @@ class Catalog:
         try:
             nova = self._nova()
             service_project = nova.client.get_project_id()
-            return [self._flavor(nova, document, service_project)
-                    for document in self._documents(nova)]
+            return [
+                _flavor(document,
+                        self._may_use(nova, document, service_project))
+                for document in self._documents(nova)]
         except (keystone_exceptions.ClientException,
                 nova_exceptions.ClientException) as error:
             raise exception.NovaUnavailable(
@@ -76,6 +78,28 @@ class Catalog:
         """
         return [flavor for flavor in self.flavors()
                 if flavor.visible_to(project_id)]
+
+    def find(self, flavor_id: str) -> requirement.Flavor | None:
+        """The flavor that Trove would get for an id, however it is spelled.
+
+        Nova is asked by the same call as Trove's own, since it takes more
+        than one spelling for a flavor: "%31" for "1", or another case.
+
+        :returns: None when there is no such flavor
+        :raises NovaUnavailable: as :meth:`flavors`
+        :raises BadRequest: the id leads somewhere else in Nova's API
+        """
+        try:
+            return _flavor(self._nova().flavors.get(flavor_id).to_dict())
+        except (nova_exceptions.NotFound, nova_exceptions.BadRequest):
+            return None
+        except (keystone_exceptions.ClientException,
+                nova_exceptions.ClientException) as error:
+            raise exception.NovaUnavailable(
+                f'{type(error).__name__}: {error}') from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise exception.BadRequest(
+                f'{flavor_id!r} is not the id of a flavor.') from error
 
     def _nova(self) -> nova_client.Client:
         if self._client is None:
@@ -106,18 +130,15 @@ class Catalog:
                 return documents
             marker = f'&marker={parse.quote(documents[-1]["id"])}'
 
-    def _flavor(self, nova: nova_client.Client, document: dict,
-                service_project: str) -> requirement.Flavor:
-        projects = None
-        if not document['os-flavor-access:is_public']:
-            projects = self._projects(nova, document['id'])
-            if projects is not None and service_project in projects:
-                projects = None
-        return requirement.Flavor(
-            id=document['id'], name=document['name'], ram=document['ram'],
-            vcpus=document['vcpus'], disk=document['disk'],
-            ephemeral=document['OS-FLV-EXT-DATA:ephemeral'],
-            projects=projects)
+    def _may_use(self, nova: nova_client.Client, document: dict,
+                 service_project: str) -> frozenset[str] | None:
+        """Ids of the projects that may use a flavor; None when all may."""
+        if document['os-flavor-access:is_public']:
+            return None
+        projects = self._projects(nova, document['id'])
+        if projects is not None and service_project in projects:
+            return None
+        return projects
 
     def _projects(self, nova: nova_client.Client,
                   flavor_id: str) -> frozenset[str] | None:
@@ -142,6 +163,14 @@ class Catalog:
             kwargs['verify'] = False
         _response, body = nova.client.get(path, **kwargs)
         return body
+
+
+def _flavor(document: dict,
+            projects: frozenset[str] | None = None) -> requirement.Flavor:
+    return requirement.Flavor(
+        id=document['id'], name=document['name'], ram=document['ram'],
+        vcpus=document['vcpus'], disk=document['disk'],
+        ephemeral=document['OS-FLV-EXT-DATA:ephemeral'], projects=projects)
 
 
 def connect(conf: cfg.ConfigOpts) -> nova_client.Client:

@@ -35,6 +35,12 @@ OPTIONS = [
              'API, without the version: "https://db.example.org". By default '
              'links are built from the Host header, as Trove builds those '
              'of GET /flavors.'),
+    cfg.BoolOpt(
+        'enforce',
+        default=True,
+        help='Refuse requests that would make or change an instance to a '
+             'flavor that its datastore version does not allow. When false, '
+             'what is allowed is listed and no more.'),
     cfg.FloatOpt(
         'nova_timeout',
         default=10, min=0.1,
@@ -51,6 +57,7 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
         cfg.BoolOpt('trove_volume_support', default=False),
         cfg.StrOpt('device_path', default='/dev/vdb'),
         cfg.ListOpt('admin_roles', default=[]),
+        cfg.StrOpt('default_datastore'),
         cfg.StrOpt('nova_compute_url'),
         cfg.StrOpt('nova_compute_service_type', default='compute'),
         cfg.StrOpt('nova_compute_endpoint_type', default='publicURL'),

@@ -25,6 +25,22 @@ class FlavorFilterError(Exception):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class BadRequest(FlavorFilterError):
+    status = 400
+    fault = 'badRequest'
+
+
+class FlavorRefused(BadRequest):
+    """A flavor that a datastore version does not allow.
+
+    :param reason: for the log: who was refused what, in fields
+    """
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
 class Unauthorized(FlavorFilterError):
     status = 401
     fault = 'unauthorized'

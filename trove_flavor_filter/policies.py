@@ -20,6 +20,7 @@ from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
 
 LIST = 'flavor_filter:flavors:list'
+BYPASS = 'flavor_filter:bypass'
 
 # Trove's base rules, under Trove's names: the policy file is the
 # deployment's one, and what it says of them holds here too.
@@ -40,6 +41,20 @@ RULES = [
             'path': '/v1.0/{tenant_id}/flavors/datastores/versions/'
                     '{datastore_version_id}',
             'method': 'GET'}]),
+    policy.DocumentedRuleDefault(
+        name=BYPASS,
+        check_str='!',
+        description='Run a database on a flavor that its datastore version '
+                    'does not allow. By default nobody may.',
+        operations=[
+            {'path': '/v1.0/{tenant_id}/instances', 'method': 'POST'},
+            {'path': '/v1.0/{tenant_id}/instances/{id}', 'method': 'PUT'},
+            {'path': '/v1.0/{tenant_id}/instances/{id}', 'method': 'PATCH'},
+            {'path': '/v1.0/{tenant_id}/instances/{id}/action',
+             'method': 'POST'},
+            {'path': '/v1.0/{tenant_id}/clusters', 'method': 'POST'},
+            {'path': '/v1.0/{tenant_id}/clusters/{id}', 'method': 'POST'},
+        ]),
 ]
 
 
@@ -59,11 +74,15 @@ class Policy:
 
         :raises Forbidden: when it does not
         """
-        values = self._values(ctx) | {'is_admin': self.is_admin(ctx)}
-        target = {'tenant': ctx.project_id, 'project_id': ctx.project_id}
-        if not self._enforcer.authorize(rule, target, values):
+        if not self.allows(ctx, rule):
             raise exception.Forbidden(
                 f'Policy does not allow {rule} to be performed.')
+
+    def allows(self, ctx: context.RequestContext, rule: str) -> bool:
+        """Whether a rule holds for a caller, on the caller's own project."""
+        values = self._values(ctx) | {'is_admin': self.is_admin(ctx)}
+        target = {'tenant': ctx.project_id, 'project_id': ctx.project_id}
+        return self._enforcer.authorize(rule, target, values)
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
         """Whether Trove takes this caller for an admin.

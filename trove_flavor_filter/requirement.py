@@ -16,6 +16,19 @@ from collections.abc import Iterable
 import dataclasses
 import typing
 
+# Keys of datastore_version_metadata, and what is said by them. A minimum's
+# text takes the number; the attribute of a flavor is the key without "min_".
+FLAVOR = 'flavor'
+MINIMUMS = {
+    'min_ram': '{} MiB RAM',
+    'min_vcpus': '{} vCPUs',
+    'min_disk': '{} GiB disk',
+}
+KEYS = (FLAVOR, *MINIMUMS)
+
+# Nova keeps sizes in 32 bits.
+LARGEST = 2 ** 31 - 1
+
 
 class Flavor(typing.NamedTuple):
     """A Nova flavor, as far as the plugin cares.
@@ -47,16 +60,98 @@ class Requirement:
     """What a datastore version requires of a flavor.
 
     :ivar flavor_ids: the associated flavors; when empty, nothing is
-        associated and every flavor is allowed, as in Trove's own
+        associated and every flavor is, as in Trove's own
         ``list_datastore_version_flavor_associations``
+    :ivar min_ram: MiB, 0 for no minimum
+    :ivar min_vcpus: count, 0 for no minimum
+    :ivar min_disk: GiB, 0 for no minimum
+    :ivar nonsense: rows that cannot be understood, as ``key=value``. While
+        there are any nothing is allowed: whoever wrote them meant to require
+        something
     """
 
     flavor_ids: frozenset[str] = frozenset()
+    min_ram: int = 0
+    min_vcpus: int = 0
+    min_disk: int = 0
+    nonsense: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str | None, str | None]]
+           ) -> 'Requirement':
+        """The requirement that rows of keys and values make.
+
+        Other keys than ours are passed over. Where a minimum has more than
+        one row the highest counts.
+        """
+        flavor_ids, nonsense = set(), []
+        minimums = dict.fromkeys(MINIMUMS, 0)
+        for key, value in rows:
+            if key == FLAVOR and value is not None:
+                flavor_ids.add(value)
+            elif key in minimums:
+                try:
+                    minimums[key] = max(minimums[key], minimum(value or ''))
+                except ValueError:
+                    nonsense.append(f'{key}={value}')
+        return cls(frozenset(flavor_ids), nonsense=tuple(nonsense),
+                   **minimums)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every flavor is allowed."""
+        return self == Requirement()
+
+    @property
+    def minimums(self) -> dict[str, int]:
+        """The minimums that there are, by key."""
+        return {key: value for key in MINIMUMS
+                if (value := getattr(self, key))}
+
+    def __str__(self) -> str:
+        """The minimums, in words; empty when there are none."""
+        return ', '.join(MINIMUMS[key].format(value)
+                         for key, value in self.minimums.items())
+
+    def is_associated(self, flavor_id: str) -> bool:
+        """Whether a flavor is associated, or nothing is."""
+        return not self.flavor_ids or flavor_id in self.flavor_ids
+
+    def shortcomings(self, flavor: Flavor) -> list[str]:
+        """Why a flavor is not allowed, in words; empty when it is."""
+        found = []
+        if self.nonsense:
+            found.append('what it requires cannot be understood')
+        if not self.is_associated(flavor.id):
+            found.append('is not associated')
+        for key, value in self.minimums.items():
+            has = getattr(flavor, key.removeprefix('min_'))
+            if has < value:
+                found.append(f'requires at least '
+                             f'{MINIMUMS[key].format(value)}, has {has}')
+        return found
 
     def allows(self, flavor: Flavor) -> bool:
         """Whether the datastore version may run on a flavor."""
-        return not self.flavor_ids or flavor.id in self.flavor_ids
+        return (not self.nonsense
+                and self.is_associated(flavor.id)
+                and flavor.ram >= self.min_ram
+                and flavor.vcpus >= self.min_vcpus
+                and flavor.disk >= self.min_disk)
 
     def select(self, flavors: Iterable[Flavor]) -> list[Flavor]:
         """The allowed ones of some flavors, in the order given."""
         return [flavor for flavor in flavors if self.allows(flavor)]
+
+
+def minimum(text: str) -> int:
+    """A minimum, from text.
+
+    :raises ValueError: it is not a whole number from 1 to LARGEST
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f'not a whole number: {text[:40]!r}')
+    # Before int(), which refuses digits by the thousand with other words.
+    if len(text) > 10 or not 1 <= int(text) <= LARGEST:
+        raise ValueError(f'not between 1 and {LARGEST}: {text[:40]}')
+    return int(text)

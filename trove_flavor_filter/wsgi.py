@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The paste filter: a table of routes, and Trove behind everything else."""
+"""The paste filter: two tables of routes, and Trove behind all others."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -23,6 +23,7 @@ import routes
 import webob
 
 from trove_flavor_filter.api import flavors
+from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
 from trove_flavor_filter import conf as config
@@ -35,17 +36,39 @@ Environ = dict[str, typing.Any]
 StartResponse = Callable[..., typing.Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-# The whole of what the plugin answers: path -> method -> handler. A path
-# that is not here is Trove's.
+# The whole of what the plugin answers: path -> method -> handler.
 ROUTES = {
     '/{tenant_id}/flavors/datastores/versions/{datastore_version_id}': {
         'GET': flavors.list_allowed,
     },
 }
 
+# What it looks at before Trove answers: path -> method -> action. The paths
+# are spelled as Trove spells them. What is in neither table is Trove's.
+GUARDED: dict[str, dict[str, guard.Action]] = {
+    '/{tenant_id}/instances': {
+        'POST': guard.Guard.create_instance,
+    },
+    '/{tenant_id}/instances/{id}': {
+        'PUT': guard.Guard.update_instance,
+        'PATCH': guard.Guard.update_instance,
+    },
+    '/{tenant_id}/instances/{id}/action': {
+        'POST': guard.Guard.act_on_instance,
+    },
+    '/{tenant_id}/clusters': {
+        'POST': guard.Guard.create_cluster,
+    },
+    '/{tenant_id}/clusters/{id}': {
+        'POST': guard.Guard.act_on_cluster,
+    },
+}
+
 
 class FlavorFilter:
-    """Answers the paths of ROUTES, and hands on all others untouched.
+    """Answers the paths of ROUTES, guards those of GUARDED.
+
+    All other requests are handed on untouched.
 
     :param application: what stands behind this filter
     :param conf: a ConfigOpts with our options, as conf.load() gives it
@@ -56,7 +79,8 @@ class FlavorFilter:
         self._services = services.Services.build(conf)
         # The library that Trove routes with, so that both read a path alike.
         self._mapper = routes.Mapper()
-        for path in ROUTES:
+        for path in (*ROUTES,
+                     *(GUARDED if conf.flavor_filter.enforce else ())):
             self._mapper.connect(path, route=path)
 
     def __call__(self, environ: Environ,
@@ -64,20 +88,39 @@ class FlavorFilter:
         match = self._mapper.match(environ.get('PATH_INFO', ''), environ)
         if not match:
             return self._application(environ, start_response)
-        return self._answer(environ, match)(environ, start_response)
+        path = match.pop('route')
+        if path in ROUTES:
+            answer = self._faulty(
+                environ, self._answer, ROUTES[path], match)
+        else:
+            action = GUARDED[path].get(guard.method_of(environ))
+            answer = action and self._faulty(
+                environ, self._guard, action, match)
+        return (answer or self._application)(environ, start_response)
 
-    def _answer(self, environ: Environ,
-                match: dict[str, typing.Any]) -> webob.Response:
-        methods = ROUTES[match.pop('route')]
-        arguments = {name: _decoded(value) for name, value in match.items()}
+    def _answer(self, environ: Environ, ctx: context.RequestContext,
+                methods: dict[str, typing.Any],
+                match: dict[str, str]) -> webob.Response:
+        handler = methods.get(environ['REQUEST_METHOD'])
+        if handler is None:
+            raise exception.MethodNotAllowed(
+                environ['REQUEST_METHOD'], sorted(methods))
+        return handler(
+            webob.Request(environ), ctx, self._services,
+            **{name: _decoded(value) for name, value in match.items()})
+
+    def _guard(self, environ: Environ, ctx: context.RequestContext,
+               action: guard.Action, match: dict[str, str]) -> None:
+        # Undecoded, as Trove takes them.
+        guard.check(action, environ, ctx, self._services, **match)
+
+    @staticmethod
+    def _faulty(environ: Environ, function: Callable[..., typing.Any],
+                *arguments: typing.Any) -> webob.Response | None:
+        """What a function returns; a fault, logged, when it raises."""
         ctx = identity.context_of(environ)
         try:
-            handler = methods.get(environ['REQUEST_METHOD'])
-            if handler is None:
-                raise exception.MethodNotAllowed(
-                    environ['REQUEST_METHOD'], sorted(methods))
-            return handler(webob.Request(environ), ctx, self._services,
-                           **arguments)
+            return function(environ, ctx, *arguments)
         except exception.FlavorFilterError as error:
             _log(environ, ctx, error)
             return views.fault(error)
@@ -98,12 +141,11 @@ def _decoded(value: str) -> str:
 def _log(environ: Environ, ctx: context.RequestContext,
          error: exception.FlavorFilterError) -> None:
     """One line for a request that was refused or that failed."""
-    if isinstance(error, exception.Unavailable):
-        write, reason = LOG.error, error.reason
-    else:
-        write, reason = LOG.info, str(error)
+    write = (LOG.error if isinstance(error, exception.Unavailable)
+             else LOG.info)
     write('%s %r answered with %d: %s', environ['REQUEST_METHOD'],
-          environ['PATH_INFO'], error.status, reason, context=ctx)
+          environ['PATH_INFO'], error.status,
+          getattr(error, 'reason', str(error)), context=ctx)
 
 
 def filter_factory(global_conf: dict[str, str],

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-manage datastore-version-flavor-add, -delete and -list."""
+"""trove-manage datastore-version-flavor-add, -delete, -require, -list."""
 
 import argparse
 from collections.abc import Iterable
@@ -20,6 +20,7 @@ import typing
 
 from cliff import command
 from cliff import lister
+from oslo_config import cfg
 
 from trove_flavor_filter import catalog
 from trove_flavor_filter.cmd import base
@@ -73,6 +74,15 @@ def find_version(database: api.Database, text: str) -> api.Version:
         f'{api.names(database.versions()) or "none at all"}')
 
 
+def add_version(parser: argparse.ArgumentParser,
+                **kwargs: typing.Any) -> None:
+    """Have a command take the datastore version that it is about."""
+    parser.add_argument(
+        'datastore_version', metavar='DATASTORE_VERSION',
+        help='id of a datastore version, or DATASTORE/VERSION by name '
+             '(mysql/8.0)', **kwargs)
+
+
 class _OfVersion(base.Subcommand, command.Command):
     """A command on the flavors of one datastore version."""
 
@@ -80,10 +90,7 @@ class _OfVersion(base.Subcommand, command.Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'datastore_version', metavar='DATASTORE_VERSION',
-            help='id of the datastore version, or DATASTORE/VERSION by name '
-                 '(mysql/8.0)')
+        add_version(parser)
         parser.add_argument(
             'flavors', metavar='FLAVOR', nargs='+', type=self.ids,
             help='id of a flavor; several may be given, between spaces or '
@@ -173,25 +180,112 @@ class Delete(_OfVersion):
                   f'is allowed.')
 
 
-class List(base.Subcommand, lister.Lister):
-    """List the flavors that are associated with datastore versions.
+def new_minimum(text: str) -> int:
+    """A minimum of the command line.
 
-    RAM is in MiB, the root disk in GiB. "In Nova" says whether Nova still
-    has the flavor. Without a datastore version, those of all are listed.
+    :raises argparse.ArgumentTypeError: it is not one
+    """
+    try:
+        return requirement.minimum(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+class Require(base.Subcommand, command.Command):
+    """Say how large a flavor a datastore version needs.
+
+    A flavor is allowed when it is associated (or nothing is) and meets every
+    minimum, be it there today or made next year. A minimum that is not named
+    stays as it is; --clear ends those that are not named.
+    """
+
+    examples = '''
+datastore-version-flavor-require mysql/8.0 --min-ram 2048 --min-vcpus 2
+datastore-version-flavor-require mysql/8.0 --clear
+'''
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        add_version(parser)
+        for option, metavar, what in (
+                ('--min-ram', 'MIB', 'MiB of RAM'),
+                ('--min-vcpus', 'N', 'vCPUs'),
+                ('--min-disk', 'GIB', 'GiB of root disk')):
+            parser.add_argument(
+                option, metavar=metavar, type=new_minimum,
+                help=f'allow flavors with at least this many {what}')
+        parser.add_argument(
+            '--clear', action='store_true',
+            help='end every minimum that is not named')
+        self._usage_error = parser.error
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        minimums = {key: value for key in requirement.MINIMUMS
+                    if (value := getattr(parsed_args, key)) is not None}
+        if not minimums and not parsed_args.clear:
+            self._usage_error('say a minimum, or --clear')
+        database = api.Database(self.conf)
+        version = find_version(database, parsed_args.datastore_version)
+        wanted = database.set_minimums(version.id, minimums,
+                                       parsed_args.clear)
+        if wanted.minimums:
+            print(f'{version} requires at least {wanted}.')
+        else:
+            print(f'{version} requires no minimum.')
+        self._warn(version, wanted)
+
+    def _warn(self, version: api.Version,
+              wanted: requirement.Requirement) -> None:
+        """Say which flavors stop qualifying, and whether any is left."""
+        flavors = flavors_by_id(self.conf)
+        if flavors is None:
+            return
+        for flavor_id in sorted(wanted.flavor_ids & flavors.keys()):
+            flavor = flavors[flavor_id]
+            if reasons := wanted.shortcomings(flavor):
+                warn(f'flavor {flavor_id} ({flavor.name}) is associated and '
+                     f'not allowed: {"; ".join(reasons)}')
+        if not wanted.select(flavors.values()):
+            warn(f'no flavor is left that {version} allows')
+
+
+def warn(text: str) -> None:
+    print(f'Warning: {text}.', file=sys.stderr)
+
+
+def flavors_by_id(conf: cfg.ConfigOpts
+                  ) -> dict[str, requirement.Flavor] | None:
+    """Nova's flavors by id; None, with a warning, when Nova is away."""
+    try:
+        return {flavor.id: flavor
+                for flavor in catalog.Catalog(conf).flavors()}
+    except exception.NovaUnavailable as error:
+        warn(f'Nova cannot be asked about the flavors: '
+             f'{" ".join(error.reason.split())}')
+        return None
+
+
+class List(base.Subcommand, lister.Lister):
+    """List the flavors of datastore versions, and whether they are allowed.
+
+    The flavors that are associated; where there are none but a minimum, all
+    that Nova has. RAM is in MiB, the root disk in GiB. "In Nova" says
+    whether Nova still has the flavor, "Reason" why one is not allowed.
+    Without a datastore version, those of all are listed.
     """
 
     examples = '''
 datastore-version-flavor-list
 datastore-version-flavor-list mysql/8.0 -f json
 '''
-    COLUMNS = ('Datastore', 'Version', 'Datastore Version ID', 'Flavor ID',
-               'Name', 'RAM', 'vCPUs', 'Disk', 'In Nova')
+    COLUMNS = ('Datastore', 'Version', 'Datastore Version ID', 'Requires',
+               'Flavor ID', 'Name', 'RAM', 'vCPUs', 'Disk', 'In Nova',
+               'Allowed', 'Reason')
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'datastore_version', metavar='DATASTORE_VERSION', nargs='?',
-            help='id of a datastore version, or DATASTORE/VERSION by name')
+        add_version(parser, nargs='?')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace
@@ -201,32 +295,39 @@ datastore-version-flavor-list mysql/8.0 -f json
         if parsed_args.datastore_version is not None:
             version = find_version(database, parsed_args.datastore_version)
             version_id = version.id
-        associations = database.associations(version_id)
-        if not associations:
-            print('No flavors are associated: every flavor is allowed.',
-                  file=sys.stderr)
-        flavors = self._flavors() if associations else {}
+        wanted = database.requirements(version_id)
+        if not wanted:
+            print('Nothing is associated and nothing required: every flavor '
+                  'is allowed.', file=sys.stderr)
+            return self.COLUMNS, []
+        flavors = flavors_by_id(self.conf)
         return self.COLUMNS, [
-            (version.datastore, version.name, version.id, flavor_id,
-             *_described(flavors, flavor_id))
-            for version, flavor_id in associations]
-
-    def _flavors(self) -> dict[str, requirement.Flavor] | None:
-        try:
-            return {flavor.id: flavor for flavor
-                    in catalog.Catalog(self.conf).flavors()}
-        except exception.NovaUnavailable as error:
-            print(f'Nova cannot be asked about the flavors: '
-                  f'{" ".join(error.reason.split())}', file=sys.stderr)
-            return None
+            (version.datastore, version.name, version.id,
+             str(needs) or None, flavor_id, *_described(
+                 needs, flavors, flavor_id))
+            for version, needs in wanted
+            for flavor_id in _listed(needs, flavors)]
 
 
-def _described(flavors: dict[str, requirement.Flavor] | None,
-               flavor_id: str) -> tuple[typing.Any, ...]:
-    """Name, RAM, vCPUs, disk, in Nova; None for what is not known."""
-    if flavors is None:
-        return (None,) * 5
+def _listed(wanted: requirement.Requirement,
+            flavors: dict[str, requirement.Flavor] | None
+            ) -> list[str | None]:
+    """Ids of the flavors to list; None alone when they are not known."""
+    return [*sorted(wanted.flavor_ids or flavors or ())] or [None]
+
+
+def _described(wanted: requirement.Requirement,
+               flavors: dict[str, requirement.Flavor] | None,
+               flavor_id: str | None) -> tuple[typing.Any, ...]:
+    """Name, RAM, vCPUs, disk, in Nova, allowed, and why not.
+
+    None stands for what is not known.
+    """
+    if flavors is None or flavor_id is None:
+        return (None,) * 7
     flavor = flavors.get(flavor_id)
     if flavor is None:
-        return (None,) * 4 + (False,)
-    return (flavor.name, flavor.ram, flavor.vcpus, flavor.disk, True)
+        return (None,) * 4 + (False, False, 'is not in Nova any more')
+    reasons = wanted.shortcomings(flavor)
+    return (flavor.name, flavor.ram, flavor.vcpus, flavor.disk, True,
+            not reasons, '; '.join(reasons) or None)

@@ -32,6 +32,7 @@ from trove_flavor_filter import exception
 COMMANDS: dict[str, typing.Any] = {
     'datastore-version-flavor-add': associations.Add,
     'datastore-version-flavor-delete': associations.Delete,
+    'datastore-version-flavor-require': associations.Require,
     'datastore-version-flavor-list': associations.List,
     'flavor-filter-db-sync': db_sync.DbSync,
 }

@@ -16,10 +16,12 @@ One class, built from the configuration; each public method is one
 transaction, tried again when the database says that trying again will do.
 """
 
+import collections
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import re
@@ -29,15 +31,19 @@ from oslo_config import cfg
 from oslo_db import api as db_api
 from oslo_db import exception as db_exception
 from oslo_db.sqlalchemy import enginefacade
+from oslo_log import log
 from oslo_utils import timeutils
 from oslo_utils import uuidutils
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from trove_flavor_filter.db import models
 from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
 
-FLAVOR = 'flavor'
+LOG = log.getLogger(__name__)
+
+FLAVOR = requirement.FLAVOR
 
 # Options of [database] that the engine takes. Tries to connect are not among
 # them: neither a client nor an administrator should wait minutes to be told
@@ -73,6 +79,23 @@ class VersionRequirement(typing.NamedTuple):
 
     active: bool
     requirement: requirement.Requirement
+
+
+class Target(typing.NamedTuple):
+    """What a request is about: a datastore version, and flavors it runs on.
+
+    :ivar version_id: of the datastore version
+    :ivar active: whether it is active
+    :ivar requirement: what it requires
+    :ivar flavor_ids: of the instances that are there already
+    :ivar tenant_id: of their project; None where there are none
+    """
+
+    version_id: str
+    active: bool
+    requirement: requirement.Requirement
+    flavor_ids: frozenset[str] = frozenset()
+    tenant_id: str | None = None
 
 
 class Added(typing.NamedTuple):
@@ -190,9 +213,7 @@ class Database:
             return None
         return VersionRequirement(
             active=bool(rows[0].active),
-            requirement=requirement.Requirement(
-                flavor_ids=frozenset(row.value for row in rows
-                                     if row.key == FLAVOR)))
+            requirement=_requirement(version_id, rows))
 
     @_read
     def find_versions(self, text: str) -> list[Version]:
@@ -234,30 +255,123 @@ class Database:
             return [Version(*row) for row in connection.execute(statement)]
 
     @_read
-    def associations(self, version_id: str | None = None
-                     ) -> list[tuple[Version, str]]:
-        """The associated flavors, as (datastore version, flavor id).
+    def requirements(self, version_id: str | None = None
+                     ) -> list[tuple[Version, requirement.Requirement]]:
+        """What datastore versions require, of those that require something.
 
         :param version_id: of this datastore version; None means of all
-        :returns: by names of datastore and version, then by flavor id
+        :returns: by names of datastore and version
         """
-        versions = {version.id: version for version in self._versions(
+        versions = self._versions(
             *([models.DatastoreVersion.id == version_id]
-              if version_id else []))}
+              if version_id else []))
         metadata = models.DatastoreVersionMetadata
         statement: sa.Select = sa.select(
-            metadata.datastore_version_id, metadata.value).where(
-                metadata.key == FLAVOR,
+            metadata.datastore_version_id, metadata.key,
+            metadata.value).where(
+                metadata.key.in_(requirement.KEYS),
                 metadata.deleted.is_(False),
                 *([metadata.datastore_version_id == version_id]
                   if version_id else []))
+        rows = collections.defaultdict(list)
+        with self._reading() as connection:
+            for row in connection.execute(statement):
+                rows[row.datastore_version_id].append(row)
+        return [(version, _requirement(version.id, rows[version.id]))
+                for version in versions if version.id in rows]
+
+    @_read
+    def named_version(self, datastore: str, version: str | None,
+                      number: str | None) -> list[Target]:
+        """The datastore version that a request names, found as Trove finds it.
+
+        Trove's ``get_datastore_version``: the datastore by id or else by
+        name, its version by id, or by name and number, or its default. The
+        database itself compares, so that what it takes for equal (case,
+        accents, trailing space) is so to both.
+
+        :param datastore: id or name
+        :param version: id or name; None for the datastore's default
+        :param number: version number, or None
+        :returns: none where Trove finds none, or cannot tell which; more
+            than one where it takes any
+        """
+        ds, dv = models.Datastore, models.DatastoreVersion
+        wanted = ds.default_version_id if version is None else sa.literal(
+            version, sa.String)
+        statement: sa.Select = (
+            _with_requirement(
+                (ds.id == datastore).label('datastore_by_id'),
+                (dv.id == wanted).label('by_id'),
+                (dv.name == wanted).label('by_name'),
+                (dv.version == number).label('by_number'))
+            .select_from(ds)
+            .outerjoin(dv, sa.and_(
+                dv.datastore_id == ds.id,
+                sa.or_(dv.id == wanted, dv.name == wanted)))
+            .outerjoin(*_METADATA)
+            .where(sa.or_(ds.id == datastore, ds.name == datastore)))
         with self._reading() as connection:
             rows = connection.execute(statement).all()
-        found = [(versions[row.datastore_version_id], row.value)
-                 for row in rows if row.datastore_version_id in versions]
-        order = {version_id: place
-                 for place, version_id in enumerate(versions)}
-        return sorted(found, key=lambda pair: (order[pair[0].id], pair[1]))
+        if any(row.datastore_by_id for row in rows):
+            rows = [row for row in rows if row.datastore_by_id]
+        rows = [row for row in rows if row.id is not None]
+        if version is not None:
+            if uuidutils.is_uuid_like(version):
+                rows = [row for row in rows if row.by_id]
+            else:
+                rows = [row for row in rows if row.by_name and
+                        (not number or row.by_number)]
+                if not number and len({row.id for row in rows}) > 1:
+                    return []
+        return _targets(rows)
+
+    @_read
+    def instance_version(self, instance_id: str, version: str | None = None
+                         ) -> list[Target]:
+        """An instance's flavor, and its datastore version or another one.
+
+        :param version: id or name of another version of the same datastore,
+            as an upgrade names it
+        :returns: none where there is no such instance, or no such version
+        """
+        return self._members_and_version(
+            models.Instance, instance_id, version)
+
+    @_read
+    def cluster_version(self, cluster_id: str, version: str | None = None
+                        ) -> list[Target]:
+        """A cluster's flavors, and its datastore version or another one.
+
+        As :meth:`instance_version`.
+        """
+        return self._members_and_version(models.Cluster, cluster_id, version)
+
+    def _members_and_version(self, owner: typing.Any, owner_id: str,
+                             version: str | None) -> list[Target]:
+        member = models.Instance
+        target = models.DatastoreVersion
+        statement: sa.Select = _with_requirement(
+            owner.tenant_id, member.flavor_id).select_from(owner)
+        if owner is models.Cluster:
+            statement = statement.outerjoin(member, sa.and_(
+                member.cluster_id == owner.id, member.deleted.is_(False)))
+        if version is None:
+            statement = statement.join(
+                target, target.id == owner.datastore_version_id)
+        else:
+            present = orm.aliased(models.DatastoreVersion)
+            statement = statement.join(
+                present, present.id == owner.datastore_version_id).join(
+                target, sa.and_(
+                    target.datastore_id == present.datastore_id,
+                    target.id == version if uuidutils.is_uuid_like(version)
+                    else target.name == version))
+        statement = statement.outerjoin(*_METADATA).where(
+            owner.id == owner_id, owner.deleted.is_(False))
+        with self._reading() as connection:
+            rows = connection.execute(statement).all()
+        return _targets(rows)
 
     @_write
     def add_flavors(self, version_id: str,
@@ -278,15 +392,9 @@ class Database:
                     .where(metadata.id.in_(
                         [row.id for row in rows if row.deleted]))
                     .values(deleted=False, deleted_at=None, updated_at=now))
-            new = [flavor_id for flavor_id in flavor_ids
-                   if flavor_id not in live | kept]
-            if new:
-                connection.execute(sa.insert(metadata), [
-                    {'id': uuidutils.generate_uuid(),
-                     'datastore_version_id': version_id,
-                     'key': FLAVOR, 'value': flavor_id,
-                     'created': now, 'updated_at': now, 'deleted': False}
-                    for flavor_id in new])
+            self._insert(connection, version_id, [
+                (FLAVOR, flavor_id) for flavor_id in flavor_ids
+                if flavor_id not in live | kept])
         return Added(
             [flavor_id for flavor_id in flavor_ids if flavor_id not in live],
             [flavor_id for flavor_id in flavor_ids if flavor_id in live])
@@ -320,11 +428,60 @@ class Database:
                 .values(deleted=True, deleted_at=now, updated_at=now))
             return len(live.keys() - set(flavor_ids))
 
+    @_write
+    def set_minimums(self, version_id: str, minimums: Mapping[str, int],
+                     clear: bool = False) -> requirement.Requirement:
+        """Say how large a flavor must at least be.
+
+        :param minimums: by key (``min_ram``: MiB, ``min_vcpus``,
+            ``min_disk``: GiB); one that is not named stays as it is
+        :param clear: end all minimums that are not named
+        :returns: what the datastore version requires now
+        :raises NotFound: the datastore version is gone
+        """
+        metadata = models.DatastoreVersionMetadata
+        now = timeutils.utcnow()
+        with self._writing() as connection:
+            rows = self._lock(connection, version_id,
+                              keys=tuple(requirement.MINIMUMS))
+            wanted = {(key, str(value)) for key, value in minimums.items()}
+            ended = [row.id for row in rows if not row.deleted
+                     and (row.key, row.value) not in wanted
+                     and (clear or row.key in minimums)]
+            kept = [row.id for row in rows if row.deleted
+                    and (row.key, row.value) in wanted]
+            for ids, deleted in ((ended, True), (kept, False)):
+                if ids:
+                    connection.execute(
+                        sa.update(metadata).where(metadata.id.in_(ids))
+                        .values(deleted=deleted, updated_at=now,
+                                deleted_at=now if deleted else None))
+            self._insert(connection, version_id, sorted(
+                wanted - {(row.key, row.value) for row in rows}))
+            return _requirement(version_id, connection.execute(
+                _REQUIREMENT, {'version_id': version_id}))
+
+    @staticmethod
+    def _insert(connection: sa.Connection, version_id: str,
+                rows: Sequence[tuple[str, str]]) -> None:
+        """Write new rows, of keys and values."""
+        if rows:
+            now = timeutils.utcnow()
+            connection.execute(
+                sa.insert(models.DatastoreVersionMetadata), [
+                    {'id': uuidutils.generate_uuid(),
+                     'datastore_version_id': version_id,
+                     'key': key, 'value': value,
+                     'created': now, 'updated_at': now, 'deleted': False}
+                    for key, value in rows])
+
     def _lock(self, connection: sa.Connection, version_id: str,
-              flavor_ids: Collection[str] | None = None) -> Sequence[sa.Row]:
+              flavor_ids: Collection[str] | None = None,
+              keys: Collection[str] = (FLAVOR,)) -> Sequence[sa.Row]:
         """Keep other writers off a datastore version, and read its rows.
 
         :param flavor_ids: the rows of these; None means of all flavors
+        :param keys: rows of these keys
         """
         version = models.DatastoreVersion
         if connection.execute(
@@ -334,9 +491,10 @@ class Database:
                 f'Datastore version {version_id} is gone.')
         metadata = models.DatastoreVersionMetadata
         statement: sa.Select = sa.select(
-            metadata.id, metadata.value, metadata.deleted).where(
+            metadata.id, metadata.key, metadata.value,
+            metadata.deleted).where(
                 metadata.datastore_version_id == version_id,
-                metadata.key == FLAVOR)
+                metadata.key.in_(keys))
         if flavor_ids is not None:
             statement = statement.where(metadata.value.in_(flavor_ids))
         return connection.execute(statement).all()
@@ -350,19 +508,51 @@ def _may_be_id(text: str) -> bool:
     return 0 < len(text) <= 36 and text.isascii() and text.isprintable()
 
 
-def _requirement_statement() -> sa.Select:
-    version = models.DatastoreVersion
-    metadata = models.DatastoreVersionMetadata
-    return (
-        sa.select(version.id, version.active, metadata.key, metadata.value)
-        .outerjoin(metadata, sa.and_(
-            metadata.datastore_version_id == version.id,
-            metadata.key.in_([FLAVOR]),
-            metadata.deleted.is_(False)))
-        .where(version.id == sa.bindparam('version_id')))
+_METADATA: typing.Any = (
+    models.DatastoreVersionMetadata,
+    sa.and_(
+        models.DatastoreVersionMetadata.datastore_version_id
+        == models.DatastoreVersion.id,
+        models.DatastoreVersionMetadata.key.in_(requirement.KEYS),
+        models.DatastoreVersionMetadata.deleted.is_(False)))
 
 
-_REQUIREMENT = _requirement_statement()
+def _with_requirement(*columns: typing.Any) -> sa.Select:
+    """Select a datastore version, a row for each row of its requirement."""
+    return sa.select(
+        models.DatastoreVersion.id, models.DatastoreVersion.active,
+        models.DatastoreVersionMetadata.key,
+        models.DatastoreVersionMetadata.value, *columns)
+
+
+_REQUIREMENT: sa.Select = (
+    _with_requirement().select_from(models.DatastoreVersion)
+    .outerjoin(*_METADATA)
+    .where(models.DatastoreVersion.id == sa.bindparam('version_id')))
+
+
+def _requirement(version_id: str,
+                 rows: Iterable[typing.Any]) -> requirement.Requirement:
+    """The requirement of rows; the log tells of those that are nonsense."""
+    found = requirement.Requirement.of((row.key, row.value) for row in rows)
+    if found.nonsense:
+        LOG.error('Datastore version %s allows no flavor: in table '
+                  'datastore_version_metadata, %s cannot be understood',
+                  version_id, ', '.join(found.nonsense))
+    return found
+
+
+def _targets(rows: Iterable[typing.Any]) -> list[Target]:
+    by_version = collections.defaultdict(list)
+    for row in rows:
+        by_version[row.id].append(row)
+    return [
+        Target(version_id, bool(rows[0].active),
+               _requirement(version_id, rows),
+               frozenset(flavor_id for row in rows if (
+                   flavor_id := getattr(row, 'flavor_id', None))),
+               getattr(rows[0], 'tenant_id', None))
+        for version_id, rows in by_version.items()]
 
 
 def names(versions: Iterable[Version]) -> str:

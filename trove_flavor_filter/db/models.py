@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The tables: ours, and the two of Trove's that ours refers to.
+"""The tables: ours, and those of Trove's that say what a request means.
 
 Of Trove's tables just the columns that are read are described here.
 """
@@ -29,6 +29,7 @@ class Datastore(Base):
 
     id = sa.Column(sa.String(36), primary_key=True)
     name = sa.Column(sa.String(255), unique=True)
+    default_version_id = sa.Column(sa.String(36))
 
 
 class DatastoreVersion(Base):
@@ -65,3 +66,25 @@ class DatastoreVersionMetadata(Base):
     deleted = sa.Column(sa.Boolean, nullable=False, default=False)
     deleted_at = sa.Column(sa.DateTime)
     updated_at = sa.Column(sa.DateTime)
+
+
+class Cluster(Base):
+    __tablename__ = 'clusters'
+
+    id = sa.Column(sa.String(36), primary_key=True)
+    tenant_id = sa.Column(sa.String(36), nullable=False)
+    datastore_version_id = sa.Column(
+        sa.String(36), sa.ForeignKey('datastore_versions.id'))
+    deleted = sa.Column(sa.Boolean)
+
+
+class Instance(Base):
+    __tablename__ = 'instances'
+
+    id = sa.Column(sa.String(36), primary_key=True)
+    tenant_id = sa.Column(sa.String(36))
+    flavor_id = sa.Column(sa.String(255))
+    cluster_id = sa.Column(sa.String(36), sa.ForeignKey('clusters.id'))
+    datastore_version_id = sa.Column(
+        sa.String(36), sa.ForeignKey('datastore_versions.id'))
+    deleted = sa.Column(sa.Boolean)

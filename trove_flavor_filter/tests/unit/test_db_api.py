@@ -14,6 +14,7 @@
 
 import concurrent.futures
 
+import fixtures
 import sqlalchemy as sa
 
 from trove_flavor_filter.db import api
@@ -119,16 +120,58 @@ class DatabaseTest(base.DatabaseTestCase):
                      'mysql/' + 'x' * 300, '\x00'):
             self.assertEqual([], self.database.find_versions(text), text)
 
-    def test_associations_are_ordered_by_names(self):
+    def test_requirements_are_ordered_by_names(self):
         self.database.add_flavors(self.version_id, ['2', '1'])
-        self.database.add_flavors(self.other_id, ['3'])
+        self.create_row(self.other_id, '512', key='min_ram')
+        self.create_row(self.create_version('9.0'), 'x', deleted=True)
         self.assertEqual(
-            [('5.7', '3'), ('8.0', '1'), ('8.0', '2')],
-            [(version.name, flavor_id) for version, flavor_id
-             in self.database.associations()])
+            [('5.7', {'min_ram': 512}, set()), ('8.0', {}, {'1', '2'})],
+            [(version.name, wanted.minimums, set(wanted.flavor_ids))
+             for version, wanted in self.database.requirements()])
         self.assertEqual(
-            ['3'], [flavor_id for _version, flavor_id
-                    in self.database.associations(self.other_id)])
+            ['5.7'], [version.name for version, _wanted
+                      in self.database.requirements(self.other_id)])
+
+    def test_minimums_are_set_one_row_each(self):
+        self.database.set_minimums(self.version_id,
+                                   {'min_ram': 512, 'min_disk': 5})
+        wanted = self.database.set_minimums(self.version_id,
+                                            {'min_ram': 1024})
+        self.assertEqual({'min_ram': 1024, 'min_disk': 5}, wanted.minimums)
+        self.assertEqual([(self.version_id, '1024', False),
+                          (self.version_id, '512', True)],
+                         self.rows('min_ram'))
+
+    def test_a_minimum_that_comes_back_takes_its_row_again(self):
+        for value in (512, 1024, 512):
+            wanted = self.database.set_minimums(self.version_id,
+                                                {'min_ram': value})
+        self.assertEqual({'min_ram': 512}, wanted.minimums)
+        self.assertEqual(2, len(self.rows('min_ram')))
+
+    def test_clear_ends_what_is_not_named(self):
+        self.database.set_minimums(self.version_id,
+                                   {'min_ram': 512, 'min_vcpus': 2})
+        wanted = self.database.set_minimums(
+            self.version_id, {'min_disk': 5}, clear=True)
+        self.assertEqual({'min_disk': 5}, wanted.minimums)
+        self.assertEqual(
+            {}, self.database.set_minimums(self.version_id, {},
+                                           clear=True).minimums)
+
+    def test_minimums_leave_associations_alone(self):
+        self.database.add_flavors(self.version_id, ['512'])
+        wanted = self.database.set_minimums(
+            self.version_id, {'min_ram': 512}, clear=True)
+        self.assertEqual({'512'}, wanted.flavor_ids)
+
+    def test_nonsense_allows_nothing_and_the_log_names_the_row(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        self.create_row(self.version_id, 'plenty', key='min_ram')
+        wanted = self.database.requirement_of(self.version_id).requirement
+        self.assertEqual(('min_ram=plenty',), wanted.nonsense)
+        self.assertIn('min_ram=plenty', log.output)
+        self.assertIn(self.version_id, log.output)
 
     def test_many_at_once_lose_no_row_and_double_none(self):
         admins = [api.Database(self.conf) for _number in range(4)]

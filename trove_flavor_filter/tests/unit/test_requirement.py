@@ -12,6 +12,8 @@
 
 """Which flavors a requirement allows."""
 
+import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies
 from oslotest import base
@@ -51,6 +53,70 @@ class RequirementTest(base.BaseTestCase):
         self.assertEqual(
             [item for item in flavors if wanted.allows(item)],
             wanted.select(flavors))
+
+    def test_a_flavor_must_meet_every_minimum(self):
+        wanted = requirement.Requirement(min_ram=512, min_vcpus=1,
+                                         min_disk=10)
+        self.assertTrue(wanted.allows(flavor('1')))
+        for key in ('min_ram', 'min_vcpus', 'min_disk'):
+            more = dataclasses.replace(
+                wanted, **{key: getattr(wanted, key) + 1})
+            self.assertFalse(more.allows(flavor('1')), key)
+            self.assertEqual(1, len(more.shortcomings(flavor('1'))), key)
+
+    def test_a_flavor_must_be_associated_and_large_enough(self):
+        wanted = requirement.Requirement(frozenset({'2'}), min_ram=1024)
+        self.assertEqual(
+            ['is not associated',
+             'requires at least 1024 MiB RAM, has 512'],
+            wanted.shortcomings(flavor('1')))
+
+    @given(strategies.sets(IDS), strategies.integers(0, 3),
+           strategies.integers(0, 3), strategies.integers(0, 3), IDS,
+           strategies.integers(0, 3), strategies.integers(0, 3),
+           strategies.integers(0, 3), strategies.booleans())
+    def test_what_is_allowed_is_what_has_no_shortcoming(
+            self, bound, min_ram, min_vcpus, min_disk, flavor_id, ram,
+            vcpus, disk, nonsense):
+        wanted = requirement.Requirement(
+            frozenset(bound), min_ram, min_vcpus, min_disk,
+            ('min_ram=x',) if nonsense else ())
+        candidate = requirement.Flavor(flavor_id, 'name', ram, vcpus, disk, 0)
+        self.assertEqual(not wanted.shortcomings(candidate),
+                         wanted.allows(candidate))
+        if wanted.is_empty:
+            self.assertTrue(wanted.allows(candidate))
+
+    def test_rows_make_a_requirement(self):
+        self.assertEqual(
+            requirement.Requirement(frozenset({'1', '2'}), 2048, 2, 0),
+            requirement.Requirement.of([
+                ('flavor', '1'), ('flavor', '2'), ('min_ram', '2048'),
+                ('min_vcpus', '2'), ('volume_type', 'ssd'), (None, None)]))
+
+    def test_of_two_rows_of_a_minimum_the_higher_counts(self):
+        for values in (('512', '2048'), ('2048', '512')):
+            self.assertEqual(2048, requirement.Requirement.of(
+                ('min_ram', value) for value in values).min_ram)
+
+    def test_a_minimum_is_a_whole_number_that_nova_could_have(self):
+        for text in ('', '0', '-1', '1.5', 'x', '1e3', ' 1', '\u0661',
+                     '2147483648', '9' * 5000):
+            self.assertRaises(ValueError, requirement.minimum, text)
+            self.assertEqual(1, len(requirement.Requirement.of(
+                [('min_ram', text)]).nonsense))
+        for text in ('1', '2147483647'):
+            self.assertEqual(int(text), requirement.minimum(text))
+
+    def test_nonsense_allows_nothing(self):
+        wanted = requirement.Requirement.of([('min_disk', None)])
+        self.assertEqual([], wanted.select([flavor('1')]))
+
+    def test_minimums_are_told_in_words(self):
+        self.assertEqual(
+            '2048 MiB RAM, 2 vCPUs, 20 GiB disk',
+            str(requirement.Requirement(
+                min_ram=2048, min_vcpus=2, min_disk=20)))
 
     def test_a_private_flavor_is_seen_by_its_projects_only(self):
         private = flavor('1', frozenset({'mine'}))

@@ -209,7 +209,7 @@ class DownstreamTest(WsgiTestCase):
                      f'/{PROJECT}/flavors/datastores/versions',
                      f'/{PROJECT}/flavors/datastores/versions/',
                      f'/x{self.path()}', f'{self.path()}/more',
-                     f'/{PROJECT}/instances'):
+                     f'/{PROJECT}/instances/x/y', f'/{PROJECT}/backups'):
             self.reached.clear()
             environ = webob.Request.blank(path, method='POST').environ
             environ['PATH_INFO'] = path

@@ -1,0 +1,319 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Enforcement: what a datastore version does not allow is refused.
+
+A guard looks at a request before Trove does and either raises, or returns
+and lets it go on to Trove as it came. It resolves what the request means as
+Trove 23 to 26 resolve it, from the same database, with the same libraries.
+What Trove itself would refuse for another reason (no such instance, no such
+flavor, another project's instance) is left to Trove, which says so as ever:
+nobody learns from a guard what they could not learn from Trove.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import typing
+from urllib import parse
+
+from oslo_context import context
+from oslo_serialization import jsonutils
+import webob
+
+from trove_flavor_filter.api import identity
+from trove_flavor_filter.db import api as db_api
+from trove_flavor_filter import exception
+from trove_flavor_filter import policies
+from trove_flavor_filter import requirement
+from trove_flavor_filter import services
+
+# How many flavors that would do a refusal names.
+SUGGESTIONS = 5
+
+Document = dict[str, typing.Any]
+
+
+class Case(typing.NamedTuple):
+    """Flavors that a request would have a datastore version run on.
+
+    :ivar exists: whether an instance runs on them already, so that Trove
+        will not ask Nova for them
+    """
+
+    target: db_api.Target
+    flavor_ids: Iterable[str]
+    exists: bool = False
+
+
+class Guard(typing.NamedTuple):
+    """A guarded request: who sends it, and whom the guard may ask."""
+
+    ctx: context.RequestContext
+    services: services.Services
+    project_id: str
+
+    def check(self, cases: Iterable[Case]) -> None:
+        """Let allowed flavors pass.
+
+        :raises BadRequest: one of them is not allowed
+        :raises Unavailable: that cannot be told
+        """
+        for case in cases:
+            for flavor_id in sorted(case.flavor_ids):
+                reasons = self._reasons(case, flavor_id)
+                if reasons is not None and not self.services.policy.allows(
+                        self.ctx, policies.BYPASS):
+                    raise self._refusal(case.target, flavor_id, reasons)
+
+    def _reasons(self, case: Case, flavor_id: str) -> list[str] | None:
+        """What a minimum or nonsense says against a flavor.
+
+        :returns: empty when the flavor is just not associated, None when
+            nothing is against it
+        """
+        wanted = case.target.requirement
+        if wanted.is_empty:
+            return None
+        if wanted.nonsense:
+            return ['what it requires cannot be understood']
+        if not wanted.is_associated(flavor_id):
+            return []
+        if not wanted.minimums:
+            return None
+        flavor = self.services.catalog.find(flavor_id)
+        if flavor is None:
+            # Trove asks Nova for a new flavor and says that there is none.
+            return (['there is no such flavor any more'] if case.exists
+                    else None)
+        # The flavor may go by another id in Nova; it is associated.
+        return wanted.shortcomings(flavor._replace(id=flavor_id)) or None
+
+    def _refusal(self, target: db_api.Target, flavor_id: str,
+                 reasons: list[str]) -> exception.FlavorRefused:
+        reason = '; '.join(reasons)
+        return exception.FlavorRefused(
+            f'Flavor {flavor_id[:255]} is not supported for datastore '
+            f'version {target.version_id}'
+            f'{": " + reason if reason else ""}.'
+            f'{self._suggestion(target.requirement)}',
+            f'flavor refused: user={self.ctx.user_id} '
+            f'project={self.project_id} '
+            f'datastore_version={target.version_id} '
+            f'flavor={flavor_id[:255]!r} '
+            f'reason={reason or "not associated"!r}')
+
+    def _suggestion(self, wanted: requirement.Requirement) -> str:
+        try:
+            flavors = wanted.select(
+                self.services.catalog.visible_to(self.project_id))
+        except exception.NovaUnavailable:
+            # The refusal stands without it.
+            return ''
+        if not flavors:
+            return ' No flavor would do.'
+        flavors.sort(key=lambda flavor: (flavor.ram, flavor.vcpus,
+                                         flavor.disk, flavor.id))
+        return ' Flavors that would do: ' + ', '.join(
+            flavor.id for flavor in flavors[:SUGGESTIONS]) + '.'
+
+    def own(self, targets: Iterable[db_api.Target]) -> list[db_api.Target]:
+        """Those that Trove would let the caller at."""
+        is_admin = self.services.policy.is_admin(self.ctx)
+        return [target for target in targets
+                if is_admin or target.tenant_id == self.project_id]
+
+    def named(self, datastore: typing.Any) -> list[db_api.Target]:
+        """The datastore version that a ``datastore`` of a body means."""
+        given = _object(datastore, 'datastore')
+        name = (_text(given, 'type')
+                or self.services.conf.default_datastore)
+        if not name:
+            return []
+        # Not a parameter of the API, but Trove passes on whatever is there.
+        inactive_too = bool(given.get('return_inactive'))
+        return [
+            target for target in self.services.database.named_version(
+                name, _text(given, 'version') or None,
+                _text(given, 'version_number'))
+            if target.active or inactive_too]
+
+    # One for each guarded action; ``id`` is the one of the path.
+
+    def create_instance(self, body: Document, _id: str) -> list[Case]:
+        instance = _object(body.get('instance'), 'instance')
+        source_id = instance.get('replica_of')
+        if source_id:
+            # A replica takes its source's datastore version and flavor.
+            return [
+                Case(target, target.flavor_ids)
+                for target in self.own(
+                    self.services.database.instance_version(
+                        _text(instance, 'replica_of')))]
+        flavor_id = _flavor_id(instance.get('flavorRef'))
+        return [Case(target, [flavor_id])
+                for target in self.named(instance.get('datastore', {}))]
+
+    def update_instance(self, body: Document, id: str) -> list[Case]:
+        # Trove takes an empty "instance" for a request to detach.
+        instance = _object(body.get('instance'), 'instance')
+        if 'datastore_version' not in instance:
+            return []
+        return [
+            Case(target, target.flavor_ids, exists=True)
+            for target in self.own(self.services.database.instance_version(
+                id, _text(instance, 'datastore_version')))]
+
+    def act_on_instance(self, body: Document, id: str) -> list[Case]:
+        if 'resize' not in body:
+            return []
+        resize = _object(body['resize'], 'resize')
+        if 'flavorRef' not in resize:
+            return []
+        flavor_id = _flavor_id(resize['flavorRef'])
+        return [Case(target, [flavor_id]) for target in self.own(
+            self.services.database.instance_version(id))]
+
+    def create_cluster(self, body: Document, _id: str) -> list[Case]:
+        cluster = _object(body.get('cluster'), 'cluster')
+        flavor_ids = _flavor_ids_of_nodes(cluster.get('instances'))
+        return [Case(target, flavor_ids)
+                for target in self.named(cluster.get('datastore', {}))]
+
+    def act_on_cluster(self, body: Document, id: str) -> list[Case]:
+        database = self.services.database
+        cases = []
+        if 'grow' in body:
+            flavor_ids = _flavor_ids_of_nodes(body['grow'])
+            cases += [Case(target, flavor_ids) for target in self.own(
+                database.cluster_version(id))]
+        if 'add_shard' in body:
+            # New members like those that are there.
+            cases += [Case(target, target.flavor_ids) for target in self.own(
+                database.cluster_version(id))]
+        if 'upgrade' in body:
+            upgrade = _object(body['upgrade'], 'upgrade')
+            cases += [
+                Case(target, target.flavor_ids, exists=True)
+                for target in self.own(database.cluster_version(
+                    id, _text(upgrade, 'datastore_version')))]
+        return cases
+
+
+Action = Callable[[Guard, Document, str], list[Case]]
+
+
+def check(action: Action, environ: dict[str, typing.Any],
+          ctx: context.RequestContext, serves: services.Services,
+          tenant_id: str, id: str = '') -> None:
+    """Let a request pass, or refuse it.
+
+    The body is left to be read again, as it came.
+
+    :param action: what the request does: one of the methods of Guard
+    :param id: of the instance or cluster of the path
+    :raises Unauthorized, Forbidden: the caller may not
+    :raises BadRequest: the body cannot be understood, or a flavor is not
+        allowed
+    :raises Unavailable: the database is away; or Nova is, and a minimum is
+        to be judged
+    """
+    identity.check(environ, ctx, tenant_id)
+    if not _is_comparable(id):
+        raise exception.BadRequest('The path cannot be understood.')
+    body = _body(environ)
+    if body is not None:
+        guard = Guard(ctx, serves, tenant_id)
+        guard.check(action(guard, body, id))
+
+
+def method_of(environ: dict[str, typing.Any]) -> str:
+    """The method that Trove's router goes by.
+
+    Routes lets a query parameter ``_method`` take the place of the real one,
+    and Trove has not turned that off. Its other way, a field of a form, ends
+    at Trove's content types.
+    """
+    if '_method' in environ.get('QUERY_STRING', ''):
+        try:
+            override = webob.Request(environ).GET.get('_method')
+        except UnicodeDecodeError:
+            override = None
+        if override:
+            return override.upper()
+    return environ['REQUEST_METHOD']
+
+
+def _body(environ: dict[str, typing.Any]) -> Document | None:
+    """The JSON object that Trove will read.
+
+    :returns: None when there is no body: Trove, which reads it by the same
+        library, will see none either
+    :raises BadRequest: it is not a JSON object
+    """
+    request = webob.Request(environ)
+    try:
+        raw = request.body
+    except OSError as error:
+        raise exception.BadRequest(
+            'The request ended before its body.') from error
+    if not raw:
+        return None
+    # To the letter, as Trove compares; it has a reader of XML as well, that
+    # no client of this decade needs.
+    if request.content_type != 'application/json':
+        raise exception.BadRequest(
+            'The content type of a request must be application/json.')
+    try:
+        body = jsonutils.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise exception.BadRequest('Malformed request body') from error
+    return _object(body, 'request body')
+
+
+def _object(value: typing.Any, name: str) -> Document:
+    if not isinstance(value, dict):
+        raise exception.BadRequest(f'The {name} must be an object.')
+    return value
+
+
+def _text(value: Document, name: str) -> str:
+    """A text that may be absent, and then is empty."""
+    text = value.get(name, '')
+    if not isinstance(text, str) or not _is_comparable(text):
+        raise exception.BadRequest(f'The {name} must be a string.')
+    return text
+
+
+def _is_comparable(text: str) -> bool:
+    """Whether every database can be asked about a text."""
+    try:
+        return b'\0' not in text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which JSON can spell.
+        return False
+
+
+def _flavor_id(reference: typing.Any) -> str:
+    """The id in a flavorRef, as Trove's get_id_from_href takes it."""
+    try:
+        flavor_id = parse.urlsplit(f'{reference}').path.split('/')[-1]
+    except ValueError as error:
+        raise exception.BadRequest(
+            'The flavorRef cannot be understood.') from error
+    return flavor_id
+
+
+def _flavor_ids_of_nodes(nodes: typing.Any) -> set[str]:
+    if not isinstance(nodes, list):
+        raise exception.BadRequest('The nodes must be a list.')
+    return {_flavor_id(_object(node, 'node').get('flavorRef'))
+            for node in nodes}
