@@ -37,7 +37,7 @@ from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import settings
 from trove_flavor_filter.tests import databases
 
-SERVICES = ('keystone', 'nova', 'glance', 'trove')
+SERVICES = ('keystone', 'nova', 'glance', 'neutron', 'trove')
 SCRIPTS = ('openstack', 'trove-api', 'trove-manage', 'trove-flavor-filter',
            'trove-flavor-filter-manage', 'trove-flavor-filter-status')
 
@@ -52,6 +52,7 @@ USERS = (
     User('admin', 'admin', ('admin',)),
     User('nova', 'service', ('admin', 'service')),
     User('glance', 'service', ('admin', 'service')),
+    User('neutron', 'service', ('admin', 'service')),
     User('trove', 'service', ('admin', 'service')),
     User('demo', 'demo', ('member', 'reader')),
     User('viewer', 'demo', ('reader',)),
@@ -132,6 +133,7 @@ class Cloud:
         self.auth_url = f'http://127.0.0.1:{self.ports["keystone"]}/v3'
         self.nova_url = f'http://127.0.0.1:{self.ports["nova"]}/v2.1'
         self.glance_url = f'http://127.0.0.1:{self.ports["glance"]}'
+        self.neutron_url = f'http://127.0.0.1:{self.ports["neutron"]}'
         self.trove_url = f'http://127.0.0.1:{self.ports["trove"]}'
         for name in SERVICES:
             (self.directory / name).mkdir()
@@ -140,7 +142,8 @@ class Cloud:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             keystone, *others = [pool.submit(prepare) for prepare in (
                 self._prepare_keystone, self._prepare_nova,
-                self._prepare_glance, self._prepare_trove)]
+                self._prepare_glance, self._prepare_neutron,
+                self._prepare_trove)]
             # Services are started by this thread alone: they end with the
             # thread that started them.
             keystone.result()
@@ -156,6 +159,9 @@ class Cloud:
         for name in SERVICES[1:]:
             self.processes[name].wait()
             self._say(f'{name}: up')
+        # Neutron's models are complete after a first query, and its list of
+        # ports, which Nova and Trove ask for, cannot be that one.
+        self.session('admin').get(f'{self.neutron_url}/v2.0/networks')
         self.image_id = self._create_image()
         self._say('the cloud is up')
 
@@ -170,7 +176,9 @@ class Cloud:
 
     def _environ(self, **more: str) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items()
-                     if not key.startswith('OS_')}
+                     if not key.startswith('OS_')
+                     # All of it is on loopback.
+                     and not key.lower().endswith('_proxy')}
         return inherited | {'PYTHONWARNINGS': 'ignore'} | more
 
     def _serve(self, name: str, target: str, threads: int,
@@ -221,6 +229,7 @@ class Cloud:
             self._create_user(user)
         for kind, url in (
                 ('compute', self.nova_url), ('image', self.glance_url),
+                ('network', self.neutron_url),
                 ('database', f'{self.trove_url}/v1.0/%(tenant_id)s')):
             service = self._keystone(
                 'POST', '/services', {'service': {'type': kind,
@@ -285,6 +294,20 @@ class Cloud:
                   str(folder / 'glance-api.conf'), 'db_sync')
         self._serve('glance', 'glance.wsgi.api:application', 4,
                     OS_GLANCE_CONFIG_DIR=str(folder))
+
+    def _prepare_neutron(self) -> None:
+        folder = self.directory / 'neutron'
+        conf = folder / 'neutron.conf'
+        sections = settings.neutron(
+            folder, self.auth_url, self.secrets['neutron'])
+        settings.write(conf, sections)
+        shutil.copy(_installed('neutron/api-paste.ini'), folder)
+        self._say('neutron: database')
+        self._run('neutron', 'python', '-m',
+                  'trove_flavor_filter.tests.cloud.neutron_schema',
+                  str(sections['database']['connection']))
+        self._serve('neutron', 'neutron.wsgi.api:application', 4,
+                    OS_NEUTRON_CONFIG_FILES=str(conf))
 
     def _prepare_trove(self) -> None:
         folder = self.directory / 'trove'
@@ -516,6 +539,41 @@ class Cloud:
             f'VALUES (:{", :".join(known)})',
             **{column: values[column] for column in known})
         return version_id
+
+    def create_instance(self, flavor_id: str, version_id: str,
+                        user: str = 'demo') -> str:
+        """A database instance, by Trove's API: in BUILD for ever.
+
+        :returns: its id
+        """
+        response = self.trove('/instances', 'POST', user, json={'instance': {
+            'name': 'database', 'flavorRef': flavor_id,
+            'datastore': {'type': 'mysql', 'version': version_id}}})
+        if response.status_code != 200:
+            raise process.ServiceFailed(response.text)
+        return response.json()['instance']['id']
+
+    def activate_instance(self, instance_id: str) -> None:
+        """Have an instance look as if its guest had come up.
+
+        There is no hypervisor here and no guest agent, so what they would
+        report is written for them.
+        """
+        row = self.sql('SELECT tenant_id, flavor_id FROM instances '
+                       'WHERE id = :id', id=instance_id)[0]
+        server_id = str(uuid.uuid4())
+        self._run('nova', 'python', '-m',
+                  'trove_flavor_filter.tests.cloud.nova_server', server_id,
+                  self.project_id('trove'), row.flavor_id,
+                  OS_NOVA_CONFIG_DIR=str(self.directory / 'nova'))
+        self.sql('UPDATE instances SET compute_instance_id = :server, '
+                 'task_id = 1, task_description = :task WHERE id = :id',
+                 server=server_id, task='No tasks for the instance.',
+                 id=instance_id)
+        self.sql('UPDATE service_statuses SET status_id = 1, '
+                 'status_description = :status, updated_at = :now '
+                 'WHERE instance_id = :id', status='running',
+                 now='2999-01-01 00:00:00', id=instance_id)
 
     def describe(self) -> str:
         """How a person talks to the cloud; writes a file to source."""

@@ -16,6 +16,7 @@ import collections
 import ctypes
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -32,13 +33,23 @@ def _end_with_parent() -> None:
     # Whatever becomes of the process that booted the cloud, kill -9
     # included, the kernel ends the services with it: to be exact, with the
     # thread that started them.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
+    """A port that nobody listens on.
+
+    Below those that the kernel gives to clients, which might take the one of
+    a service that is down for a while.
+    """
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as sock:
+            try:
+                sock.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+            return port
 
 
 def tail(path: pathlib.Path, lines: int = 30) -> str:

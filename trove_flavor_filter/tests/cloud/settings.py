@@ -96,6 +96,24 @@ def glance(folder: pathlib.Path, auth_url: str, password: str) -> Sections:
     }
 
 
+def neutron(folder: pathlib.Path, auth_url: str, password: str) -> Sections:
+    return {
+        'DEFAULT': {'transport_url': 'fake://', 'use_stderr': True,
+                    'auth_strategy': 'keystone', 'core_plugin': 'ml2',
+                    'service_plugins': 'router,port_forwarding',
+                    'state_path': folder,
+                    'api_paste_config': folder / 'api-paste.ini',
+                    'notify_nova_on_port_status_changes': False,
+                    'notify_nova_on_port_data_changes': False},
+        'database': {'connection': sqlite(folder / 'neutron.sqlite')},
+        'keystone_authtoken': authtoken(auth_url, 'neutron', password),
+        'ml2': {'type_drivers': 'local', 'tenant_network_types': 'local',
+                'mechanism_drivers': None},
+        'oslo_concurrency': {'lock_path': folder},
+        'oslo_messaging_notifications': {'driver': 'noop'},
+    }
+
+
 def trove(folder: pathlib.Path, auth_url: str, password: str,
           project_id: str, database: str, port: int,
           workers: int) -> Sections:

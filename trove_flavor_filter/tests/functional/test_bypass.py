@@ -1,0 +1,439 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""A hunt for a way around the guards.
+
+Requests are generated: each asks for a flavor that is not allowed, in a
+spelling of its own. The oracle is Trove's database: whatever the answers, no
+instance and no cluster may appear, and none may change. FLAVOR_FILTER_HUNT
+says how many requests are tried, FLAVOR_FILTER_SEED where chance begins.
+"""
+
+import collections
+import http.client
+import json
+import os
+import random
+import time
+import urllib.parse
+import uuid
+
+from trove_flavor_filter.tests.functional import base
+
+COUNT = int(os.environ.get('FLAVOR_FILTER_HUNT', '10000'))
+SEED = int(os.environ.get('FLAVOR_FILTER_SEED', '20261123'))
+BATCH = 250
+
+# Nobody has as many, so that it can stand for "the flavor that is refused"
+# in a JSON text where the number itself is wanted.
+TINY = '90000001'
+SMALL = 'Tiny.Flavor'
+
+CONTENT_TYPES = (
+    'application/json', 'application/json', 'application/json',
+    'application/json', 'application/json; charset=utf-8',
+    'application/json;charset=utf-16', 'application/json;',
+    'application/json ; x=y', ' application/json', 'Application/JSON',
+    'application/xml', 'text/xml', 'text/json', 'text/plain', '',
+    'application/vnd.openstack.trove+json', 'application/jsonp',
+    'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x',
+    'application/json, application/json', None)
+ENCODINGS = ('utf-8', 'utf-8', 'utf-8', 'utf-8', 'utf-8', 'utf-8-sig',
+             'utf-16', 'utf-16-le', 'utf-32', 'utf-7')
+SPACES = (' ', '\t', '\n', '\u00a0', '\u3000', '\u200b', '%20', '+')
+
+
+class Hunt:
+    """Spells requests.
+
+    :param chance: all that is chosen is chosen by it
+    :param names: what there is in the cloud, by what it is
+    """
+
+    def __init__(self, chance: random.Random, names: dict[str, str]):
+        self.chance = chance
+        self.names = names
+
+    def maybe(self, probability: float) -> bool:
+        return self.chance.random() < probability
+
+    # Parts of a body.
+
+    def flavor(self):
+        """A flavorRef that means the refused flavor, or nearly so."""
+        flavor_id = self.chance.choice((TINY, SMALL))
+        spelled = self.chance.choice((
+            lambda: flavor_id,
+            lambda: int(TINY),
+            lambda: float(TINY),
+            lambda: f'http://nova:8774/v2.1/flavors/{flavor_id}',
+            lambda: f'https://h/v1.0/t/flavors/{flavor_id}?x=y',
+            lambda: f'{flavor_id}?a=/b/{self.names["allowed"]}',
+            lambda: f'{flavor_id}#/{self.names["allowed"]}',
+            lambda: f'#/{self.names["allowed"]}/{flavor_id}',
+            lambda: f'//{self.names["allowed"]}/{flavor_id}',
+            lambda: f'{self.names["allowed"]}/{flavor_id}',
+            lambda: f'{self.names["allowed"]}/../{flavor_id}',
+            lambda: f'/{flavor_id}',
+            lambda: f'{flavor_id}/',
+            lambda: f'{flavor_id}/.',
+            lambda: f'./{flavor_id}',
+            lambda: flavor_id.upper(),
+            lambda: flavor_id.lower(),
+            lambda: f'{self.chance.choice(SPACES)}{flavor_id}',
+            lambda: f'{flavor_id}{self.chance.choice(SPACES)}',
+            lambda: self.percent(flavor_id),
+            lambda: f'0{TINY}',
+            lambda: f'{TINY}.0',
+            lambda: TINY.translate({
+                ord('0') + digit: 0x660 + digit for digit in range(10)}),
+            lambda: f'{flavor_id};x={self.names["allowed"]}',
+            lambda: [flavor_id],
+            lambda: {'id': flavor_id},
+            lambda: True,
+            lambda: None))()
+        return spelled
+
+    def percent(self, text: str) -> str:
+        """A text with some of its characters percent-encoded."""
+        return ''.join(
+            f'%{ord(character):02{self.chance.choice("xX")}}'
+            if character.isascii() and self.maybe(0.3) else character
+            for character in text)
+
+    def case(self, text: str) -> str:
+        """A text as another might type it."""
+        return self.chance.choice((
+            lambda: text, lambda: text, lambda: text, lambda: text,
+            lambda: text.upper(), lambda: text.title(),
+            lambda: f'{text} ', lambda: f' {text}',
+            lambda: f'{text}\u00a0',
+            lambda: text.replace('s', '\u017f'),
+            lambda: text.replace('-', ''),
+            lambda: f'{{{text}}}', lambda: f'urn:uuid:{text}',
+            lambda: text.replace('y', '\u00ff')))()
+
+    def datastore(self, kind: str) -> dict:
+        value = {'type': self.case(self.chance.choice(
+            (self.names[kind], self.names[f'{kind}-id'])))}
+        if kind == 'mysql' and self.maybe(0.1):
+            del value['type']
+        if kind != 'mysql' or self.maybe(0.8):
+            value['version'] = self.case(self.chance.choice(
+                (self.names[f'{kind}-version'],
+                 self.names[f'{kind}-version-id'])))
+        if self.maybe(0.2):
+            value['version_number'] = self.chance.choice(
+                (self.names[f'{kind}-version'], '', '5.7', None, 8))
+        if self.maybe(0.1):
+            value['return_inactive'] = self.maybe(0.5)
+        if self.maybe(0.05):
+            value[self.chance.choice(('name', 'id', 'x'))] = 'y'
+        return value
+
+    # Requests: (method, path, document).
+
+    def create(self):
+        instance = {'name': 'hunted', 'flavorRef': self.flavor(),
+                    'datastore': self.datastore('mysql')}
+        if self.maybe(0.15):
+            del instance['datastore']
+        if self.maybe(0.1):
+            instance['replica_of'] = self.chance.choice(
+                (self.names['small-instance'], '', None, 0, [], False))
+        if self.maybe(0.1):
+            instance['slave_of'] = self.names['instance']
+        if self.maybe(0.1):
+            instance['replica_count'] = self.chance.choice((1, 2))
+        if self.maybe(0.1):
+            instance['region_name'] = 'RegionOne'
+        return 'POST', '/instances', {'instance': instance}
+
+    def replica(self):
+        return 'POST', '/instances', {'instance': {
+            'name': 'hunted',
+            'replica_of': self.case(self.names['small-instance'])}}
+
+    def resize(self):
+        resize = {'flavorRef': self.flavor()}
+        if self.maybe(0.1):
+            resize['volume'] = {'size': 1}
+        actions = [('resize', resize)]
+        if self.maybe(0.3):
+            actions.insert(self.chance.randrange(2), (
+                self.chance.choice(('x', 'promote_to_replica_source')), {}))
+        return ('POST', f'/instances/{self.names["instance"]}/action',
+                dict(actions))
+
+    def upgrade(self):
+        instance = {'datastore_version': self.case(self.chance.choice(
+            (self.names['mysql-version'],
+             self.names['mysql-version-id'])))}
+        if self.maybe(0.2):
+            instance['name'] = 'hunted'
+        return (self.chance.choice(('PUT', 'PATCH')),
+                f'/instances/{self.case(self.names["small-instance"])}',
+                {'instance': instance})
+
+    def cluster(self):
+        nodes = [{'flavorRef': self.names['allowed'], 'volume': {'size': 1}}
+                 for _number in range(self.chance.randrange(3))]
+        nodes.insert(self.chance.randrange(len(nodes) + 1), {
+            'flavorRef': self.flavor(), 'volume': {'size': 1}})
+        return 'POST', '/clusters', {'cluster': {
+            'name': 'hunted', 'datastore': self.datastore('mariadb'),
+            'instances': nodes}}
+
+    def grow(self):
+        return 'POST', f'/clusters/{self.names["cluster"]}', {
+            'grow': [{'flavorRef': self.flavor(), 'volume': {'size': 1}}]}
+
+    # How a request is sent.
+
+    def path(self, path: str) -> str:
+        """A path, as somebody might write it who hopes to slip through."""
+        prefix = f'/v1.0/{self.names["project"]}'
+        if self.maybe(0.7):
+            return prefix + path
+        path = self.chance.choice((
+            lambda: path, lambda: f'{path}/', lambda: f'/{path}',
+            lambda: path.replace('/', '//'), lambda: f'/.{path}',
+            lambda: f'/x/..{path}', lambda: f'{path}/.',
+            lambda: f'{path}.json', lambda: f'{path};x=y',
+            lambda: path.upper(), lambda: path.replace('/', '%2F'),
+            lambda: self.percent(path), lambda: f'{path}%00',
+            lambda: f'{path}%20', lambda: f'{path}?',
+            lambda: path.replace('s', '%73')))()
+        return self.chance.choice((
+            prefix, prefix, prefix, f'/v1.0//{self.names["project"]}',
+            f'//v1.0/{self.names["project"]}',
+            f'/{self.names["project"]}',
+            f'/v1.0/{self.percent(self.names["project"])}')) + path
+
+    def method(self, method: str, path: str, headers: dict[str, str]
+               ) -> tuple[str, str]:
+        """A method, perhaps by way of an override."""
+        if self.maybe(0.8):
+            return method, path
+        sign = '&' if '?' in path else '?'
+        # Not DELETE, which does as it is told where an override fails.
+        other = self.chance.choice(('GET', 'POST', 'PUT', 'HEAD', 'OPTIONS',
+                                    'PATCH', 'BREW'))
+        if self.maybe(0.7):
+            return other, (
+                f'{path}{sign}' + self.chance.choice((
+                    '_method={}', 'x=y&_method={}', '_method=GET&_method={}',
+                    '_method={}&_method=', '%5Fmethod={}', '_method={}%20',
+                    '_method={}&x=%FF', '_METHOD={}')).format(
+                        self.chance.choice((method, method.lower()))))
+        headers[self.chance.choice((
+            'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override',
+            '_method'))] = method
+        return other, path
+
+    def text(self, document: dict) -> str:
+        """A document as JSON, in more than one way."""
+        text = json.dumps(document, ensure_ascii=self.maybe(0.5))
+        key = next(iter(document))
+        allowed = json.dumps(document).replace(
+            TINY, self.names['allowed']).replace(
+            SMALL, self.names['allowed'])
+        return self.chance.choice((
+            lambda: text, lambda: text, lambda: text, lambda: text,
+            lambda: json.dumps(document, indent=3),
+            # Of two keys of a name the last one counts.
+            lambda: f'{{"{key}": {{}}, {text[1:]}',
+            lambda: f'{allowed[:-1]}, {text[1:]}',
+            lambda: text.replace('"flavorRef"', f'"flavorRef": '
+                                 f'"{self.names["allowed"]}", "flavorRef"'),
+            lambda: text.replace('flavorRef', '\\u0066lavorRef'),
+            lambda: text.replace('instance', '\\u0069nstance'),
+            lambda: f'\n\t {text} \n', lambda: f'{text}\0',
+            lambda: f'{text} {allowed}', lambda: f'[{text}]',
+            lambda: text.replace('"', "'"), lambda: text[:-1],
+            lambda: f'{text[:-1]}, "deep": {"[" * 50}{"]" * 50}}}',
+            lambda: f'{text[:-1]}, "x": NaN}}',
+            lambda: text.replace(': ', ' :\f')))()
+
+    def request(self):
+        """(kind, method, path, headers, body, whether it is chunked)."""
+        kind = self.chance.choices(
+            ('create', 'replica', 'resize', 'upgrade', 'cluster', 'grow'),
+            (40, 5, 20, 15, 10, 10))[0]
+        method, path, document = getattr(self, kind)()
+        headers = {}
+        content_type = self.chance.choice(CONTENT_TYPES)
+        if content_type is not None:
+            headers['Content-Type'] = content_type
+        if self.maybe(0.1):
+            headers['Accept'] = self.chance.choice((
+                'application/vnd.openstack.trove+json;version=1.0',
+                'application/xml', 'text/html', '*/*'))
+        if self.maybe(0.05):
+            headers['Content-Encoding'] = self.chance.choice(
+                ('gzip', 'identity', 'deflate'))
+        method, path = self.method(method, self.path(path), headers)
+        body = self.text(document).encode(
+            self.chance.choice(ENCODINGS), 'surrogatepass')
+        return kind, method, path, headers, body, self.maybe(0.1)
+
+
+class BypassTest(base.FunctionalTestCase):
+
+    def test_no_spelling_of_a_request_gets_around_the_guards(self):
+        hunt = Hunt(random.Random(SEED), self.prepare())
+        answers = collections.Counter()
+        before = self.state()
+        begun = time.monotonic()
+        requests = []
+        for number in range(COUNT):
+            requests.append(hunt.request())
+            answers[requests[-1][0], self.send(*requests[-1][1:])] += 1
+            if len(requests) == BATCH or number == COUNT - 1:
+                self.assert_unchanged(before, requests)
+                requests.clear()
+        print(f'\n{sum(answers.values())} requests in '
+              f'{time.monotonic() - begun:.0f} s, none got through. Answers: '
+              + ', '.join(f'{kind} {status}: {count}' for (kind, status), count
+                          in sorted(answers.items())))
+        # A hunt that Trove or the network stopped at the door proves
+        # nothing: most requests must have been understood and refused.
+        for kind in ('create', 'replica', 'resize', 'upgrade', 'cluster',
+                     'grow'):
+            self.assertLess(0, answers[kind, 400], kind)
+        self.assert_open()
+
+    def prepare(self) -> dict[str, str]:
+        """What is hunted, by name."""
+        cloud = self.cloud
+        for flavor_id in (TINY, SMALL):
+            cloud.create_flavor(flavor_id, ram=512)
+            self.addCleanup(cloud.delete_flavor, flavor_id)
+        allowed = self.create_flavor(ram=4096)
+        names = {'allowed': allowed, 'project': cloud.project_id()}
+        free = self.create_version()
+        # One version says it by a list, the other by a minimum.
+        for kind in ('mysql', 'mariadb'):
+            version_id = cloud.create_datastore_version(
+                kind, self.unique(f'{kind}s'), manager=kind)
+            row = cloud.sql(
+                'SELECT v.name, d.id FROM datastore_versions v, datastores d '
+                'WHERE v.id = :id AND d.id = v.datastore_id', id=version_id
+            )[0]
+            names |= {kind: kind, f'{kind}-id': row.id,
+                      f'{kind}-version': row.name,
+                      f'{kind}-version-id': version_id}
+        cloud.sql('UPDATE datastores SET default_version_id = :version '
+                  'WHERE id = :id', id=names['mysql-id'],
+                  version=names['mysql-version-id'])
+        self.associate(names['mariadb-version-id'], allowed)
+        cloud.sql(
+            f'INSERT INTO datastore_version_metadata (id, '
+            f'datastore_version_id, {self._key()}, value, created, deleted) '
+            f'VALUES (:id, :version, \'min_ram\', \'2048\', :now, :no)',
+            id=str(uuid.uuid4()), version=names['mysql-version-id'],
+            now='2026-01-01 00:00:00', no=False)
+        for name, flavor_id, version_id in (
+                ('instance', allowed, names['mysql-version-id']),
+                ('small-instance', TINY, free)):
+            names[name] = cloud.create_instance(flavor_id, version_id)
+            cloud.activate_instance(names[name])
+        # A replica would take this version with it.
+        self.small_version = free
+        cloud.sql(
+            f'INSERT INTO datastore_version_metadata (id, '
+            f'datastore_version_id, {self._key()}, value, created, deleted) '
+            f'VALUES (:id, :version, \'min_ram\', \'2048\', :now, :no)',
+            id=str(uuid.uuid4()), version=free,
+            now='2026-01-01 00:00:00', no=False)
+        names['cluster'] = str(uuid.uuid4())
+        cloud.sql(
+            'INSERT INTO clusters (id, created, updated, name, task_id, '
+            'tenant_id, datastore_version_id, deleted) VALUES (:id, :now, '
+            ':now, :id, 1, :tenant, :version, :no)', id=names['cluster'],
+            now='2026-01-01 00:00:00', tenant=names['project'],
+            version=names['mariadb-version-id'], no=False)
+        self.names = names
+        return names
+
+    def state(self):
+        """All instances and clusters, as far as they may not change."""
+        return (
+            sorted(tuple(row) for row in self.cloud.sql(
+                'SELECT id, flavor_id, datastore_version_id, task_id '
+                'FROM instances')),
+            sorted(tuple(row) for row in self.cloud.sql(
+                'SELECT id, datastore_version_id, task_id FROM clusters')))
+
+    def assert_unchanged(self, before, requests) -> None:
+        """See that nothing has changed; else, find out by which request."""
+        after = self.state()
+        if after == before:
+            return
+        guilty = []
+        for request in requests:
+            state = self.state()
+            status = self.send(*request[1:])
+            if self.state() != state:
+                guilty.append((status, *request))
+        self.fail(f'{before}\nbecame\n{after}\nThese change something when '
+                  f'they are sent again: {guilty}')
+
+    def send(self, method, path, headers, body, chunked) -> int:
+        """Send a request to the byte.
+
+        :returns: the status, 0 when the server hung up
+        """
+        url = urllib.parse.urlsplit(self.cloud.trove_url)
+        connection = http.client.HTTPConnection(url.hostname, url.port,
+                                                timeout=60)
+        try:
+            connection.putrequest(
+                method, path.replace(' ', '%20').replace('\t', '%09')
+                .encode().decode('latin-1').translate(
+                    {code: f'%{code:02X}' for code in range(128, 256)}))
+            connection.putheader('X-Auth-Token', self.cloud.token())
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            if chunked:
+                connection.putheader('Transfer-Encoding', 'chunked')
+                connection.endheaders(
+                    iter([body[:5], body[5:]]), encode_chunked=True)
+            else:
+                connection.putheader('Content-Length', str(len(body)))
+                connection.endheaders(body)
+            return connection.getresponse().status
+        except (http.client.HTTPException, ConnectionError):
+            return 0
+        finally:
+            connection.close()
+
+    def assert_open(self) -> None:
+        """See that the same requests get through with an allowed flavor.
+
+        Were they refused in any case, the hunt could not have failed.
+        """
+        allowed, names = self.names['allowed'], self.names
+        cases = (
+            ('POST', '/instances', {'instance': {
+                'name': 'open', 'flavorRef': allowed, 'datastore': {
+                    'type': 'mysql', 'version': names['mysql-version']}}}),
+            ('POST', f'/instances/{names["instance"]}/action?_method=POST',
+             {'resize': {'flavorRef': self.create_flavor(ram=8192)}}),
+            ('GET', '/instances?_method=post', {'instance': {
+                'name': 'open', 'flavorRef': allowed}}))
+        for method, path, body in cases:
+            status = self.send(
+                method, f'/v1.0/{names["project"]}{path}',
+                {'Content-Type': 'application/json'},
+                json.dumps(body).encode(), False)
+            self.assertIn(status, (200, 202), path)
