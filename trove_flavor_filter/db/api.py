@@ -58,6 +58,9 @@ ENGINE_OPTIONS = (
 SCHEMA_PROBLEM = re.compile(
     r"doesn't exist|does not exist|no such (table|column)|Unknown column")
 
+# How MariaDB and MySQL say that a text has characters beyond their set.
+ALIEN_TEXT = re.compile(r'\((1267|1300|1366|3988),')
+
 _Result = typing.TypeVar('_Result')
 _Method = Callable[..., _Result]
 
@@ -142,6 +145,10 @@ def translated() -> Iterator[None]:
     except (db_exception.CantStartEngineError, db_exception.DBError,
             sa.exc.SQLAlchemyError, ImportError) as error:
         reason = _first_line(error)
+        if ALIEN_TEXT.search(reason):
+            raise exception.BadRequest(
+                'A name has characters that the database cannot hold.'
+            ) from error
         if SCHEMA_PROBLEM.search(reason):
             reason += (' (is the schema complete? "trove-manage db_sync", '
                        'then "trove-manage flavor-filter-db-sync", see to '
