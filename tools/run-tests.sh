@@ -4,4 +4,4 @@
 #
 # Needs python3 with venv, and PyPI. Tests on MariaDB and PostgreSQL run where
 # a server answers; tools/start-servers.sh starts them.
-exec "$(dirname "$0")/with-tox.sh" run -e pep8,py3,functional "$@"
+exec "$(dirname "$0")/with-tox.sh" run -e pep8,py3,functional,functional-mysql "$@"

@@ -86,6 +86,13 @@ def show(booted: cloud.Cloud) -> None:
     title('The other version still allows all three')
     get(booted, other)
 
+    title('And a user is held to it')
+    create(booted, '1', '8.0-enterprise')
+    run(booted, 'trove-manage', 'datastore-version-flavor-require',
+        'mysql/5.7', '--min-ram', '1024')
+    create(booted, '1', '5.7')
+    create(booted, '2', '5.7')
+
     title('GET /flavors is as it was')
     get(booted, '/flavors')
 
@@ -133,6 +140,22 @@ def get(booted: cloud.Cloud, path: str) -> None:
         f'({took * 1000:.0f} ms)')
     for line in _short(response.json()):
         say(line)
+
+
+def create(booted: cloud.Cloud, flavor_id: str, version: str) -> None:
+    """Show a user's request for an instance, and the answer."""
+    body = {'instance': {'name': 'db', 'flavorRef': flavor_id, 'datastore': {
+        'type': 'mysql', 'version': version}}}
+    response = booted.trove('/instances', 'POST', json=body)
+    say(f'POST /v1.0/{booted.project_id()}/instances '
+        f'{json.dumps(body["instance"])}')
+    say(f'{response.status_code} {response.reason}')
+    document = response.json()
+    if 'instance' in document:
+        document = {key: document['instance'][key]
+                    for key in ('name', 'status', 'flavor')}
+        del document['flavor']['links']
+    say(json.dumps(document))
 
 
 def _short(document: dict) -> list[str]:
