@@ -40,3 +40,6 @@ if ! answers 5432; then
     answers 5432 || pg_ctlcluster --skip-systemctl-redirect "$version" main start
     wait_for 5432
 fi
+
+# Not started: the tests run one of their own.
+installed redis-server redis-server

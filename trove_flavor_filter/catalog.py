@@ -10,202 +10,310 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Nova's flavors, and which project may see them."""
+"""Nova's flavors, remembered: at hand when Nova is slow, or not there.
 
-from collections.abc import Iterator
+A process keeps the list that it last saw. For ``flavor_cache_time`` that is
+the answer, and nothing else is asked. Then the list is looked for in the
+cache that ``[cache]`` configures, where another process may have left a newer
+one; and then in Nova, by one process at a time and behind the back of the
+requests, which get the last list meanwhile, for up to ``flavor_stale_time``.
+"""
+
+from collections.abc import Sequence
+import hashlib
+import threading
+import time
 import typing
-from urllib import parse
 
-from keystoneauth1 import exceptions as keystone_exceptions
-from keystoneauth1.identity import generic
-from keystoneauth1 import session
-from novaclient import client as nova_client
-from novaclient import exceptions as nova_exceptions
+from oslo_cache import core as oslo_cache
 from oslo_config import cfg
+from oslo_log import log
+from oslo_serialization import jsonutils
 
 from trove_flavor_filter import exception
+from trove_flavor_filter import nova
 from trove_flavor_filter import requirement
 
-# What is read of a flavor has not changed since the first microversion, so
-# whatever Nova there is can answer.
-MICROVERSION = '2.1'
+LOG = log.getLogger(__name__)
 
-# How often a list is begun again because a flavor was deleted between two of
-# its pages.
-RESTARTS = 3
+# Of a list in the shared cache. Part of its key, so that hosts of two
+# releases leave each other's lists alone.
+FORMAT = 1
+
+# Seconds between two tries to get a list while Nova gives none.
+RETRY = 2
+
+# Seconds between two looks for a list that another process is getting.
+POLL = 0.05
+
+
+class Snapshot:
+    """A list of flavors, and when Nova gave it.
+
+    :ivar fetched: seconds since the epoch
+    :ivar flavors: all of them, in Nova's order
+    :ivar pieces: for views: parts of documents, by flavor id
+    """
+
+    def __init__(self, fetched: float,
+                 flavors: Sequence[requirement.Flavor]):
+        self.fetched = fetched
+        self.flavors = flavors
+        self.by_id = {flavor.id: flavor for flavor in flavors}
+        self.pieces: dict[str, tuple[str, str, str]] = {}
+        self._any_private = any(
+            flavor.projects is not None for flavor in flavors)
+
+    def visible_to(self, project_id: str) -> Sequence[requirement.Flavor]:
+        """The flavors that a project may see, in Nova's order."""
+        if not self._any_private:
+            return self.flavors
+        return [flavor for flavor in self.flavors
+                if flavor.projects is None or project_id in flavor.projects]
+
+    def to_text(self) -> str:
+        return jsonutils.dumps([self.fetched, [
+            [*flavor[:-1], None if flavor.projects is None
+             else sorted(flavor.projects)]
+            for flavor in self.flavors]])
+
+    @classmethod
+    def from_text(cls, text: str) -> 'Snapshot':
+        """What :meth:`to_text` has made.
+
+        :raises Exception: something else has; of whatever kind
+        """
+        fetched, rows = jsonutils.loads(text)
+        return cls(float(fetched), [
+            requirement.Flavor._make(
+                [*row[:-1], None if row[-1] is None else frozenset(row[-1])])
+            for row in rows])
 
 
 class Catalog:
-    """The flavors that exist, asked of Nova as Trove itself asks.
+    """The flavors that exist, as Nova lately said.
 
-    :param conf: ``[service_credentials]`` and the ``nova_*`` options say
-        who asks and where
+    :param conf: ``[flavor_filter]`` says for how long a list may be used,
+        ``[cache]`` where processes share one
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
-        self._conf = conf
-        self._client: nova_client.Client | None = None
+        self._nova = nova.NovaFlavors(conf)
+        self._cache_time = conf.flavor_filter.flavor_cache_time
+        self._stale_time = max(conf.flavor_filter.flavor_stale_time,
+                               self._cache_time)
+        self._patience = conf.flavor_filter.nova_timeout
+        self._shared = SharedCache(conf)
+        self._snapshot: Snapshot | None = None
+        self._refreshing = threading.Lock()
+        self._failed = 0.0
+        self._failure = exception.NovaUnavailable('')
 
-    def flavors(self) -> list[requirement.Flavor]:
-        """Every flavor, whoever may use it, in Nova's order.
+    def snapshot(self) -> Snapshot:
+        """The list of flavors: the last one, or a newer one.
 
-        A flavor that Trove's service project may use counts as public:
-        giving it to that project, and to it alone, is how a cloud keeps
-        database flavors out of its users' Nova, and Trove lists them.
-
-        :raises NovaUnavailable: when Keystone or Nova gives no answer
+        :raises NovaUnavailable: there is none that may still be used
         """
-        try:
-            nova = self._nova()
-            service_project = nova.client.get_project_id()
-            return [
-                _flavor(document,
-                        self._may_use(nova, document, service_project))
-                for document in self._documents(nova)]
-        except (keystone_exceptions.ClientException,
-                nova_exceptions.ClientException) as error:
-            raise exception.NovaUnavailable(
-                f'{type(error).__name__}: {error}') from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise exception.NovaUnavailable(
-                f'the answer of Nova cannot be understood: {error!r}'
-            ) from error
-
-    def visible_to(self, project_id: str) -> list[requirement.Flavor]:
-        """The flavors that a project may see, in Nova's order.
-
-        :raises NovaUnavailable: as :meth:`flavors`
-        """
-        return [flavor for flavor in self.flavors()
-                if flavor.visible_to(project_id)]
+        if not self._cache_time:
+            return Snapshot(time.time(), self._nova.everything())
+        last = self._snapshot
+        if last is not None:
+            age = time.time() - last.fetched
+            # An age below zero is another host's clock.
+            if age < self._cache_time:
+                return last
+            if age < self._stale_time:
+                self._refresh_behind()
+                return last
+        return self._refresh_now()
 
     def find(self, flavor_id: str) -> requirement.Flavor | None:
         """The flavor that Trove would get for an id, however it is spelled.
 
-        Nova is asked by the same call as Trove's own, since it takes more
-        than one spelling for a flavor: "%31" for "1", or another case.
-
         :returns: None when there is no such flavor
-        :raises NovaUnavailable: as :meth:`flavors`
+        :raises NovaUnavailable: that cannot be told
         :raises BadRequest: the id leads somewhere else in Nova's API
         """
-        try:
-            return _flavor(self._nova().flavors.get(flavor_id).to_dict())
-        except (nova_exceptions.NotFound, nova_exceptions.BadRequest):
-            return None
-        except (keystone_exceptions.ClientException,
-                nova_exceptions.ClientException) as error:
-            raise exception.NovaUnavailable(
-                f'{type(error).__name__}: {error}') from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise exception.BadRequest(
-                f'{flavor_id!r} is not the id of a flavor.') from error
+        if self._cache_time:
+            flavor = self.snapshot().by_id.get(flavor_id)
+            if flavor is not None:
+                return flavor
+        # Nova takes more than one spelling for a flavor.
+        return self._nova.find(flavor_id)
 
-    def _nova(self) -> nova_client.Client:
-        if self._client is None:
-            self._client = connect(self._conf)
-        return self._client
+    def _refresh_behind(self) -> None:
+        """Have a newer list got, by one thread, while others go on."""
+        if (time.time() - self._failed < RETRY
+                or not self._refreshing.acquire(blocking=False)):
+            return
 
-    def _documents(self, nova: nova_client.Client) -> Iterator[dict]:
-        """Nova's documents of all flavors, page after page."""
-        for _attempt in range(RESTARTS):
+        def refresh() -> None:
             try:
-                return iter(self._pages(nova))
-            except nova_exceptions.BadRequest:
-                # The flavor that marks where the next page begins is gone.
-                continue
-        raise exception.NovaUnavailable(
-            'flavors are deleted faster than Nova lists them')
+                self._refresh(wait=False)
+            except exception.NovaUnavailable:
+                # It has been logged; the last list will do meanwhile.
+                pass
+            finally:
+                self._refreshing.release()
 
-    def _pages(self, nova: nova_client.Client) -> list[dict]:
-        # The client's own flavors.list() hides whether a page is the last
-        # one, so its HTTP client is asked: one call where one will do.
-        documents: list[dict] = []
-        marker = ''
-        while True:
-            body = self._get(
-                nova, f'/flavors/detail?is_public=None{marker}')
-            documents += body['flavors']
-            if not body.get('flavors_links') or not body['flavors']:
-                return documents
-            marker = f'&marker={parse.quote(documents[-1]["id"])}'
-
-    def _may_use(self, nova: nova_client.Client, document: dict,
-                 service_project: str) -> frozenset[str] | None:
-        """Ids of the projects that may use a flavor; None when all may."""
-        if document['os-flavor-access:is_public']:
-            return None
-        projects = self._projects(nova, document['id'])
-        if projects is not None and service_project in projects:
-            return None
-        return projects
-
-    def _projects(self, nova: nova_client.Client,
-                  flavor_id: str) -> frozenset[str] | None:
-        """Ids of the projects that may use a private flavor."""
         try:
-            body = self._get(nova, f'/flavors/{parse.quote(flavor_id)}'
-                                   f'/os-flavor-access')
-        except nova_exceptions.Forbidden:
-            # To a service user without the admin role Nova lists just the
-            # private flavors of its own project, which count as public.
-            return None
-        except nova_exceptions.NotFound:
-            # Deleted, or made public, since it was listed: until the next
-            # look it is nobody's.
-            return frozenset()
-        return frozenset(access['tenant_id']
-                         for access in body['flavor_access'])
+            threading.Thread(target=refresh, daemon=True,
+                             name='flavor-catalog').start()
+        except RuntimeError as error:
+            self._refreshing.release()
+            LOG.error('No thread can be started to list flavors: %s', error)
 
-    def _get(self, nova: nova_client.Client, path: str) -> dict:
-        kwargs: dict[str, typing.Any] = {}
-        if self._conf.nova_api_insecure:
-            kwargs['verify'] = False
-        _response, body = nova.client.get(path, **kwargs)
-        return body
+    def _refresh_now(self) -> Snapshot:
+        """Get a list, or wait for the one that another thread gets."""
+        asked = time.time()
+        with self._refreshing:
+            last = self._snapshot
+            if (last is not None
+                    and time.time() - last.fetched < self._cache_time):
+                return last
+            if self._failed >= asked:
+                # The thread that this one has waited for asked in vain.
+                raise self._failure
+            return self._refresh(wait=True)
+
+    def _refresh(self, wait: bool) -> Snapshot:
+        """Take a newer list from the shared cache, or else from Nova.
+
+        :param wait: when another process is getting one, wait for it
+        """
+        deadline = time.time() + self._patience
+        with self._shared.lock() as mine:
+            while True:
+                found = self._shared.get()
+                if (found is not None and
+                        time.time() - found.fetched < self._cache_time):
+                    self._snapshot = found
+                    return found
+                if mine or time.time() >= deadline:
+                    break
+                if not wait and self._snapshot is not None:
+                    return self._snapshot
+                time.sleep(POLL)
+            return self._fetch(found)
+
+    def _fetch(self, found: Snapshot | None) -> Snapshot:
+        try:
+            snapshot = Snapshot(time.time(), self._nova.everything())
+        except exception.NovaUnavailable as error:
+            newest = max((candidate for candidate in (self._snapshot, found)
+                          if candidate is not None),
+                         key=lambda candidate: candidate.fetched,
+                         default=None)
+            usable = (newest is not None and
+                      time.time() - newest.fetched < self._stale_time)
+            if usable and not self._failed:
+                # Once an outage, not once a try. Without a list to fall
+                # back on, the failed requests are logged instead.
+                LOG.warning('Nova gives no list of flavors; the last one '
+                            'serves until it does: %s', error.reason)
+            self._failed = time.time()
+            self._failure = error
+            if usable:
+                self._snapshot = newest
+                return typing.cast(Snapshot, newest)
+            raise
+        if self._failed:
+            LOG.info('Nova lists flavors again.')
+            self._failed = 0.0
+        self._snapshot = snapshot
+        self._shared.set(snapshot)
+        return snapshot
 
 
-def _flavor(document: dict,
-            projects: frozenset[str] | None = None) -> requirement.Flavor:
-    return requirement.Flavor(
-        id=document['id'], name=document['name'], ram=document['ram'],
-        vcpus=document['vcpus'], disk=document['disk'],
-        ephemeral=document['OS-FLV-EXT-DATA:ephemeral'], projects=projects)
+class SharedCache:
+    """The cache that ``[cache]`` configures, if it is enabled.
 
+    It may go away, or be full of other people's things: that is the same as
+    its being empty.
 
-def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
-    """A client of Nova with the credentials of Trove's service user.
-
-    :raises NovaUnavailable: when trove.conf has no usable credentials
+    :param conf: the ``[cache]`` of oslo.cache
     """
-    credentials = conf.service_credentials
-    missing = [name for name in ('auth_url', 'username', 'password')
-               if not credentials[name]]
-    if missing:
-        raise exception.NovaUnavailable(
-            f'trove.conf says no {" and no ".join(missing)} in '
-            f'[service_credentials]')
-    auth = generic.Password(
-        auth_url=credentials.auth_url,
-        username=credentials.username,
-        password=credentials.password,
-        user_domain_name=credentials.user_domain_name,
-        **({'project_name': credentials.project_name,
-            'project_domain_name': credentials.project_domain_name}
-           if credentials.project_name
-           else {'project_id': credentials.project_id}))
-    verify = (not conf.keystone_authtoken.insecure
-              and (conf.keystone_authtoken.cafile or True))
-    override = None
-    if conf.nova_compute_url and credentials.project_id:
-        override = (f'{conf.nova_compute_url.rstrip("/")}/'
-                    f'{credentials.project_id}')
-    return nova_client.Client(
-        MICROVERSION,
-        session=session.Session(
-            auth=auth, verify=verify, timeout=conf.flavor_filter.nova_timeout,
-            app_name='trove-flavor-filter'),
-        service_type=conf.nova_compute_service_type,
-        region_name=credentials.region_name,
-        endpoint_type=conf.nova_compute_endpoint_type,
-        endpoint_override=override)
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        oslo_cache.configure(conf)
+        self._region: typing.Any = None
+        self._trouble = False
+        self._hold = conf.flavor_filter.nova_timeout * 3
+        if not (conf.cache.enabled and conf.flavor_filter.flavor_cache_time):
+            return
+        # Lists of two regions or clouds must not be taken for each other's.
+        credentials = conf.service_credentials
+        whose = '\n'.join(str(part) for part in (
+            credentials.auth_url, credentials.username,
+            credentials.project_name, credentials.project_id,
+            credentials.region_name, conf.nova_compute_url,
+            conf.nova_compute_service_type))
+        self._key = (f'trove_flavor_filter.flavors.{FORMAT}.'
+                     f'{hashlib.sha256(whose.encode()).hexdigest()[:16]}')
+        conf.set_override(
+            'backend_argument',
+            [*conf.cache.backend_argument, 'distributed_lock:true',
+             f'lock_timeout:{int(self._hold) + 1}'], group='cache')
+        conf.set_override(
+            'expiration_time', max(conf.flavor_filter.flavor_stale_time,
+                                   conf.flavor_filter.flavor_cache_time),
+            group='cache')
+        region = oslo_cache.create_region()
+        oslo_cache.configure_cache_region(conf, region)
+        self._region = region
+
+    def get(self) -> Snapshot | None:
+        text = self._try(lambda: self._region.get(self._key))
+        if not isinstance(text, str):
+            return None
+        try:
+            return Snapshot.from_text(text)
+        except Exception as error:
+            LOG.warning('The list of flavors in the cache cannot be '
+                        'understood: %r', error)
+            return None
+
+    def set(self, snapshot: Snapshot) -> None:
+        self._try(lambda: self._region.set(self._key, snapshot.to_text()))
+
+    def lock(self) -> '_Lock':
+        """A context: whether it is this process's turn to ask Nova."""
+        mutex = self._try(
+            lambda: self._region.backend.get_mutex(f'{self._key}.lock'))
+        return _Lock(self, mutex)
+
+    def _try(self, function: typing.Callable[[], typing.Any]) -> typing.Any:
+        """What a function returns; None when the cache is not there."""
+        if self._region is None:
+            return None
+        try:
+            result = function()
+        except Exception as error:
+            if not self._trouble:
+                LOG.warning('The cache is not available; Nova is asked '
+                            'instead: %r', error)
+            self._trouble = True
+            return None
+        self._trouble = False
+        return result
+
+
+class _Lock:
+    """A lock of the cache's; held by all when the cache has none."""
+
+    def __init__(self, cache: SharedCache, mutex: typing.Any):
+        self._cache = cache
+        self._mutex = mutex
+        self._held = False
+
+    def __enter__(self) -> bool:
+        if self._mutex is None:
+            return True
+        # None, since the cache went away, is as good as having it.
+        self._held = self._cache._try(
+            lambda: bool(self._mutex.acquire(False))) is not False
+        return self._held
+
+    def __exit__(self, *_exception: typing.Any) -> None:
+        if self._mutex is not None and self._held:
+            self._cache._try(self._mutex.release)

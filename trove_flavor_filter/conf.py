@@ -41,6 +41,19 @@ OPTIONS = [
         help='Refuse requests that would make or change an instance to a '
              'flavor that its datastore version does not allow. When false, '
              'what is allowed is listed and no more.'),
+    cfg.IntOpt(
+        'flavor_cache_time',
+        default=60, min=0,
+        help='Seconds for which the list of Nova\'s flavors is used before '
+             'Nova is asked again; 0 to ask it for each request. Each '
+             'process remembers the list; where [cache] is enabled, all '
+             'processes and hosts that use the same cache share it. '
+             'Associations are not cached.'),
+    cfg.IntOpt(
+        'flavor_stale_time',
+        default=3600, min=0,
+        help='Seconds for which the last list is used when Nova gives no '
+             'new one.'),
     cfg.FloatOpt(
         'nova_timeout',
         default=10, min=0.1,

@@ -141,7 +141,17 @@ class Requirement:
 
     def select(self, flavors: Iterable[Flavor]) -> list[Flavor]:
         """The allowed ones of some flavors, in the order given."""
-        return [flavor for flavor in flavors if self.allows(flavor)]
+        # As allows() has it, spelled out: there may be thousands.
+        if self.nonsense:
+            return []
+        ids, ram = self.flavor_ids, self.min_ram
+        vcpus, disk = self.min_vcpus, self.min_disk
+        if not self.minimums:
+            return ([flavor for flavor in flavors if flavor.id in ids]
+                    if ids else list(flavors))
+        return [flavor for flavor in flavors
+                if (not ids or flavor.id in ids) and flavor.ram >= ram
+                and flavor.vcpus >= vcpus and flavor.disk >= disk]
 
 
 def minimum(text: str) -> int:

@@ -43,7 +43,9 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
     if version is None or not (version.active or serves.policy.is_admin(ctx)):
         raise exception.NotFound(
             f'Datastore version \'{datastore_version_id}\' cannot be found.')
-    flavors = serves.catalog.visible_to(tenant_id)
-    return views.response(views.flavor_list(
+    snapshot = serves.catalog.snapshot()
+    answer = views.flavor_list(
         request, serves.conf, tenant_id,
-        version.requirement.select(flavors)))
+        version.requirement.select(snapshot.visible_to(tenant_id)),
+        snapshot.pieces)
+    return views.conditional(request, answer)

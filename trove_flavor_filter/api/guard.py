@@ -114,7 +114,8 @@ class Guard(typing.NamedTuple):
     def _suggestion(self, wanted: requirement.Requirement) -> str:
         try:
             flavors = wanted.select(
-                self.services.catalog.visible_to(self.project_id))
+                self.services.catalog.snapshot().visible_to(
+                    self.project_id))
         except exception.NovaUnavailable:
             # The refusal stands without it.
             return ''

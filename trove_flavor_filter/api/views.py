@@ -13,8 +13,8 @@
 """The JSON documents: flavors and faults, as Trove spells them."""
 
 from collections.abc import Iterable
+import hashlib
 import re
-import typing
 
 from oslo_config import cfg
 from oslo_serialization import jsonutils
@@ -27,34 +27,40 @@ from trove_flavor_filter import requirement
 VERSION = re.compile(r'/v(\d+\.?\d*)')
 
 
+# A flavor's document as JSON, cut where its two links begin.
+Pieces = tuple[str, str, str]
+
+
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
-                project_id: str,
-                flavors: Iterable[requirement.Flavor]) -> dict:
-    """The document of a list of flavors, as GET /flavors would give it.
+                project_id: str, flavors: Iterable[requirement.Flavor],
+                pieces: dict[str, Pieces]) -> webob.Response:
+    """A list of flavors, each as GET /flavors would show it.
 
     :param conf: decides over ``local_storage`` and the links' prefix
+    :param pieces: of documents that were made before, by flavor id; what is
+        missing is added
     """
-    # Trove shows the ephemeral disk under this name where instances keep
-    # their data on it (FlavorView.data).
-    local_storage = not conf.trove_volume_support and conf.device_path
     prefix = conf.flavor_filter.public_endpoint or f'https://{request.host}'
     version = VERSION.search(request.path)
-    own = (f'{prefix.rstrip("/")}/v{version[1] if version else "1.0"}/'
-           f'{project_id}/flavors')
-    bookmark = f'{prefix.rstrip("/")}/flavors'
-    return {'flavors': [
-        _flavor(flavor, own, bookmark, local_storage is not None
-                and local_storage is not False)
-        for flavor in flavors]}
+    own = jsonutils.dumps(
+        f'{prefix.rstrip("/")}/v{version[1] if version else "1.0"}/'
+        f'{project_id}/flavors/')[1:-1]
+    bookmark = jsonutils.dumps(f'{prefix.rstrip("/")}/flavors/')[1:-1]
+    documents = []
+    for flavor in flavors:
+        cut = pieces.get(flavor.id)
+        if cut is None:
+            cut = pieces[flavor.id] = _cut(flavor, conf)
+        documents.append(f'{cut[0]}{own}{cut[1]}{bookmark}{cut[2]}')
+    return _json(f'{{"flavors": [{", ".join(documents)}]}}'.encode())
 
 
-def _flavor(flavor: requirement.Flavor, own: str, bookmark: str,
-            local_storage: bool) -> dict[str, typing.Any]:
+def _cut(flavor: requirement.Flavor, conf: cfg.ConfigOpts) -> Pieces:
     numeric = flavor.id.isdigit() and not flavor.id.startswith('0')
     document = {
         'id': int(flavor.id) if numeric else None,
-        'links': [{'href': f'{own}/{flavor.id}', 'rel': 'self'},
-                  {'href': f'{bookmark}/{flavor.id}', 'rel': 'bookmark'}],
+        'links': [{'href': f'\0{flavor.id}', 'rel': 'self'},
+                  {'href': f'\0{flavor.id}', 'rel': 'bookmark'}],
         'name': flavor.name,
         'ram': flavor.ram,
         'vcpus': flavor.vcpus,
@@ -62,23 +68,35 @@ def _flavor(flavor: requirement.Flavor, own: str, bookmark: str,
         'ephemeral': flavor.ephemeral,
         'str_id': flavor.id,
     }
-    if local_storage:
+    # Trove shows the ephemeral disk under this name where instances keep
+    # their data on it (FlavorView.data).
+    if not conf.trove_volume_support and conf.device_path is not None:
         document['local_storage'] = flavor.ephemeral
-    return document
+    before, own, bookmark = jsonutils.dumps(document).split('\\u0000')
+    return before, own, bookmark
 
 
-def response(document: dict, status: int = 200,
-             headers: Iterable[tuple[str, str]] = ()) -> webob.Response:
-    """A JSON response."""
-    answer = webob.Response(
-        body=jsonutils.dump_as_bytes(document), status=status,
-        content_type='application/json', charset=None)
-    answer.headers.extend(headers)
+def conditional(request: webob.Request,
+                answer: webob.Response) -> webob.Response:
+    """Have a client that knows an answer already be told so: 304."""
+    answer.etag = hashlib.blake2b(answer.body, digest_size=16).hexdigest()
+    answer.cache_control = 'private'
+    if answer.etag in request.if_none_match:
+        return webob.Response(status=304, headerlist=[
+            (name, answer.headers[name])
+            for name in ('ETag', 'Cache-Control')])
     return answer
+
+
+def _json(body: bytes, status: int = 200) -> webob.Response:
+    return webob.Response(body=body, status=status, charset=None,
+                          content_type='application/json')
 
 
 def fault(error: exception.FlavorFilterError) -> webob.Response:
     """An error, as Trove's Fault spells it."""
-    return response(
-        {error.fault: {'code': error.status, 'message': str(error)}},
-        error.status, error.headers)
+    answer = _json(jsonutils.dump_as_bytes({
+        error.fault: {'code': error.status, 'message': str(error)}}),
+        error.status)
+    answer.headers.extend(error.headers)
+    return answer

@@ -22,10 +22,10 @@ from cliff import command
 from cliff import lister
 from oslo_config import cfg
 
-from trove_flavor_filter import catalog
 from trove_flavor_filter.cmd import base
 from trove_flavor_filter.db import api
 from trove_flavor_filter import exception
+from trove_flavor_filter import nova
 from trove_flavor_filter import requirement
 
 # What Nova accepts as the id of a flavor, and the table has room for.
@@ -128,7 +128,7 @@ class Add(_OfVersion):
         database = api.Database(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         if not parsed_args.no_validate:
-            check_in_nova(catalog.Catalog(self.conf).flavors(),
+            check_in_nova(nova.NovaFlavors(self.conf).everything(),
                           flavor_ids)
         result = database.add_flavors(version.id, flavor_ids)
         if result.added:
@@ -259,7 +259,7 @@ def flavors_by_id(conf: cfg.ConfigOpts
     """Nova's flavors by id; None, with a warning, when Nova is away."""
     try:
         return {flavor.id: flavor
-                for flavor in catalog.Catalog(conf).flavors()}
+                for flavor in nova.NovaFlavors(conf).everything()}
     except exception.NovaUnavailable as error:
         warn(f'Nova cannot be asked about the flavors: '
              f'{" ".join(error.reason.split())}')

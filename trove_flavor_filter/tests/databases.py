@@ -37,16 +37,19 @@ class EmptyDatabase(fixtures.Fixture):
     """A database without a table.
 
     :param backend: 'sqlite', 'mysql' or 'postgresql'
+    :param folder: for SQLite's file; None for one of its own
     :ivar url: where it is, with the password if there is one
     """
 
-    def __init__(self, backend: str):
+    def __init__(self, backend: str, folder: str | None = None):
         super().__init__()
         self.backend = backend
+        self.folder = folder
 
     def _setUp(self) -> None:
         if self.backend == 'sqlite':
-            folder = self.useFixture(fixtures.TempDir()).path
+            folder = (self.folder
+                      or self.useFixture(fixtures.TempDir()).path)
             self.url = f'sqlite:///{folder}/trove.sqlite'
             return
         server = sa.make_url(SERVERS[self.backend])

@@ -37,6 +37,10 @@ from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import settings
 from trove_flavor_filter.tests import databases
 
+# Where temporary files go. A test that boots a cloud for others as well may
+# have been given a folder that goes when that test ends.
+FOLDER = tempfile.gettempdir()
+
 SERVICES = ('keystone', 'nova', 'glance', 'neutron', 'trove')
 SCRIPTS = ('openstack', 'trove-api', 'trove-manage', 'trove-flavor-filter',
            'trove-flavor-filter-manage', 'trove-flavor-filter-status')
@@ -70,6 +74,7 @@ class Cloud:
     :param server: 'eventlet' for the trove-api command; 'uwsgi' for
         trove.cmd.app_wsgi under uWSGI with native threads
     :param progress: where to say what is going on; None for nowhere
+    :param options: for trove.conf, by section, over what stands there anyway
 
     :ivar directory: where all its files are
     :ivar trove_url: of Trove's API, without the version
@@ -77,17 +82,19 @@ class Cloud:
 
     def __init__(self, backend: str = 'sqlite', workers: int = 1,
                  server: str = 'eventlet',
-                 progress: typing.TextIO | None = sys.stderr):
+                 progress: typing.TextIO | None = sys.stderr,
+                 options: settings.Sections | None = None):
         self.backend = backend
         self.workers = workers
         self.server = server
+        self.options = options or {}
         self._progress = progress
         self._begun = time.monotonic()
         self._stack = contextlib.ExitStack()
         self._sessions: dict[str, keystone_session.Session] = {}
         self.processes: dict[str, process.Process] = {}
         # Every secret that is used, for those who search the logs for them.
-        self.secrets = {user.name: secrets.token_urlsafe(18)
+        self.secrets = {user.name: secrets.token_hex(16)
                         for user in USERS}
         self.users = {user.name: user for user in USERS}
 
@@ -122,10 +129,11 @@ class Cloud:
 
     def _boot(self) -> None:
         self._say('a small cloud is booting')
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix='cloud-'))
+        self.directory = pathlib.Path(
+            tempfile.mkdtemp(prefix='cloud-', dir=FOLDER))
         self._stack.callback(shutil.rmtree, self.directory,
                              ignore_errors=True)
-        database = databases.EmptyDatabase(self.backend)
+        database = databases.EmptyDatabase(self.backend, str(self.directory))
         database.setUp()
         self._stack.callback(database.cleanUp)
         self.database_url = database.url
@@ -264,7 +272,7 @@ class Cloud:
     def create_user(self, name: str, project: str,
                     roles: tuple[str, ...] = ('member', 'reader')) -> None:
         """One more user, in a project that is made when there is none."""
-        self.secrets[name] = secrets.token_urlsafe(18)
+        self.secrets[name] = secrets.token_hex(16)
         self.users[name] = User(name, project, roles)
         self._create_user(self.users[name])
 
@@ -322,13 +330,20 @@ class Cloud:
                   str(self.trove_conf), 'db_sync')
 
     def _write_trove_conf(self, project_id: str) -> None:
-        settings.write(self.trove_conf, settings.trove(
+        sections = settings.trove(
             self.directory / 'trove', self.auth_url, self.secrets['trove'],
             project_id, self.database_url, self.ports['trove'],
-            self.workers))
+            self.workers)
+        for section, options in self.options.items():
+            sections[section] = sections.get(section, {}) | options
+        settings.write(self.trove_conf, sections)
+
+    def reconfigure(self) -> None:
+        """Write Trove's configuration anew, after a change of options."""
+        self._write_trove_conf(self._projects['service'])
 
     def _configure_trove(self) -> None:
-        self._write_trove_conf(self._projects['service'])
+        self.reconfigure()
         # Where oslo.config looks by itself, so that commands in the cloud's
         # environment need no --config-file.
         home = self.directory / 'home' / '.trove'

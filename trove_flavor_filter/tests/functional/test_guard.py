@@ -343,7 +343,8 @@ class SettingTest(GuardTestCase):
         self.addCleanup(self.cloud.restart, 'trove')
         self.addCleanup(self.cloud.trove_conf.write_text, original)
         self.cloud.trove_conf.write_text(
-            original + '\n[flavor_filter]\nenforce = false\n')
+            original.replace('[flavor_filter]\n',
+                             '[flavor_filter]\nenforce = false\n'))
         self.cloud.restart('trove')
         self.require(self.free, min_ram=2048)
         self.assertEqual(
