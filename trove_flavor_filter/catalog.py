@@ -278,9 +278,11 @@ class SharedCache:
 
     def lock(self) -> '_Lock':
         """A context: whether it is this process's turn to ask Nova."""
-        mutex = self._try(
-            lambda: self._region.backend.get_mutex(f'{self._key}.lock'))
-        return _Lock(self, mutex)
+        if self._region is None:
+            return _Lock(self, None)
+        # This asks no server yet, so it is no sign that one is there.
+        return _Lock(self, self._region.backend.get_mutex(
+            f'{self._key}.lock'))
 
     def _try(self, function: typing.Callable[[], typing.Any]) -> typing.Any:
         """What a function returns; None when the cache is not there."""

@@ -175,9 +175,7 @@ class Database:
         self._conf = conf
         self._manager = enginefacade.transaction_context()
         self._manager.configure(
-            # Giving way to other threads at each checkin costs more than the
-            # statement; the wait for the network gives way as well.
-            max_retries=0, thread_checkin=False,
+            max_retries=0,
             **{name: conf.database[name] for name in ENGINE_OPTIONS
                if name in conf.database})
 

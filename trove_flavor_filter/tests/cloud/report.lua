@@ -1,0 +1,9 @@
+-- What wrk has measured, as a line of JSON; latencies are in milliseconds.
+done = function(summary, latency, requests)
+  io.write(string.format(
+    '{"p50": %.3f, "p99": %.3f, "rate": %.1f, "requests": %d, "broken": %d}\n',
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+    summary.requests / (summary.duration / 1000000), summary.requests,
+    summary.errors.connect + summary.errors.read + summary.errors.write
+      + summary.errors.timeout))
+end
