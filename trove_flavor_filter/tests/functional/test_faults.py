@@ -34,6 +34,9 @@ from trove_flavor_filter.tests.cloud import faults
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests import databases
 
+# The first of these that answers is Trove's database.
+BACKENDS = os.environ.get('FLAVOR_FILTER_DATABASE', 'mysql').split(',')
+
 CACHE_TIME = 1
 CLIENTS = 4
 SECONDS = float(os.environ.get('FLAVOR_FILTER_FAULT_SECONDS', '4'))
@@ -98,7 +101,8 @@ class FaultyCloud:
     """A cloud whose Trove reaches everything through a door."""
 
     def __init__(self) -> None:
-        backend = 'mysql' if self._answers('mysql') else 'sqlite'
+        backend = next(backend for backend in (*BACKENDS, 'sqlite')
+                       if self._answers(backend))
         ports = {name: process.free_port() for name in ('redis', 'memcached')}
         self.redis_port = ports['redis']
         self.cloud = cloud.Cloud(backend, options={
@@ -117,9 +121,10 @@ class FaultyCloud:
                 f'http://127.0.0.1:{self.doors["nova"].port}/v2.1'}
         self.cloud.options['service_credentials'] = {
             'auth_url': f'http://127.0.0.1:{self.doors["keystone"].port}/v3'}
-        if backend == 'mysql':
+        if backend != 'sqlite':
             url = sa.make_url(self.cloud.database_url)
-            self.doors['database'] = faults.FaultyDoor(url.port or 3306)
+            self.doors['database'] = faults.FaultyDoor(
+                url.port or {'mysql': 3306, 'postgresql': 5432}[backend])
             self.cloud.options['database'] = {
                 'connection': url.set(
                     port=self.doors['database'].port).render_as_string(
@@ -261,14 +266,14 @@ class FaultTest(oslotest.BaseTestCase):
 
     def test_the_database_gone_and_back(self):
         if 'database' not in self.faulty.doors:
-            self.skipTest('no MariaDB server to put a door before')
+            self.skipTest('no database server to put a door before')
         load = self.through('database', faults.REFUSE)
         self.assertLessEqual(set(load.answers), {200, 503, 'Retry-After'})
         self.assertEqual(load.answers[503], load.answers['Retry-After'])
 
     def test_the_first_request_after_the_database_is_back_succeeds(self):
         if 'database' not in self.faulty.doors:
-            self.skipTest('no MariaDB server to put a door before')
+            self.skipTest('no database server to put a door before')
         door = self.faulty.doors['database']
         for _turn in range(3):
             door.misbehave(faults.REFUSE)

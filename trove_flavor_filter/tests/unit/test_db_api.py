@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from trove_flavor_filter.db import api
 from trove_flavor_filter.db import models
 from trove_flavor_filter import exception
+from trove_flavor_filter.tests.cloud import faults
 from trove_flavor_filter.tests.unit import base
 
 
@@ -228,6 +229,44 @@ class DatabaseTest(base.DatabaseTestCase):
             exception.DatabaseUnavailable, self.database.requirement_of,
             self.version_id)
         self.assertIn('deleted', error.reason)
+
+
+class RestartTest(base.DatabaseTestCase):
+    """A server that goes away, with every connection to it, and returns."""
+
+    backend = 'mysql'
+    port = 3306
+
+    def setUp(self) -> None:
+        super().setUp()
+        url = sa.make_url(self.url)
+        self.door = faults.FaultyDoor(url.port or self.port)
+        self.addCleanup(self.door.close)
+        self.database = api.Database(self.configuration(
+            '[database]\nconnection = ' + url.set(
+                port=self.door.port).render_as_string(hide_password=False)))
+        self.addCleanup(lambda: self.database.engine().dispose())
+
+    def test_the_first_request_after_it_is_back_succeeds(self):
+        for _turn in range(5):
+            self.assertTrue(
+                self.database.requirement_of(self.version_id).active)
+            self.door.misbehave(faults.REFUSE)
+            self.assertRaises(
+                exception.DatabaseUnavailable, self.database.requirement_of,
+                self.version_id)
+            self.door.misbehave(faults.PASS)
+
+    def test_a_restart_between_two_requests_goes_unnoticed(self):
+        for _turn in range(5):
+            self.assertTrue(
+                self.database.requirement_of(self.version_id).active)
+            self.door.misbehave(faults.PASS)
+
+
+class PostgreSQLRestartTest(RestartTest):
+    backend = 'postgresql'
+    port = 5432
 
 
 class MySQLTest(DatabaseTest):
