@@ -13,6 +13,7 @@
 """What Nova says of flavors, and of who may use them."""
 
 from collections.abc import Iterator
+import contextlib
 import typing
 from urllib import parse
 
@@ -33,6 +34,17 @@ MICROVERSION = '2.1'
 # How often a list is begun again because a flavor was deleted between two of
 # its pages.
 RESTARTS = 3
+
+
+@contextlib.contextmanager
+def _answered() -> Iterator[None]:
+    """Turn what Keystone's and Nova's clients throw into NovaUnavailable."""
+    try:
+        yield
+    except (keystone_exceptions.ClientException,
+            nova_exceptions.ClientException) as error:
+        raise exception.NovaUnavailable(
+            f'{type(error).__name__}: {error}') from error
 
 
 class NovaFlavors:
@@ -56,16 +68,13 @@ class NovaFlavors:
         :raises NovaUnavailable: when Keystone or Nova gives no answer
         """
         try:
-            nova = self._nova()
-            service_project = nova.client.get_project_id()
-            return [
-                _flavor(document,
-                        self._may_use(nova, document, service_project))
-                for document in self._documents(nova)]
-        except (keystone_exceptions.ClientException,
-                nova_exceptions.ClientException) as error:
-            raise exception.NovaUnavailable(
-                f'{type(error).__name__}: {error}') from error
+            with _answered():
+                nova = self._nova()
+                service_project = nova.client.get_project_id()
+                return [
+                    _flavor(document,
+                            self._may_use(nova, document, service_project))
+                    for document in self._documents(nova)]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise exception.NovaUnavailable(
                 f'the answer of Nova cannot be understood: {error!r}'
@@ -81,17 +90,15 @@ class NovaFlavors:
         :raises NovaUnavailable: as :meth:`everything`
         :raises BadRequest: the id leads somewhere else in Nova's API
         """
-        try:
-            return _flavor(self._nova().flavors.get(flavor_id).to_dict())
-        except (nova_exceptions.NotFound, nova_exceptions.BadRequest):
-            return None
-        except (keystone_exceptions.ClientException,
-                nova_exceptions.ClientException) as error:
-            raise exception.NovaUnavailable(
-                f'{type(error).__name__}: {error}') from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise exception.BadRequest(
-                f'{flavor_id!r} is not the id of a flavor.') from error
+        with _answered():
+            try:
+                return _flavor(self._nova().flavors.get(flavor_id).to_dict())
+            except (nova_exceptions.NotFound, nova_exceptions.BadRequest):
+                return None
+            except (KeyError, TypeError, ValueError,
+                    AttributeError) as error:
+                raise exception.BadRequest(
+                    f'{flavor_id!r} is not the id of a flavor.') from error
 
     def _nova(self) -> nova_client.Client:
         if self._client is None:
