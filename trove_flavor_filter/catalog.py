@@ -69,7 +69,7 @@ class Snapshot:
         if not self._any_private:
             return self.flavors
         return [flavor for flavor in self.flavors
-                if flavor.projects is None or project_id in flavor.projects]
+                if flavor.visible_to(project_id)]
 
     def to_text(self) -> str:
         return jsonutils.dumps([self.fetched, [
