@@ -106,6 +106,8 @@ class Catalog:
         self._shared = SharedCache(conf)
         self._snapshot: Snapshot | None = None
         self._refreshing = threading.Lock()
+        self._wanted = threading.Event()
+        self._worker: threading.Thread | None = None
         self._failed = 0.0
         self._failure = exception.NovaUnavailable('')
 
@@ -142,12 +144,31 @@ class Catalog:
         return self._nova.find(flavor_id)
 
     def _refresh_behind(self) -> None:
-        """Have a newer list got, by one thread, while others go on."""
+        """Have a newer list got, by the one thread for it, meanwhile."""
         if (time.time() - self._failed < RETRY
                 or not self._refreshing.acquire(blocking=False)):
             return
+        self._wanted.set()
+        # In a process that was forked, the thread of its parent is not.
+        if self._worker is None or not self._worker.is_alive():
+            self._worker = threading.Thread(
+                target=self._work, daemon=True, name='flavor-catalog')
+            try:
+                self._worker.start()
+            except RuntimeError as error:
+                self._worker = None
+                self._refreshing.release()
+                LOG.error('No thread can be started to list flavors: %s',
+                          error)
 
-        def refresh() -> None:
+    def _work(self) -> None:
+        """Get a newer list whenever one is wanted.
+
+        One thread for as long as the process lives: clients of caches keep a
+        connection for each thread that ever used them.
+        """
+        while self._wanted.wait():
+            self._wanted.clear()
             try:
                 self._refresh(wait=False)
             except exception.NovaUnavailable:
@@ -155,13 +176,6 @@ class Catalog:
                 pass
             finally:
                 self._refreshing.release()
-
-        try:
-            threading.Thread(target=refresh, daemon=True,
-                             name='flavor-catalog').start()
-        except RuntimeError as error:
-            self._refreshing.release()
-            LOG.error('No thread can be started to list flavors: %s', error)
 
     def _refresh_now(self) -> Snapshot:
         """Get a list, or wait for the one that another thread gets."""
