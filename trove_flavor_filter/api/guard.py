@@ -268,9 +268,10 @@ def _body(environ: dict[str, typing.Any]) -> Document | None:
         request.is_body_readable = True
     try:
         raw = request.body
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # A client that has gone, or chunks whose sizes are no numbers.
         raise exception.BadRequest(
-            'The request ended before its body.') from error
+            'The body of the request cannot be read to its end.') from error
     if not raw:
         return None
     # To the letter, as Trove compares; it has a reader of XML as well, that
