@@ -38,11 +38,14 @@ class EmptyDatabase(fixtures.Fixture):
 
     :param backend: 'sqlite', 'mysql' or 'postgresql'
     :param folder: for SQLite's file; None for one of its own
+    :param server: URL of the server; None for the one in SERVERS
     :ivar url: where it is, with the password if there is one
     """
 
-    def __init__(self, backend: str, folder: str | None = None):
+    def __init__(self, backend: str, folder: str | None = None,
+                 server: str | None = None):
         super().__init__()
+        self.server = server or SERVERS.get(backend, '')
         self.backend = backend
         self.folder = folder
 
@@ -52,7 +55,7 @@ class EmptyDatabase(fixtures.Fixture):
                       or self.useFixture(fixtures.TempDir()).path)
             self.url = f'sqlite:///{folder}/trove.sqlite'
             return
-        server = sa.make_url(SERVERS[self.backend])
+        server = sa.make_url(self.server)
         name = f'flavor_filter_{uuid.uuid4().hex[:12]}'
         admin = sa.create_engine(
             server.set(database='mysql' if self.backend == 'mysql'

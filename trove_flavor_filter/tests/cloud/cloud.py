@@ -35,6 +35,7 @@ import sqlalchemy as sa
 
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import settings
+from trove_flavor_filter.tests.cloud import trove_schema
 from trove_flavor_filter.tests import databases
 
 # Where temporary files go. A test that boots a cloud for others as well may
@@ -75,6 +76,13 @@ class Cloud:
         trove.cmd.app_wsgi under uWSGI with native threads
     :param progress: where to say what is going on; None for nowhere
     :param options: for trove.conf, by section, over what stands there anyway
+    :param database_server: URL of the server of Trove's database; None for
+        the one that tests/databases.py knows
+    :param trove_prefix: of the Python environment that has Trove and the
+        plugin; None for what FLAVOR_FILTER_TROVE says, or else the one that
+        has all the rest
+    :param own_scripts: copy the scripts of that environment, so that
+        "enable" leaves its trove-manage alone
 
     :ivar directory: where all its files are
     :ivar trove_url: of Trove's API, without the version
@@ -83,8 +91,16 @@ class Cloud:
     def __init__(self, backend: str = 'sqlite', workers: int = 1,
                  server: str = 'eventlet',
                  progress: typing.TextIO | None = sys.stderr,
-                 options: settings.Sections | None = None):
+                 options: settings.Sections | None = None,
+                 database_server: str | None = None,
+                 trove_prefix: str | None = None,
+                 own_scripts: bool = True):
         self.backend = backend
+        self.database_server = database_server
+        self.trove_prefix = (
+            trove_prefix or os.environ.get('FLAVOR_FILTER_TROVE')
+            or sys.prefix)
+        self.own_scripts = own_scripts
         self.workers = workers
         self.server = server
         self.options = options or {}
@@ -133,7 +149,8 @@ class Cloud:
             tempfile.mkdtemp(prefix='cloud-', dir=FOLDER))
         self._stack.callback(shutil.rmtree, self.directory,
                              ignore_errors=True)
-        database = databases.EmptyDatabase(self.backend, str(self.directory))
+        database = databases.EmptyDatabase(
+            self.backend, str(self.directory), self.database_server)
         database.setUp()
         self._stack.callback(database.cleanUp)
         self.database_url = database.url
@@ -322,12 +339,19 @@ class Cloud:
         self.paste_ini = folder / 'api-paste.ini'
         self.policy_file = folder / 'policy.yaml'
         self.trove_conf = folder / 'trove.conf'
-        shutil.copy(_installed('trove/api-paste.ini'), self.paste_ini)
+        shutil.copy(_installed('trove/api-paste.ini', self.trove_prefix),
+                    self.paste_ini)
         self.policy_file.write_text('{}\n')
         self._write_trove_conf('')
         self._say(f'trove: database ({self.backend})')
-        self._run('trove', 'trove-manage', '--config-file',
-                  str(self.trove_conf), 'db_sync')
+        self._run('trove', f'{self.trove_prefix}/bin/python',
+                  str(pathlib.Path(trove_schema.__file__)),
+                  '--config-file', str(self.trove_conf), 'db_sync')
+        if self.backend == 'sqlite':
+            # Trove leaves the transaction of some lists (GET /datastores)
+            # open until its garbage is collected, which would lock everybody
+            # else's writes out.
+            self.sql('PRAGMA journal_mode = WAL')
 
     def _write_trove_conf(self, project_id: str) -> None:
         sections = settings.trove(
@@ -351,7 +375,7 @@ class Cloud:
         (home / 'trove.conf').symlink_to(self.trove_conf)
         if self.server == 'uwsgi':
             self._add('trove', [
-                _script('uwsgi'), '--http-socket',
+                self._trove_script('uwsgi'), '--http-socket',
                 f'127.0.0.1:{self.ports["trove"]}', '--master',
                 '--die-on-term', '--processes', str(self.workers),
                 '--threads', '8', '--need-app', '--lazy-apps', '--add-header',
@@ -360,17 +384,23 @@ class Cloud:
                 '--module', 'trove.cmd.app_wsgi:application'],
                 NO_EVENTLET_MONKEYPATCH='1')
         else:
-            self._add('trove', [_script('trove-api'), '--config-file',
-                                str(self.trove_conf)])
+            self._add('trove', [self._trove_script('trove-api'),
+                                '--config-file', str(self.trove_conf)])
 
     def _copy_scripts(self) -> None:
-        # Copies, so that "enable" changes this cloud's trove-manage and
-        # leaves the one of the environment alone.
+        if not self.own_scripts:
+            self.bin = pathlib.Path(self.trove_prefix) / 'bin'
+            return
         self.bin = self.directory / 'bin'
         self.bin.mkdir()
         for name in SCRIPTS:
-            if pathlib.Path(_script(name)).exists():
-                shutil.copy(_script(name), self.bin)
+            for script in (self._trove_script(name), _script(name)):
+                if pathlib.Path(script).exists():
+                    shutil.copy(script, self.bin)
+                    break
+
+    def _trove_script(self, name: str) -> str:
+        return f'{self.trove_prefix}/bin/{name}'
 
     def _create_image(self) -> str:
         response = self.session('admin').post(
@@ -454,6 +484,22 @@ class Cloud:
         self.check('trove-flavor-filter', 'enable')
         self.check('trove-manage', 'flavor-filter-db-sync')
         self.restart('trove')
+
+    def add_host(self) -> str:
+        """One more trove-api on the same database, as on another host.
+
+        :returns: its URL, without the version
+        """
+        port = process.free_port()
+        name = f'trove-{port}'
+        conf = self.trove_conf.with_name(f'{name}.conf')
+        conf.write_text(self.trove_conf.read_text().replace(
+            f'bind_port = {self.ports["trove"]}\n', f'bind_port = {port}\n'))
+        self.ports[name] = port
+        self._add(name, [self._trove_script('trove-api'), '--config-file',
+                         str(conf)])
+        self.start(name)
+        return f'http://127.0.0.1:{port}'
 
     def restart(self, name: str) -> None:
         self.stop(name)
@@ -568,11 +614,14 @@ class Cloud:
             raise process.ServiceFailed(response.text)
         return response.json()['instance']['id']
 
-    def activate_instance(self, instance_id: str) -> None:
+    def activate_instance(self, instance_id: str,
+                          network_id: str | None = None) -> None:
         """Have an instance look as if its guest had come up.
 
         There is no hypervisor here and no guest agent, so what they would
         report is written for them.
+
+        :param network_id: where it gets an address; None for no address
         """
         row = self.sql('SELECT tenant_id, flavor_id FROM instances '
                        'WHERE id = :id', id=instance_id)[0]
@@ -581,10 +630,15 @@ class Cloud:
                   'trove_flavor_filter.tests.cloud.nova_server', server_id,
                   self.project_id('trove'), row.flavor_id,
                   OS_NOVA_CONFIG_DIR=str(self.directory / 'nova'))
+        if network_id is not None:
+            self.session('admin').post(
+                f'{self.neutron_url}/v2.0/ports', json={'port': {
+                    'network_id': network_id, 'device_id': server_id}})
+        # One that is being deleted by now stays so.
         self.sql('UPDATE instances SET compute_instance_id = :server, '
-                 'task_id = 1, task_description = :task WHERE id = :id',
-                 server=server_id, task='No tasks for the instance.',
-                 id=instance_id)
+                 'task_id = 1, task_description = :task WHERE id = :id '
+                 'AND task_id != 2', server=server_id,
+                 task='No tasks for the instance.', id=instance_id)
         self.sql('UPDATE service_statuses SET status_id = 1, '
                  'status_description = :status, updated_at = :now '
                  'WHERE instance_id = :id', status='running',
@@ -616,12 +670,12 @@ def _exit(number: int, _frame: types.FrameType | None) -> None:
 
 def _script(name: str) -> str:
     """A console script of the environment that this interpreter is of."""
-    return str(pathlib.Path(sys.executable).with_name(name))
+    return os.path.join(os.path.dirname(sys.executable), name)
 
 
-def _installed(name: str) -> pathlib.Path:
+def _installed(name: str, prefix: str = sys.prefix) -> pathlib.Path:
     """A file that a service's wheel puts under etc/."""
-    path = pathlib.Path(sys.prefix) / 'etc' / name
+    path = pathlib.Path(prefix) / 'etc' / name
     if not path.exists():
         raise process.ServiceFailed(
             f'{path} is not there: are the packages of '

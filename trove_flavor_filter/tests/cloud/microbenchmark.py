@@ -27,6 +27,7 @@ import uuid
 import sqlalchemy as sa
 
 from trove_flavor_filter import catalog
+from trove_flavor_filter.cmd import declaration
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import api
 from trove_flavor_filter.db import models
@@ -37,6 +38,9 @@ from trove_flavor_filter import wsgi
 PROJECT = uuid.uuid4().hex
 VERSIONS = 10000
 ROWS = (100, 10000, 1000000)
+
+# Associations that are declared in a file: of versions, with flavors each.
+DECLARED = (100, 100)
 
 # Rows of other datastore versions, made by the database itself.
 SERIES = {
@@ -66,7 +70,7 @@ def median(function, turns: int) -> float:
 
 def figures() -> dict:
     """All that is measured here, by name."""
-    found: dict = {'filter': {}, 'sql': {}}
+    found: dict = {'filter': {}, 'sql': {}, 'apply': {}}
     for backend in ('sqlite', 'mysql', 'postgresql'):
         database = databases.EmptyDatabase(backend)
         try:
@@ -84,6 +88,8 @@ def figures() -> dict:
                 _prepare(engine)
                 if backend == 'sqlite':
                     found['filter'] = _filter(application)
+                found['apply'][backend] = _apply(engine, api.Database(
+                    config.load({'oslo_config_file': str(conf)})))
                 found['sql'][backend] = _sql(
                     backend, engine, api.Database(config.load(
                         {'oslo_config_file': str(conf)})))
@@ -147,6 +153,36 @@ def _filter(application: wsgi.FlavorFilter) -> dict[str, float]:
         'guarded: resize': guarded('/instances/instance/action', {
             'resize': {'flavorRef': '2'}}),
     }
+
+
+def _apply(engine: sa.Engine, database: api.Database) -> dict[str, float]:
+    """Seconds that it takes to apply a file of 10,000 associations."""
+    versions, flavors = DECLARED
+    with engine.begin() as connection:
+        connection.execute(sa.insert(models.DatastoreVersion), [
+            {'id': f'declared-{number}', 'datastore_id': 'ds',
+             'name': f'declared-{number}', 'version': '1', 'active': True}
+            for number in range(versions)])
+    known = [requirement.Flavor(f'id-{number}', f'db.{number}', 1, 1, 1, 0)
+             for number in range(flavors)]
+    names = ', '.join(flavor.name for flavor in known)
+    data = '\n'.join((
+        'datastore_versions:', '  mysql:',
+        *(f'    declared-{number}: {{flavors: [{names}]}}'
+          for number in range(versions)))).encode()
+    found = {}
+    for what in ('first', 'again'):
+        begun = time.perf_counter()
+        there, present = database.versions(), database.rows()
+        changes = declaration.plan(
+            declaration.resolve(declaration.read(data), there, known,
+                                present).rows, present, there, False)
+        found[f'{what}: read and planned'] = time.perf_counter() - begun
+        begun = time.perf_counter()
+        database.apply(changes)
+        found[f'{what}: written'] = time.perf_counter() - begun
+    database.engine().dispose()
+    return found
 
 
 def _sql(backend: str, engine: sa.Engine, database: api.Database) -> dict:

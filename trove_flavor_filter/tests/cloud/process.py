@@ -13,6 +13,7 @@
 """A service's process: started, watched, frozen, ended."""
 
 import collections
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -81,15 +82,20 @@ class Process:
     :param env: its environment
     :param log: where its output is added
     :param port: that it will listen on
+    :param user: that it runs as; None for the one who starts it
+    :param end: the signal that ends it in good order
     """
 
     def __init__(self, name: str, command: list[str], env: dict[str, str],
-                 log: pathlib.Path, port: int):
+                 log: pathlib.Path, port: int, user: str | None = None,
+                 end: signal.Signals = signal.SIGTERM):
         self.name = name
         self.command = command
         self.env = env
         self.log = log
         self.port = port
+        self.user = user
+        self.end = end
         self._process: subprocess.Popen | None = None
 
     @property
@@ -103,7 +109,19 @@ class Process:
             self._process = subprocess.Popen(
                 self.command, env=self.env, stdout=output,
                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                start_new_session=True, preexec_fn=_end_with_parent)
+                start_new_session=True, preexec_fn=_end_with_parent,
+                user=self.user, group=self.user,
+                extra_groups=None if self.user is None else [])
+
+    def members(self) -> list[int]:
+        """Ids of the processes: it, and what it forked."""
+        found = []
+        for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(')')[2].split()
+                if int(fields[2]) == self.pid:
+                    found.append(int(stat.parent.name))
+        return found
 
     def wait(self, timeout: float = 90) -> None:
         """Wait until it takes connections.
@@ -148,7 +166,7 @@ class Process:
         if self._process is None:
             return
         self.thaw()
-        self.signal(signal.SIGTERM)
+        self.signal(self.end)
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

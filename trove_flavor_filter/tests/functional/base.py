@@ -28,7 +28,8 @@ def shared_cloud() -> cloud.Cloud:
     """The cloud of this process; it goes when the process ends.
 
     FLAVOR_FILTER_DATABASE says what Trove's database is: sqlite (the
-    default), mysql or postgresql.
+    default), mysql or postgresql; FLAVOR_FILTER_SERVER what serves it:
+    eventlet (the default) or uwsgi.
     """
     missing = [name for name in ('keystone', 'nova', 'glance', 'trove')
                if importlib.util.find_spec(name) is None]
@@ -38,6 +39,7 @@ def shared_cloud() -> cloud.Cloud:
             f'run these tests by "tox -e functional"')
     booted = cloud.Cloud(
         os.environ.get('FLAVOR_FILTER_DATABASE', 'sqlite'),
+        server=os.environ.get('FLAVOR_FILTER_SERVER', 'eventlet'),
         # A test sees the flavors that it has just made; what the cache does
         # is tested on a cloud of its own.
         options={'flavor_filter': {'flavor_cache_time': 0}})

@@ -13,45 +13,51 @@
 """The gabbits: the API as requests and answers, against the real Trove."""
 
 import os
-import unittest
-import urllib.parse
+import sys
 
 from gabbi import driver
+from gabbi import fixture
 
 from trove_flavor_filter.tests.functional import base
 
 
-def load_tests(loader, _tests, _pattern):
-    try:
+class CloudFixture(fixture.GabbiFixture):
+    """What the gabbits name: the shared cloud, and what they ask it about.
+
+    It is booted for the tests, and not for a list of them.
+    """
+
+    def start_fixture(self) -> None:
         cloud = base.shared_cloud()
-    except unittest.SkipTest as skip:
-        return _skipped(str(skip))
-    for flavor_id, name, ram in (('gabbi-s', 'gabbi-small', 512),
-                                 ('gabbi-l', 'gabbi-large', 8192)):
-        cloud.create_flavor(flavor_id, name, ram=ram)
-    versions = {
-        'BOUND': cloud.create_datastore_version('mysql', 'gabbi-bound'),
-        'FREE': cloud.create_datastore_version('mysql', 'gabbi-free'),
-        'RETIRED': cloud.create_datastore_version(
-            'mysql', 'gabbi-retired', active=False)}
-    cloud.check('trove-manage', 'datastore-version-flavor-add',
-                'mysql/gabbi-bound', 'gabbi-s')
-    os.environ.update(
-        versions, SMALL='gabbi-s', LARGE='gabbi-l',
-        DEMO=cloud.project_id('demo'), OTHER=cloud.project_id('other'),
-        ADMIN=cloud.project_id('admin'), DEMO_TOKEN=cloud.token('demo'),
-        READER_TOKEN=cloud.token('viewer'), ADMIN_TOKEN=cloud.token('admin'))
-    url = urllib.parse.urlsplit(cloud.trove_url)
+        for flavor_id, name, ram in (('gabbi-s', 'gabbi-small', 512),
+                                     ('gabbi-l', 'gabbi-large', 8192)):
+            cloud.create_flavor(flavor_id, name, ram=ram)
+        versions = {
+            'BOUND': cloud.create_datastore_version('mysql', 'gabbi-bound'),
+            'FREE': cloud.create_datastore_version('mysql', 'gabbi-free'),
+            'RETIRED': cloud.create_datastore_version(
+                'mysql', 'gabbi-retired', active=False)}
+        cloud.check('trove-manage', 'datastore-version-flavor-add',
+                    'mysql/gabbi-bound', 'gabbi-s')
+        os.environ.update(
+            versions, SMALL='gabbi-s', LARGE='gabbi-l',
+            TROVE=cloud.trove_url, DEMO=cloud.project_id('demo'),
+            OTHER=cloud.project_id('other'), ADMIN=cloud.project_id('admin'),
+            DEMO_TOKEN=cloud.token('demo'),
+            READER_TOKEN=cloud.token('viewer'),
+            ADMIN_TOKEN=cloud.token('admin'))
+
+    def stop_fixture(self) -> None:
+        # The cloud is for the other tests as well.
+        cloud = base.shared_cloud()
+        cloud.check('trove-manage', 'datastore-version-flavor-delete',
+                    'mysql/gabbi-bound', 'gabbi-s')
+        for flavor_id in ('gabbi-s', 'gabbi-l'):
+            cloud.delete_flavor(flavor_id)
+
+
+def load_tests(loader, _tests, _pattern):
     return driver.build_tests(
         os.path.join(os.path.dirname(__file__), 'gabbits'), loader,
-        host=url.hostname, port=url.port,
+        host='localhost', fixture_module=sys.modules[__name__],
         test_loader_name='trove_flavor_filter.tests.functional.test_api')
-
-
-def _skipped(reason: str) -> unittest.TestSuite:
-    class GabbiTest(unittest.TestCase):
-        @unittest.skip(reason)
-        def test_gabbits(self):
-            pass
-
-    return unittest.TestSuite([GabbiTest('test_gabbits')])

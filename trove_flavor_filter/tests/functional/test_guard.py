@@ -144,6 +144,9 @@ class CreateTest(GuardTestCase):
         self.assertRefused(response, self.small, self.bound)
 
     def test_a_chunked_body_reaches_trove_as_it_came(self):
+        if self.cloud.server == 'uwsgi':
+            self.skipTest('uWSGI hands on no chunked body: neither the guard '
+                          'nor Trove sees one, and Trove answers 500')
         url = urllib.parse.urlsplit(self.cloud.trove_url)
         for flavor_id, status in ((self.small, 400), (self.large, 200)):
             connection = http.client.HTTPConnection(url.hostname, url.port)

@@ -41,6 +41,14 @@ class OracleTest(base.FunctionalTestCase):
         self.associate(version_id, 'vanished', 'gone')
         self.assertEqual([], self.listed(version_id))
 
+    def test_an_answer_has_troves_request_id(self):
+        if 'request_id' not in self.cloud.paste_ini.read_text():
+            self.skipTest('Trove 23 and 24 have no request_id in theirs')
+        response = self.cloud.trove(
+            f'/flavors/datastores/versions/{self.create_version()}')
+        self.assertTrue(
+            response.headers['x-openstack-request-id'].startswith('req-'))
+
     def test_rows_that_troves_command_writes_count(self):
         version_id = self.create_version()
         flavor_id = self.create_flavor()
@@ -161,7 +169,9 @@ class ServiceUserTest(base.FunctionalTestCase):
                  self.cloud.log('trove').read_text().splitlines()
                  if version_id in line and ' ERROR ' in line]
         self.assertEqual(1, len(lines), lines)
-        self.assertIn(response.headers['X-Openstack-Request-Id'], lines[0])
+        # Trove 23 and 24 have no request_id in their pipelines.
+        self.assertIn(response.headers.get('X-Openstack-Request-Id', ''),
+                      lines[0])
         self.assertNotIn('wrong-pencil',
                          self.cloud.log('trove').read_text())
         result = self.manage('datastore-version-flavor-add', version_id,

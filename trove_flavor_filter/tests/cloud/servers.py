@@ -1,0 +1,141 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Databases and caches of our own, on loopback: to be taken away in tests.
+
+Each is made in an empty folder and not started yet.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import unittest
+
+from trove_flavor_filter.tests.cloud import process
+
+
+def redis(folder: pathlib.Path) -> process.Process:
+    """A Redis that keeps nothing."""
+    port = process.free_port()
+    return _server('redis', folder, port, [
+        _program('redis-server'), '--port', str(port), '--bind', '127.0.0.1',
+        '--save', ''])
+
+
+def memcached(folder: pathlib.Path) -> process.Process:
+    port = process.free_port()
+    return _server('memcached', folder, port, [
+        _program('memcached'), '-l', '127.0.0.1', '-p', str(port),
+        '-u', 'root'])
+
+
+def mysql(folder: pathlib.Path) -> process.Process:
+    """A MariaDB whose root needs no password."""
+    port = process.free_port()
+    data = folder / 'mysql'
+    user = _owner(data, 'mysql')
+    _prepare(user, _program('mariadb-install-db'), '--no-defaults',
+             f'--datadir={data}', '--skip-test-db',
+             '--auth-root-authentication-method=normal')
+    return _server('mysql', folder, port, [
+        _program('mariadbd'), '--no-defaults', f'--datadir={data}',
+        f'--port={port}', '--bind-address=127.0.0.1',
+        f'--socket={data}/socket', f'--pid-file={data}/pid'], user)
+
+
+def postgresql(folder: pathlib.Path) -> process.Process:
+    """A PostgreSQL that trusts everybody."""
+    port = process.free_port()
+    data = folder / 'postgresql'
+    user = _owner(data, 'postgres')
+    _prepare(user, _program('initdb', '/usr/lib/postgresql/*/bin'),
+             '-D', str(data), '-U', 'postgres', '--auth=trust', '-N')
+    return _server('postgresql', folder, port, [
+        _program('postgres', '/usr/lib/postgresql/*/bin'), '-D', str(data),
+        '-p', str(port), '-c', 'listen_addresses=127.0.0.1',
+        '-c', f'unix_socket_directories={data}'],
+        # At SIGTERM it would wait until its clients leave.
+        user, signal.SIGINT)
+
+
+def haproxy(folder: pathlib.Path, ports: Iterable[int]) -> process.Process:
+    """A load balancer before services on ports of this machine.
+
+    It sends a request to another one of them when the first is gone.
+    """
+    port = process.free_port()
+    conf = folder / 'haproxy.cfg'
+    conf.write_text('\n'.join((
+        'defaults', '    mode http', '    timeout connect 2s',
+        '    timeout client 30s', '    timeout server 30s',
+        '    option redispatch', '    option http-server-close',
+        '    retries 5', '    retry-on conn-failure empty-response',
+        'listen trove', f'    bind 127.0.0.1:{port}',
+        *(f'    server host{at} 127.0.0.1:{backend} check inter 100ms'
+          for at, backend in enumerate(ports)), '')))
+    return _server('haproxy', folder, port,
+                   [_program('haproxy', '/usr/sbin'), '-f', str(conf)])
+
+
+URLS: dict[str, str] = {
+    'mysql': 'mysql+pymysql://root@127.0.0.1:{}/',
+    'postgresql': 'postgresql://postgres@127.0.0.1:{}/',
+}
+SERVERS: dict[str, Callable[[pathlib.Path], process.Process]] = {
+    'redis': redis, 'memcached': memcached, 'mysql': mysql,
+    'postgresql': postgresql}
+
+
+def _program(name: str, folders: str = '') -> str:
+    """Where a program is; a test without it is skipped, but not in CI."""
+    found = shutil.which(name) or next(
+        (str(folder / name) for folder
+         in sorted(pathlib.Path('/').glob(folders.lstrip('/')), reverse=True)
+         if (folder / name).exists()) if folders else iter(()), None)
+    if found is None:
+        if os.environ.get('CI'):
+            raise process.ServiceFailed(f'{name} is not installed')
+        raise unittest.SkipTest(f'{name} is not installed')
+    return found
+
+
+def _owner(data: pathlib.Path, user: str) -> str | None:
+    """Make a folder for a server that will not run as root.
+
+    :returns: whom it runs as; None for whoever runs the tests
+    """
+    data.mkdir()
+    if os.geteuid():
+        return None
+    data.parent.chmod(0o755)
+    shutil.chown(data, user)
+    return user
+
+
+def _prepare(user: str | None, *command: str) -> None:
+    result = subprocess.run(command, user=user, text=True, cwd='/',
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if result.returncode:
+        raise process.ServiceFailed(
+            f'"{" ".join(command)}" exited with {result.returncode}:\n'
+            f'{result.stdout}')
+
+
+def _server(name: str, folder: pathlib.Path, port: int, command: list[str],
+            user: str | None = None,
+            end: signal.Signals = signal.SIGTERM) -> process.Process:
+    return process.Process(name, command, dict(os.environ),
+                           folder / f'{name}.log', port, user, end)
