@@ -16,7 +16,6 @@ from oslo_config import cfg
 from oslo_context import context
 from oslo_policy import policy
 
-from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
 
 LIST = 'flavor_filter:flavors:list'
@@ -30,6 +29,11 @@ BASE_RULES: list[policy.RuleDefault] = [
     policy.RuleDefault('admin_or_owner',
                        'rule:admin or project_id:%(tenant)s'),
     policy.RuleDefault('default', 'rule:admin_or_owner'),
+    # For clouds that go by Keystone's own roles.
+    policy.RuleDefault('project_reader',
+                       'role:reader and project_id:%(project_id)s'),
+    policy.RuleDefault('project_reader_or_admin',
+                       'rule:project_reader or rule:admin'),
 ]
 
 RULES = [
@@ -111,7 +115,9 @@ def list_rules() -> list[policy.DocumentedRuleDefault]:
 
 
 def get_enforcer() -> policy.Enforcer:
-    """For oslopolicy-policy-generator and oslopolicy-list-redundant."""
-    enforcer = policy.Enforcer(config.load({}))
+    """For oslo.policy's own commands, oslopolicy-validator and others."""
+    # They read the global configuration beside the enforcer's.
+    cfg.CONF([], project='trove')
+    enforcer = policy.Enforcer(cfg.CONF)
     enforcer.register_defaults([*BASE_RULES, *RULES])
     return enforcer

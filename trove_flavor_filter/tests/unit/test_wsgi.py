@@ -202,6 +202,18 @@ class PolicyTest(WsgiTestCase):
                                      roles=roles).status_int)
 
 
+class ReaderPolicyTest(WsgiTestCase):
+
+    policy = '"flavor_filter:flavors:list": "rule:project_reader_or_admin"\n'
+
+    def test_the_rules_for_readers_are_there_to_be_named(self):
+        for roles, status in (('reader', 503), ('member,reader', 503),
+                              ('admin', 503), ('member', 403)):
+            # 503: it goes on, as far as Nova, which is not there.
+            self.assertEqual(status, self.request(
+                self.path(), roles=roles).status_int)
+
+
 class DownstreamTest(WsgiTestCase):
 
     def test_every_other_path_goes_on_with_the_same_environ(self):
