@@ -14,6 +14,7 @@
 
 from collections.abc import Iterable
 import dataclasses
+import re
 import typing
 
 # Keys of datastore_version_metadata, and what is said by them. A minimum's
@@ -25,6 +26,9 @@ MINIMUMS = {
     'min_disk': '{} GiB disk',
 }
 KEYS = (FLAVOR, *MINIMUMS)
+
+# What Nova accepts as the id of a flavor, and the table has room for.
+FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
 
 # Nova keeps sizes in 32 bits.
 LARGEST = 2 ** 31 - 1

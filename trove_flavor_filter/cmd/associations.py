@@ -14,7 +14,6 @@
 
 import argparse
 from collections.abc import Iterable
-import re
 import sys
 import typing
 
@@ -27,9 +26,6 @@ from trove_flavor_filter.db import api
 from trove_flavor_filter import exception
 from trove_flavor_filter import nova
 from trove_flavor_filter import requirement
-
-# What Nova accepts as the id of a flavor, and the table has room for.
-FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
 
 
 def given_ids(text: str) -> list[str]:
@@ -48,7 +44,7 @@ def new_ids(text: str) -> list[str]:
     """As :func:`given_ids`, for ids that Nova could have."""
     found = given_ids(text)
     for flavor_id in found:
-        if not FLAVOR_ID.match(flavor_id):
+        if not requirement.FLAVOR_ID.match(flavor_id):
             raise argparse.ArgumentTypeError(
                 f'not the id of a flavor: {flavor_id[:40]!r} (up to 128 '
                 f'letters, digits, spaces and "._-")')
@@ -111,6 +107,9 @@ class Add(_OfVersion):
     Each flavor is looked up in Nova first. Either all that were given are
     associated or, when anything is wrong, none. What is associated already
     stays so and is no error, so the command may be repeated.
+
+    Use it where a datastore version is to run on certain flavors only. For a
+    size that each of them must have, see datastore-version-flavor-require.
     """
 
     examples = 'datastore-version-flavor-add mysql/8.0 2 3,4'
@@ -164,6 +163,9 @@ class Delete(_OfVersion):
     When one of the given flavors is not associated, that is an error and
     nothing is deleted. A datastore version without any associated flavor
     allows every flavor.
+
+    Use it when a flavor is retired, or was associated by mistake. Instances
+    that run on it go on as they are.
     """
 
     examples = 'datastore-version-flavor-delete mysql/8.0 2'
@@ -197,6 +199,9 @@ class Require(base.Subcommand, command.Command):
     A flavor is allowed when it is associated (or nothing is) and meets every
     minimum, be it there today or made next year. A minimum that is not named
     stays as it is; --clear ends those that are not named.
+
+    Use it where the size of a flavor is what counts, rather than which
+    flavor it is.
     """
 
     examples = '''
@@ -238,7 +243,7 @@ datastore-version-flavor-require mysql/8.0 --clear
     def _warn(self, version: api.Version,
               wanted: requirement.Requirement) -> None:
         """Say which flavors stop qualifying, and whether any is left."""
-        flavors = flavors_by_id(self.conf)
+        flavors = flavors_if_known(self.conf)
         if flavors is None:
             return
         for flavor_id in sorted(wanted.flavor_ids & flavors.keys()):
@@ -254,12 +259,20 @@ def warn(text: str) -> None:
     print(f'Warning: {text}.', file=sys.stderr)
 
 
-def flavors_by_id(conf: cfg.ConfigOpts
-                  ) -> dict[str, requirement.Flavor] | None:
+def flavors_by_id(conf: cfg.ConfigOpts) -> dict[str, requirement.Flavor]:
+    """Nova's flavors by id.
+
+    :raises NovaUnavailable: when Keystone or Nova gives no answer
+    """
+    return {flavor.id: flavor
+            for flavor in nova.NovaFlavors(conf).everything()}
+
+
+def flavors_if_known(conf: cfg.ConfigOpts
+                     ) -> dict[str, requirement.Flavor] | None:
     """Nova's flavors by id; None, with a warning, when Nova is away."""
     try:
-        return {flavor.id: flavor
-                for flavor in nova.NovaFlavors(conf).everything()}
+        return flavors_by_id(conf)
     except exception.NovaUnavailable as error:
         warn(f'Nova cannot be asked about the flavors: '
              f'{" ".join(error.reason.split())}')
@@ -273,11 +286,18 @@ class List(base.Subcommand, lister.Lister):
     that Nova has. RAM is in MiB, the root disk in GiB. "In Nova" says
     whether Nova still has the flavor, "Reason" why one is not allowed.
     Without a datastore version, those of all are listed.
+
+    Use it to see what is in force, and why a flavor is refused.
+
+    With --flavor the question is the other way round: which datastore
+    versions allow this flavor. Those that require nothing allow every one.
     """
 
     examples = '''
 datastore-version-flavor-list
 datastore-version-flavor-list mysql/8.0 -f json
+datastore-version-flavor-list --flavor m1.large -c Datastore -c Version
+datastore-version-flavor-list --stale -f value -c "Flavor ID"
 '''
     COLUMNS = ('Datastore', 'Version', 'Datastore Version ID', 'Requires',
                'Flavor ID', 'Name', 'RAM', 'vCPUs', 'Disk', 'In Nova',
@@ -286,6 +306,14 @@ datastore-version-flavor-list mysql/8.0 -f json
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         add_version(parser, nargs='?')
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument(
+            '--flavor', metavar='FLAVOR',
+            help='list the datastore versions that allow this flavor: its '
+                 'id, or its name')
+        which.add_argument(
+            '--stale', action='store_true',
+            help='list the associated flavors that Nova no longer has')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace
@@ -295,18 +323,70 @@ datastore-version-flavor-list mysql/8.0 -f json
         if parsed_args.datastore_version is not None:
             version = find_version(database, parsed_args.datastore_version)
             version_id = version.id
+        if parsed_args.flavor is not None:
+            return self.COLUMNS, self._allowing(
+                database, version_id, parsed_args.flavor)
         wanted = database.requirements(version_id)
+        if parsed_args.stale:
+            return self.COLUMNS, self._stale(wanted)
         if not wanted:
             print('Nothing is associated and nothing required: every flavor '
                   'is allowed.', file=sys.stderr)
             return self.COLUMNS, []
-        flavors = flavors_by_id(self.conf)
+        flavors = flavors_if_known(self.conf)
         return self.COLUMNS, [
-            (version.datastore, version.name, version.id,
-             str(needs) or None, flavor_id, *_described(
-                 needs, flavors, flavor_id))
+            _row(version, needs, flavors, flavor_id)
             for version, needs in wanted
             for flavor_id in _listed(needs, flavors)]
+
+    def _allowing(self, database: api.Database, version_id: str | None,
+                  text: str) -> list[tuple]:
+        """A row for each datastore version that allows a flavor."""
+        flavors = flavors_by_id(self.conf)
+        flavor = find_flavor(flavors, text)
+        requirements = {version.id: needs
+                        for version, needs in database.requirements()}
+        return [
+            _row(version, needs, flavors, flavor.id)
+            for version in database.versions()
+            if version_id in (None, version.id)
+            and (needs := requirements.get(
+                version.id, requirement.Requirement())).allows(flavor)]
+
+    def _stale(self, wanted: Iterable[
+            tuple[api.Version, requirement.Requirement]]) -> list[tuple]:
+        """A row for each association with a flavor that is gone."""
+        flavors = flavors_by_id(self.conf)
+        return [_row(version, needs, flavors, flavor_id)
+                for version, needs in wanted
+                for flavor_id in sorted(needs.flavor_ids - flavors.keys())]
+
+
+def find_flavor(flavors: dict[str, requirement.Flavor],
+                text: str) -> requirement.Flavor:
+    """The flavor that an administrator means by an id or a name.
+
+    :raises NotFound: none, or more than one; the message says what to do
+    """
+    found = {flavor.id: flavor for flavor in flavors.values()
+             if text in (flavor.id, flavor.name)}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        raise exception.NotFound(
+            f'{text} is the id of one flavor and the name of another; say '
+            f'the id of the one that you mean: {", ".join(found)}')
+    raise exception.NotFound(
+        f'Nova has no flavor {text!r}. "openstack flavor list --all" shows '
+        f'what there is.')
+
+
+def _row(version: api.Version, wanted: requirement.Requirement,
+         flavors: dict[str, requirement.Flavor] | None,
+         flavor_id: str | None) -> tuple[typing.Any, ...]:
+    return (version.datastore, version.name, version.id,
+            str(wanted) or None, flavor_id,
+            *_described(wanted, flavors, flavor_id))
 
 
 def _listed(wanted: requirement.Requirement,

@@ -13,20 +13,23 @@
 """What the plugin's subcommands have in common."""
 
 import argparse
+import logging
 import typing
 
 from oslo_config import cfg
+from oslo_log import log
 
 
 class Subcommand:
     """Mixed into a command of cliff's: settings, and help that teaches.
 
     The first paragraph of a command's docstring is its line in the list of
-    subcommands; ``examples`` closes its help.
+    subcommands; ``examples`` and ``exit_codes`` close its help.
     """
 
     conflict_handler = 'error'
     examples = ''
+    exit_codes = '0 done, 1 failed, 2 wrong usage.'
     app_args: typing.Any
 
     @property
@@ -37,7 +40,19 @@ class Subcommand:
         lines = ''.join(f'  trove-manage {line}\n'
                         for line in self.examples.strip().splitlines())
         return (f'Examples:\n{lines}\n'
-                f'Exit codes: 0 done, 1 failed, 2 wrong usage.')
+                f'Exit codes: {self.exit_codes}')
+
+
+def set_up_logging(conf: cfg.ConfigOpts) -> None:
+    """Leave standard error to what an administrator needs to know.
+
+    That is printed. The libraries' logs would bury it, so they are for
+    ``--debug`` alone.
+    """
+    if conf.debug:
+        log.setup(conf, 'trove')
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())
 
 
 def app_args(conf: cfg.ConfigOpts) -> argparse.Namespace:

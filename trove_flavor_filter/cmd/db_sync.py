@@ -25,9 +25,10 @@ class DbSync(base.Subcommand, command.Command):
 
     The plugin shares the table datastore_version_metadata with Trove. Where
     Trove's own migrations have made it, it is adopted as it is and no row is
-    touched; where it is missing it is made in the same shape. Run this after
-    "trove-manage db_sync", when installing and after each upgrade of the
-    plugin. Running it again changes nothing.
+    touched; where it is missing it is made in the same shape.
+
+    Run this after "trove-manage db_sync", when installing and after each
+    upgrade of the plugin. Running it again changes nothing.
     """
 
     examples = 'flavor-filter-db-sync'

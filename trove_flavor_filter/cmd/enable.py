@@ -14,18 +14,16 @@
 
 import argparse
 from collections.abc import Callable
-import contextlib
 import difflib
 import io
 import os
 import shutil
-import stat
 import sys
-import tempfile
 
 from oslo_config import cfg
 
 from trove_flavor_filter.cmd import console_script
+from trove_flavor_filter.cmd import files
 from trove_flavor_filter.cmd import paste_ini
 from trove_flavor_filter import exception
 
@@ -177,7 +175,7 @@ def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
         then it is as before
     """
     try:
-        old = read(path)
+        old = files.read(path)
         text, changes = edit(old.decode('utf-8', 'surrogateescape'))
         new = text.encode('utf-8', 'surrogateescape')
         if not changes:
@@ -185,7 +183,7 @@ def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
         elif dry_run:
             show_difference(path, old, new)
         else:
-            replace(path, new)
+            files.replace(path, new)
             print(f'{state}d in {path}: {", ".join(changes)}')
     except OSError as error:
         raise exception.FlavorFilterError(
@@ -193,19 +191,6 @@ def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
     except exception.FlavorFilterError as error:
         raise exception.FlavorFilterError(f'{path}: {error}') from None
     return bool(changes) and not dry_run
-
-
-def read(path: str) -> bytes:
-    """The bytes of a regular file.
-
-    :raises OSError: it cannot be read
-    :raises FlavorFilterError: it is something else than a file
-    """
-    # Reading a pipe would wait for somebody to write.
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise exception.FlavorFilterError('not a file')
-    with open(path, 'rb') as file:
-        return file.read()
 
 
 def show_difference(path: str, old: bytes, new: bytes) -> None:
@@ -220,40 +205,3 @@ def show_difference(path: str, old: bytes, new: bytes) -> None:
             line += b'\n\\ No newline at end of file\n'
         sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
-
-
-def replace(path: str, data: bytes) -> None:
-    """Give a file new contents in one step.
-
-    Owner, mode and extended attributes (access lists, SELinux labels) stay.
-    A symbolic link stays, and what it points at is replaced.
-
-    :raises OSError: it could not be done; then the file is as before
-    """
-    path = os.path.realpath(path)
-    status = os.stat(path)
-    directory = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(
-        prefix='.trove-flavor-filter-', dir=directory)
-    try:
-        with os.fdopen(descriptor, 'wb') as file:
-            file.write(data)
-            file.flush()
-            # The owner first: a change of owner clears bits of the mode.
-            os.chown(temporary, status.st_uid, status.st_gid)
-            shutil.copystat(path, temporary)
-            os.utime(temporary)
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    # The new name should last as well; where that cannot be asked for, the
-    # file is the new one all the same.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

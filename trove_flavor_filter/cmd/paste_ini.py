@@ -40,6 +40,9 @@ AUTH = re.compile(r'keystonemiddleware\.auth_token:filter_factory|'
 EXTENSIONS = re.compile(r'trove\.common\.extensions:factory')
 APPLICATION = re.compile(r'trove\.common\.api:app_factory')
 
+NO_PIPELINE = ('no pipeline in it ends in Trove\'s application, '
+               'trove.common.api:app_factory')
+
 # A pipeline's section -> its names, as Paste reads them.
 Pipelines = dict[str, list[str]]
 
@@ -72,12 +75,9 @@ def enable(text: str) -> tuple[str, list[str]]:
             f'[{SECTION}] is there and is not this plugin\'s: {made_by!r}')
 
     pipelines = pipelines_of(parser)
-    trove = [section for section, names in pipelines.items()
-             if _is(APPLICATION, parser, 'app', names[-1:])]
+    trove = _troves(parser)
     if not trove:
-        raise exception.FlavorFilterError(
-            'no pipeline in it ends in Trove\'s application, '
-            'trove.common.api:app_factory')
+        raise exception.FlavorFilterError(NO_PIPELINE)
     changes = []
     words = words_of(lines)
     for section in trove:
@@ -143,6 +143,29 @@ def disable(text: str) -> tuple[str, list[str]]:
             del sections[SECTION]
             changes.insert(0, f'section [{SECTION}]')
     return _checked(lines, pipelines, sections), changes
+
+
+def problems(text: str) -> list[str]:
+    """What keeps the filter from its work, in words; empty when nothing does.
+
+    :param text: a paste file
+    :raises FlavorFilterError: the file cannot be read as a paste file
+    """
+    parser = parse(split(text))
+    found = []
+    for section, names in _troves(parser).items():
+        ours = [at for at, name in enumerate(names[:-1])
+                if is_ours(parser, name)]
+        if not ours:
+            found.append(f'{_named(section)} does not have {NAME}')
+            continue
+        if not _is(AUTH, parser, 'filter', names[:ours[0]]):
+            found.append(f'{_named(section)} has no authtoken before {NAME}')
+        if _is(EXTENSIONS, parser, 'filter', names[:ours[0]]):
+            found.append(f'{_named(section)} has {NAME} behind extensions')
+        if maker(parser, 'filter', names[ours[0]]) is None:
+            found.append(f'[{SECTION}] is missing')
+    return found or ([] if _troves(parser) else [NO_PIPELINE])
 
 
 def split(text: str) -> list[str]:
@@ -257,6 +280,12 @@ def _is(what: re.Pattern[str], parser: configparser.ConfigParser, kind: str,
         names: list[str]) -> bool:
     return any(what.fullmatch(maker(parser, kind, name) or '')
                for name in names)
+
+
+def _troves(parser: configparser.ConfigParser) -> Pipelines:
+    """The pipelines that end in Trove's application."""
+    return {section: names for section, names in pipelines_of(parser).items()
+            if _is(APPLICATION, parser, 'app', names[-1:])}
 
 
 def _place(parser: configparser.ConfigParser, names: list[str]) -> int:

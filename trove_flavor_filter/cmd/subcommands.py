@@ -14,18 +14,17 @@
 
 import argparse
 from collections.abc import Callable
-import logging
 import os
 import sys
 import types
 import typing
 
 from oslo_config import cfg
-from oslo_log import log
 
 from trove_flavor_filter.cmd import associations
 from trove_flavor_filter.cmd import base
 from trove_flavor_filter.cmd import db_sync
+from trove_flavor_filter.cmd import declare
 from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
 
@@ -34,6 +33,8 @@ COMMANDS: dict[str, typing.Any] = {
     'datastore-version-flavor-delete': associations.Delete,
     'datastore-version-flavor-require': associations.Require,
     'datastore-version-flavor-list': associations.List,
+    'datastore-version-flavor-export': declare.Export,
+    'datastore-version-flavor-apply': declare.Apply,
     'flavor-filter-db-sync': db_sync.DbSync,
 }
 NAMES = frozenset(COMMANDS)
@@ -72,8 +73,10 @@ def run(argv: list[str]) -> int:
         'action', handler=lambda parsers: add_parsers(parsers, conf)))
     try:
         conf(argv[1:], project='trove', prog=program)
-        _set_up_logging(conf)
-        return conf.action.flavor_filter_command.run(conf.action)
+        base.set_up_logging(conf)
+        code = conf.action.flavor_filter_command.run(conf.action)
+        _flush()
+        return code
     except exception.FlavorFilterError as error:
         message = getattr(error, 'reason', str(error))
     except (cfg.Error, OSError) as error:
@@ -84,10 +87,15 @@ def run(argv: list[str]) -> int:
     return 1
 
 
-def _set_up_logging(conf: cfg.ConfigOpts) -> None:
-    # What an administrator needs to know is printed. The libraries' logs
-    # would bury it, so they are for --debug alone.
-    if conf.debug:
-        log.setup(conf, 'trove')
-    else:
-        logging.getLogger().addHandler(logging.NullHandler())
+def _flush() -> None:
+    """Have what was printed arrive.
+
+    :raises FlavorFilterError: there is no room for it, or nobody reads it
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # So that the interpreter does not try once more, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise exception.FlavorFilterError(
+            f'standard output: {error.strerror}') from None

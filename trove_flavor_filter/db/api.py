@@ -61,7 +61,11 @@ SCHEMA_PROBLEM = re.compile(
 # How MariaDB and MySQL say that a text has characters beyond their set.
 ALIEN_TEXT = re.compile(r'\((1267|1300|1366|3988),')
 
+# How many values go into one statement: SQLite once took 999.
+PORTION = 500
+
 _Result = typing.TypeVar('_Result')
+_Item = typing.TypeVar('_Item')
 _Method = Callable[..., _Result]
 
 
@@ -106,6 +110,14 @@ class Added(typing.NamedTuple):
 
     added: list[str]
     present: list[str]
+
+
+class Change(typing.NamedTuple):
+    """What is to change for a datastore version: keys and values of rows."""
+
+    version: Version
+    added: tuple[tuple[str, str], ...]
+    ended: tuple[tuple[str, str], ...]
 
 
 class _Transaction:
@@ -288,6 +300,39 @@ class Database:
                 for version in versions if version.id in rows]
 
     @_read
+    def rows(self) -> dict[str, set[tuple[str, str]]]:
+        """Keys and values of all that is said, by id of the version."""
+        metadata = models.DatastoreVersionMetadata
+        found: dict[str, set[tuple[str, str]]] = collections.defaultdict(set)
+        statement: sa.Select = sa.select(
+            metadata.datastore_version_id, metadata.key,
+            metadata.value).where(
+                metadata.key.in_(requirement.KEYS),
+                metadata.value.is_not(None), metadata.deleted.is_(False))
+        with self._reading() as connection:
+            for row in connection.execute(statement):
+                found[row.datastore_version_id].add((row.key, row.value))
+        return dict(found)
+
+    @_read
+    def instance_flavors(self, version_ids: Collection[str]
+                         ) -> list[tuple[str, str, int]]:
+        """How many instances of datastore versions run on which flavor.
+
+        :returns: id of the version, id of the flavor, and the number
+        """
+        instance = models.Instance
+        statement: sa.Select = sa.select(
+            instance.datastore_version_id, instance.flavor_id,
+            sa.func.count()).where(instance.deleted.is_(False)).group_by(
+                instance.datastore_version_id, instance.flavor_id)
+        with self._reading() as connection:
+            return [(version_id, flavor_id or '', count)
+                    for version_id, flavor_id, count
+                    in connection.execute(statement)
+                    if version_id in version_ids]
+
+    @_read
     def named_version(self, datastore: str, version: str | None,
                       number: str | None) -> list[Target]:
         """The datastore version that a request names, found as Trove finds it.
@@ -390,18 +435,11 @@ class Database:
         with self._writing() as connection:
             rows = self._lock(connection, version_id, flavor_ids)
             live = {row.value for row in rows if not row.deleted}
-            kept = {row.value for row in rows if row.deleted}
-            now = timeutils.utcnow()
-            metadata = models.DatastoreVersionMetadata
-            if kept:
-                connection.execute(
-                    sa.update(metadata)
-                    .where(metadata.id.in_(
-                        [row.id for row in rows if row.deleted]))
-                    .values(deleted=False, deleted_at=None, updated_at=now))
-            self._insert(connection, version_id, [
-                (FLAVOR, flavor_id) for flavor_id in flavor_ids
-                if flavor_id not in live | kept])
+            kept = {row.value: row.id for row in rows if row.deleted}
+            self._mark(connection, [*kept.values()], deleted=False)
+            self._insert(connection, [
+                (version_id, FLAVOR, flavor_id) for flavor_id in flavor_ids
+                if flavor_id not in live | kept.keys()])
         return Added(
             [flavor_id for flavor_id in flavor_ids if flavor_id not in live],
             [flavor_id for flavor_id in flavor_ids if flavor_id in live])
@@ -426,13 +464,9 @@ class Database:
                 raise exception.NotFound(
                     f'Nothing was deleted: not associated with datastore '
                     f'version {version_id}: {", ".join(missing)}.')
-            now = timeutils.utcnow()
-            metadata = models.DatastoreVersionMetadata
-            connection.execute(
-                sa.update(metadata)
-                .where(metadata.id.in_([live[flavor_id]
-                                        for flavor_id in flavor_ids]))
-                .values(deleted=True, deleted_at=now, updated_at=now))
+            self._mark(connection, [live[flavor_id]
+                                    for flavor_id in flavor_ids],
+                       deleted=True)
             return len(live.keys() - set(flavor_ids))
 
     @_write
@@ -446,8 +480,6 @@ class Database:
         :returns: what the datastore version requires now
         :raises NotFound: the datastore version is gone
         """
-        metadata = models.DatastoreVersionMetadata
-        now = timeutils.utcnow()
         with self._writing() as connection:
             rows = self._lock(connection, version_id,
                               keys=tuple(requirement.MINIMUMS))
@@ -457,21 +489,91 @@ class Database:
                      and (clear or row.key in minimums)]
             kept = [row.id for row in rows if row.deleted
                     and (row.key, row.value) in wanted]
-            for ids, deleted in ((ended, True), (kept, False)):
-                if ids:
-                    connection.execute(
-                        sa.update(metadata).where(metadata.id.in_(ids))
-                        .values(deleted=deleted, updated_at=now,
-                                deleted_at=now if deleted else None))
-            self._insert(connection, version_id, sorted(
-                wanted - {(row.key, row.value) for row in rows}))
+            self._mark(connection, ended, deleted=True)
+            self._mark(connection, kept, deleted=False)
+            self._insert(connection, [
+                (version_id, *row) for row in sorted(
+                    wanted - {(row.key, row.value) for row in rows})])
             return _requirement(version_id, connection.execute(
                 _REQUIREMENT, {'version_id': version_id}))
 
+    @_write
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make changes to many datastore versions: all of them, or none.
+
+        :raises NotFound: a datastore version is gone, or has another name
+            than when the changes were planned
+        """
+        with self._writing() as connection:
+            there = self._lock_versions(
+                connection, [change.version for change in changes])
+            new: list[tuple[str, str, str]] = []
+            ended: list[str] = []
+            kept: list[str] = []
+            for version, added, gone in changes:
+                rows = there[version.id]
+                ended += [rows[row].id for row in gone
+                          if row in rows and not rows[row].deleted]
+                kept += [rows[row].id for row in added
+                         if row in rows and rows[row].deleted]
+                new += [(version.id, *row) for row in added
+                        if row not in rows]
+            self._mark(connection, ended, deleted=True)
+            self._mark(connection, kept, deleted=False)
+            self._insert(connection, new)
+
+    def _lock_versions(self, connection: sa.Connection,
+                       versions: Sequence[Version]
+                       ) -> dict[str, dict[tuple[str, str], sa.Row]]:
+        """Keep other writers off datastore versions, and read their rows.
+
+        :returns: rows, deleted ones as well, by id of the version and by
+            key and value
+        :raises NotFound: one of them is gone, or has another name
+        """
+        ds, dv = models.Datastore, models.DatastoreVersion
+        metadata = models.DatastoreVersionMetadata
+        found: dict[str, dict[tuple[str, str], sa.Row]] = {}
+        for some in _portions(sorted(versions)):
+            ids = [version.id for version in some]
+            lock: sa.Select = (
+                sa.select(dv.id, dv.name, ds.name.label('datastore'))
+                .join(ds).where(dv.id.in_(ids)).order_by(dv.id)
+                .with_for_update(of=dv))
+            names = {row.id: (row.datastore, row.name)
+                     for row in connection.execute(lock)}
+            for version in some:
+                if names.get(version.id) != (version.datastore,
+                                             version.name):
+                    raise exception.NotFound(
+                        f'Nothing was changed: datastore version {version} '
+                        f'was deleted or renamed meanwhile. Run this again.')
+                found[version.id] = {}
+            rows: sa.Select = sa.select(
+                metadata.id, metadata.datastore_version_id, metadata.key,
+                metadata.value, metadata.deleted).where(
+                    metadata.datastore_version_id.in_(ids),
+                    metadata.key.in_(requirement.KEYS))
+            for row in connection.execute(rows):
+                found[row.datastore_version_id][row.key, row.value] = row
+        return found
+
     @staticmethod
-    def _insert(connection: sa.Connection, version_id: str,
-                rows: Sequence[tuple[str, str]]) -> None:
-        """Write new rows, of keys and values."""
+    def _mark(connection: sa.Connection, row_ids: Sequence[str],
+              deleted: bool) -> None:
+        """Mark rows as deleted, or as not."""
+        metadata = models.DatastoreVersionMetadata
+        now = timeutils.utcnow()
+        for some in _portions(row_ids):
+            connection.execute(
+                sa.update(metadata).where(metadata.id.in_(some))
+                .values(deleted=deleted, updated_at=now,
+                        deleted_at=now if deleted else None))
+
+    @staticmethod
+    def _insert(connection: sa.Connection,
+                rows: Sequence[tuple[str, str, str]]) -> None:
+        """Write new rows: ids of versions, keys and values."""
         if rows:
             now = timeutils.utcnow()
             connection.execute(
@@ -480,7 +582,7 @@ class Database:
                      'datastore_version_id': version_id,
                      'key': key, 'value': value,
                      'created': now, 'updated_at': now, 'deleted': False}
-                    for key, value in rows])
+                    for version_id, key, value in rows])
 
     def _lock(self, connection: sa.Connection, version_id: str,
               flavor_ids: Collection[str] | None = None,
@@ -505,6 +607,12 @@ class Database:
         if flavor_ids is not None:
             statement = statement.where(metadata.value.in_(flavor_ids))
         return connection.execute(statement).all()
+
+
+def _portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """Parts of a list, each short enough for one statement."""
+    for at in range(0, len(items), PORTION):
+        yield items[at:at + PORTION]
 
 
 def _may_be_id(text: str) -> bool:

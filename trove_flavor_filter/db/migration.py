@@ -25,7 +25,10 @@ from alembic import script
 import sqlalchemy as sa
 
 from trove_flavor_filter.db import api
+from trove_flavor_filter.db import models
 from trove_flavor_filter import exception
+
+CURE = 'Run "trove-manage flavor-filter-db-sync".'
 
 VERSION_TABLE = 'flavor_filter_alembic_version'
 
@@ -48,6 +51,34 @@ def sync(database: api.Database) -> str:
             command.upgrade(_alembic(connection), 'head')
             return (f'The table was brought from revision '
                     f'{before or "none"} to {head()}.')
+
+
+def problems(database: api.Database) -> list[str]:
+    """What this release misses in the database, in words, with a cure.
+
+    :raises DatabaseUnavailable: the database cannot be asked
+    """
+    with api.translated(), database.engine().connect() as connection:
+        try:
+            check(connection)
+        except exception.NotFound as error:
+            return [str(error)]
+        table = models.DatastoreVersionMetadata.__tablename__
+        inspector = sa.inspect(connection)
+        if not inspector.has_table(table):
+            return [f'There is no table {table}. {CURE}']
+        needed = {column.name for column in sa.inspect(
+            models.DatastoreVersionMetadata).columns}
+        missing = sorted(needed - {
+            column['name'] for column in inspector.get_columns(table)})
+        if missing:
+            return [f'Table {table} has no column '
+                    f'{", ".join(missing)}: run "trove-manage db_sync".']
+        if current(connection) != head():
+            return [f'The table is at revision '
+                    f'{current(connection) or "none"}, this release needs '
+                    f'{head()}. {CURE}']
+    return []
 
 
 def check(connection: sa.Connection) -> None:

@@ -26,6 +26,71 @@ from trove_flavor_filter.tests.unit import base
 
 class DatabaseTest(base.DatabaseTestCase):
 
+    def change(self, version_id: str, added=(), ended=(), name='8.0'):
+        return api.Change(
+            api.Version(version_id, 'mysql', name, name),
+            tuple(('flavor', value) for value in added),
+            tuple(('flavor', value) for value in ended))
+
+    def test_changes_to_several_versions_at_once(self):
+        self.create_row(self.version_id, '1')
+        self.create_row(self.version_id, '2', deleted=True)
+        self.database.apply([
+            self.change(self.version_id, ['2', '3'], ['1']),
+            self.change(self.other_id, ['4'], name='5.7')])
+        self.assertEqual(
+            sorted([(self.version_id, '1', True),
+                    (self.version_id, '2', False),
+                    (self.version_id, '3', False),
+                    (self.other_id, '4', False)]), self.rows())
+
+    def test_changes_that_are_made_already_change_nothing(self):
+        self.create_row(self.version_id, '1')
+        self.create_row(self.version_id, '2', deleted=True)
+        before = self.rows()
+        self.database.apply([self.change(self.version_id, ['1'], ['2'])])
+        self.assertEqual(before, self.rows())
+
+    def test_a_version_renamed_or_deleted_meanwhile_and_nothing_is_changed(
+            self):
+        for bad in (self.change(self.other_id, ['4'], name='5.6'),
+                    self.change('no-such-version', ['4'])):
+            error = self.assertRaises(
+                exception.NotFound, self.database.apply,
+                [self.change(self.version_id, ['1']), bad])
+            self.assertIn('Run this again', str(error))
+            self.assertEqual([], self.rows())
+
+    def test_thousands_of_changes(self):
+        values = [f'f{number}' for number in range(3000)]
+        self.database.apply([self.change(self.version_id, values)])
+        self.database.apply([self.change(self.version_id, [], values)])
+        self.database.apply([self.change(self.version_id, values)])
+        self.assertEqual(
+            {self.version_id: {('flavor', value) for value in values}},
+            self.database.rows())
+
+    def test_rows_of_others_are_not_among_the_rows(self):
+        self.create_row(self.version_id, '1')
+        self.create_row(self.version_id, '2', deleted=True)
+        self.create_row(self.version_id, '512', key='min_ram')
+        self.create_row(self.version_id, 'lvm', key='volume_type')
+        self.assertEqual(
+            {self.version_id: {('flavor', '1'), ('min_ram', '512')}},
+            self.database.rows())
+
+    def test_instances_are_counted_by_version_and_flavor(self):
+        for number, (version_id, flavor_id, deleted) in enumerate((
+                (self.version_id, '1', False), (self.version_id, '1', False),
+                (self.version_id, '2', False), (self.version_id, '2', True),
+                (self.other_id, '1', False))):
+            self.execute(sa.insert(models.Instance).values(
+                id=f'i{number}', datastore_version_id=version_id,
+                flavor_id=flavor_id, deleted=deleted))
+        self.assertEqual(
+            [(self.version_id, '1', 2), (self.version_id, '2', 1)],
+            sorted(self.database.instance_flavors({self.version_id})))
+
     def test_a_version_that_does_not_exist_has_no_requirement(self):
         for text in ('', 'x' * 300, 'é', '\x00', "' OR 1=1 --",
                      self.version_id + ' ', self.version_id.upper() + 'A'):

@@ -26,6 +26,7 @@ from oslotest import base
 
 from trove_flavor_filter.cmd import console_script
 from trove_flavor_filter.cmd import enable
+from trove_flavor_filter.cmd import files
 
 PASTE = '''\
 [pipeline:troveapi]
@@ -366,7 +367,7 @@ class WriteTest(TestCase):
             raise KeyboardInterrupt
 
         self.useFixture(fixtures.MonkeyPatch('os.fsync', interrupt))
-        self.assertRaises(KeyboardInterrupt, enable.replace,
+        self.assertRaises(KeyboardInterrupt, files.replace,
                           str(self.paste), b'half')
         self.assertUntouched()
 

@@ -14,10 +14,12 @@
 
 import argparse
 
+from oslo_config import cfg
 from oslotest import base
 
 from trove_flavor_filter.cmd import associations
 from trove_flavor_filter.cmd import manage
+from trove_flavor_filter.cmd import subcommands
 
 
 class SubcommandTest(base.BaseTestCase):
@@ -37,6 +39,22 @@ class SubcommandTest(base.BaseTestCase):
     def test_there_may_be_none(self):
         for line in ('', '--help', '--config-file'):
             self.assertIsNone(manage.subcommand(line.split()))
+
+
+class HelpTest(base.BaseTestCase):
+
+    def test_each_subcommand_says_what_when_how_and_how_it_exits(self):
+        parsers = argparse.ArgumentParser(
+            prog='trove-manage').add_subparsers()
+        subcommands.add_parsers(parsers, cfg.ConfigOpts())
+        self.assertEqual(subcommands.NAMES, set(parsers.choices))
+        for name, parser in parsers.choices.items():
+            text = parser.format_help()
+            for part in (f'usage: trove-manage {name}',
+                         f'Examples:\n  trove-manage {name}',
+                         'Exit codes: 0 done'):
+                self.assertIn(part, text)
+            self.assertRegex(text, r'\n *(Use it|Run this) ')
 
 
 class IdsTest(base.BaseTestCase):

@@ -1,0 +1,194 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""trove-manage datastore-version-flavor-export and -apply."""
+
+import argparse
+import os
+import sys
+
+from cliff import command
+
+from trove_flavor_filter.cmd import associations
+from trove_flavor_filter.cmd import base
+from trove_flavor_filter.cmd import declaration
+from trove_flavor_filter.cmd import files
+from trove_flavor_filter.db import api
+from trove_flavor_filter import exception
+
+STANDARD = '-'
+
+# What is longer is not such a file.
+LARGEST = 64 * 2 ** 20
+
+
+class Export(base.Subcommand, command.Command):
+    """Write what datastore versions require to a file, as YAML.
+
+    Of each datastore version that requires something: its flavors, and its
+    minimums. Versions and flavors go by their names, so that
+    datastore-version-flavor-apply can make the same of another cloud, where
+    they have other ids. The order is always the same, for version control. A
+    file that is there already is replaced in one step, when all is written.
+
+    Use it to begin to keep requirements in version control, to carry them to
+    another cloud, and before a change that may have to be undone.
+    """
+
+    examples = '''
+datastore-version-flavor-export
+datastore-version-flavor-export flavors.yaml
+'''
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'file', metavar='FILE', nargs='?', default=STANDARD,
+            help='where to write it; "-", the default, for standard output')
+        parser.add_argument(
+            '--ids', action='store_true',
+            help='refer to flavors by their ids, with the names in comments')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        database = api.Database(self.conf)
+        versions, rows = database.versions(), database.rows()
+        text = declaration.write(
+            versions, rows, associations.flavors_if_known(self.conf),
+            parsed_args.ids)
+        if parsed_args.file == STANDARD:
+            sys.stdout.buffer.write(text.encode())
+            return
+        try:
+            files.replace(parsed_args.file, text.encode())
+        except OSError as error:
+            raise exception.FlavorFilterError(
+                f'{parsed_args.file}: {error.strerror or error}; it is as '
+                f'it was') from None
+        except exception.FlavorFilterError as error:
+            raise exception.FlavorFilterError(
+                f'{parsed_args.file}: {error}') from None
+
+
+class Apply(base.Subcommand, command.Command):
+    """Make datastore versions require what a file declares.
+
+    The file is what datastore-version-flavor-export writes:
+
+      datastore_versions:
+        mysql:
+          8.0:
+            flavors:
+            - db.large        # a flavor's id or name
+            - id: 7           # or its id, where that is another one's name
+            min_ram: 2048     # MiB; also min_vcpus, and min_disk in GiB
+
+    All of it is checked before anything is written, and every problem is
+    printed with its line and column. Then the changes are shown, lines with
+    "+" for what comes and "-" for what goes, and written in one transaction:
+    all of them or none. What the file does not mention stays, unless --prune
+    is given. Running it again changes nothing.
+
+    Use it where requirements are kept in version control, by hand or by a
+    tool that configures hosts, and where several clouds are to be alike.
+    """
+
+    examples = '''
+datastore-version-flavor-apply flavors.yaml --dry-run
+datastore-version-flavor-apply flavors.yaml
+datastore-version-flavor-apply --prune - < flavors.yaml
+'''
+    exit_codes = ('0 done, or nothing to do, 1 failed, 2 wrong usage.\n'
+                  'With --dry-run --detailed-exitcode: 0 nothing to do, '
+                  '1 failed,\n2 something to do, or wrong usage.')
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'file', metavar='FILE',
+            help='what to apply; "-" for standard input')
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='show the changes and write nothing')
+        parser.add_argument(
+            '--detailed-exitcode', action='store_true',
+            help='with --dry-run, exit with 2 when there is something to do')
+        parser.add_argument(
+            '--prune', action='store_true',
+            help='end all that the file does not mention, of every datastore '
+                 'version')
+        parser.add_argument(
+            '--no-validate', action='store_true',
+            help='take every flavor of the file for an id, and do not look '
+                 'it up in Nova: for when Nova is away')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        try:
+            changes = self._plan(parsed_args)
+        except declaration.DeclarationRefused as error:
+            name = ('standard input' if parsed_args.file == STANDARD
+                    else parsed_args.file)
+            for (line, column), message in error.problems:
+                print(f'{name}:{line}:{column}: {message}')
+            count = len(error.problems)
+            raise exception.FlavorFilterError(
+                f'{name}: {count} problem{"s" if count > 1 else ""}; nothing '
+                f'was changed') from None
+        rows = sum(len(change.added) + len(change.ended)
+                   for change in changes)
+        what = (f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '
+                f'datastore version{"s" if len(changes) != 1 else ""}')
+        if not changes:
+            print('Nothing to change.')
+        elif parsed_args.dry_run:
+            print(f'To do: {what}.')
+        else:
+            self._database.apply(changes)
+            print(f'Done: {what}.')
+        return 2 if (changes and parsed_args.dry_run
+                     and parsed_args.detailed_exitcode) else 0
+
+    def _plan(self, parsed_args: argparse.Namespace) -> list[api.Change]:
+        """The changes that it takes, which are printed as well."""
+        declared = declaration.read(_read(parsed_args.file))
+        self._database = api.Database(self.conf)
+        flavors = (None if parsed_args.no_validate
+                   else associations.flavors_by_id(self.conf))
+        versions, present = self._database.versions(), self._database.rows()
+        wanted = declaration.resolve(
+            declared, versions, None if flavors is None
+            else flavors.values(), present)
+        for text in wanted.warnings:
+            associations.warn(text)
+        changes = declaration.plan(wanted.rows, present, versions,
+                                   parsed_args.prune)
+        for line in declaration.diff(changes, flavors or {}):
+            print(line)
+        return changes
+
+
+def _read(path: str) -> bytes:
+    try:
+        if path == STANDARD:
+            data = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            data = files.read(path)
+    except OSError as error:
+        raise exception.FlavorFilterError(
+            f'{path}: {error.strerror or error}') from None
+    except exception.FlavorFilterError as error:
+        raise exception.FlavorFilterError(f'{path}: {error}') from None
+    if len(data) > LARGEST:
+        raise exception.FlavorFilterError(
+            f'{os.path.basename(path)}: longer than {LARGEST} bytes')
+    return data

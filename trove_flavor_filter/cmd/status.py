@@ -1,0 +1,257 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""trove-flavor-filter-status upgrade check: is everything as it should be?"""
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Iterable
+import functools
+import sys
+import typing
+
+from oslo_config import cfg
+from oslo_upgradecheck import upgradecheck
+
+from trove_flavor_filter.cmd import base
+from trove_flavor_filter.cmd import console_script
+from trove_flavor_filter.cmd import enable
+from trove_flavor_filter.cmd import files
+from trove_flavor_filter.cmd import paste_ini
+from trove_flavor_filter import conf as config
+from trove_flavor_filter.db import api
+from trove_flavor_filter import exception
+from trove_flavor_filter import nova
+from trove_flavor_filter import requirement
+
+DESCRIPTION = '''\
+Look at everything that the plugin leans on, and say what to do where it is
+not as it should be: the table and its migrations, api-paste.ini and
+trove-manage, Keystone and Nova; associations with flavors that Nova no longer
+has, datastore versions that no flavor is left for, and instances that run on
+a flavor that their datastore version does not allow.
+
+Nothing is changed. Run it on each host that runs trove-api: before an upgrade
+of Trove or of the plugin, after it, and whenever something seems wrong.
+'''
+
+EPILOG = '''\
+Examples:
+  trove-flavor-filter-status upgrade check
+  trove-flavor-filter-status --config-file /etc/trove/trove.conf upgrade check
+  trove-flavor-filter-status upgrade check --json
+
+Exit codes: 0 all is well, 1 something is odd and the plugin works, 2 something
+stands in its way, 255 the checks could not be run.
+'''
+
+# How many things of a kind a result names.
+NAMED = 5
+
+
+def main() -> int:
+    """Run trove-flavor-filter-status with the process's arguments.
+
+    :returns: the exit code, as oslo.upgradecheck has it
+    """
+    conf = config.new()
+    conf.register_cli_opt(cfg.SubCommandOpt(
+        'command', handler=lambda parsers: add_parser(
+            parsers, Checks(conf, sys.argv[0]).check)))
+    try:
+        conf(sys.argv[1:], project='trove',
+             prog='trove-flavor-filter-status')
+    except (cfg.Error, OSError) as error:
+        print(f'trove-flavor-filter-status: {" ".join(str(error).split())}',
+              file=sys.stderr)
+        return 255
+    base.set_up_logging(conf)
+    # It is where oslo.upgradecheck looks for --json.
+    upgradecheck.CONF = conf
+    return int(upgradecheck.run(conf))
+
+
+def add_parser(parsers: typing.Any, check: Callable[[], int]) -> None:
+    """Teach a parser of command lines ``upgrade check``."""
+    parser = parsers.add_parser(
+        'upgrade', help='look at everything that the plugin leans on',
+        description=DESCRIPTION, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('check', choices=['check'],
+                        help='the only thing to do')
+    parser.add_argument('--json', action='store_true',
+                        help='print the results as JSON')
+    parser.set_defaults(action_fn=check)
+
+
+def _result(code: upgradecheck.Code,
+            problems: Iterable[str]) -> upgradecheck.Result:
+    """A result of this code; a good one when there are no problems."""
+    text = ' '.join(problems)
+    return (upgradecheck.Result(code, text) if text
+            else upgradecheck.Result(upgradecheck.Code.SUCCESS))
+
+
+failure = functools.partial(_result, upgradecheck.Code.FAILURE)
+warning = functools.partial(_result, upgradecheck.Code.WARNING)
+
+Check = Callable[['Checks'], upgradecheck.Result]
+
+
+def _guarded(check: Check) -> Check:
+    """A check that fails, rather than raise, when it cannot look."""
+    @functools.wraps(check)
+    def guarded(self: 'Checks') -> upgradecheck.Result:
+        try:
+            return check(self)
+        except exception.NovaUnavailable:
+            return warning(['Cannot be told while Nova gives no list of '
+                            'flavors.'])
+        except exception.FlavorFilterError as error:
+            return failure([getattr(error, 'reason', str(error))])
+        except OSError as error:
+            return failure([str(error)])
+    return guarded
+
+
+class Checks(upgradecheck.UpgradeCommands):
+    """What is looked at, in this order.
+
+    :param conf: as Trove has it
+    :param command: what this process was started as
+    """
+
+    display_title = 'trove-flavor-filter'
+
+    def __init__(self, conf: cfg.ConfigOpts, command: str):
+        super().__init__()
+        self._conf = conf
+        self._command = command
+
+    @functools.cached_property
+    def _database(self) -> api.Database:
+        return api.Database(self._conf)
+
+    @functools.cached_property
+    def _flavors(self) -> dict[str, requirement.Flavor]:
+        if isinstance(self._nova, exception.NovaUnavailable):
+            raise self._nova
+        return {flavor.id: flavor for flavor in self._nova}
+
+    @functools.cached_property
+    def _nova(self) -> (list[requirement.Flavor]
+                        | exception.NovaUnavailable):
+        """All flavors, asked for once; or why there are none to have."""
+        try:
+            return nova.NovaFlavors(self._conf).everything()
+        except exception.NovaUnavailable as error:
+            return error
+
+    @functools.cached_property
+    def _requirements(self) -> list[
+            tuple[api.Version, requirement.Requirement]]:
+        return self._database.requirements()
+
+    @_guarded
+    def table(self) -> upgradecheck.Result:
+        # Alembic is slow to import.
+        from trove_flavor_filter.db import migration
+        return failure(migration.problems(self._database))
+
+    @_guarded
+    def pipeline(self) -> upgradecheck.Result:
+        path = enable.paste_config(list(self._conf.config_file or []))
+        text = files.read(path).decode('utf-8', 'surrogateescape')
+        return failure(
+            f'{path}: {problem}. "trove-flavor-filter enable" puts the '
+            f'filter in its place; then restart trove-api.'
+            for problem in paste_ini.problems(text))
+
+    @_guarded
+    def trove_manage(self) -> upgradecheck.Result:
+        path = enable.trove_manage(self._command)
+        text = files.read(path).decode('utf-8', 'surrogateescape')
+        _text, changes = console_script.enable(text)
+        return warning([
+            f'{path} does not have this release\'s subcommands; an upgrade '
+            f'of Trove writes it anew. Run "trove-flavor-filter enable". '
+            f'Until then, trove-flavor-filter-manage has them.'
+        ] if changes else [])
+
+    @_guarded
+    def nova(self) -> upgradecheck.Result:
+        return failure([
+            f'No flavors can be listed: {self._nova.reason}. See to '
+            f'[service_credentials] in trove.conf, and to Keystone and Nova.'
+        ] if isinstance(self._nova, exception.NovaUnavailable) else [])
+
+    @_guarded
+    def stale(self) -> upgradecheck.Result:
+        gone = [f'{flavor_id} of {version}'
+                for version, wanted in self._requirements
+                for flavor_id in sorted(wanted.flavor_ids
+                                        - self._flavors.keys())]
+        return warning([
+            f'Nova no longer has {len(gone)} of the associated flavors: '
+            f'{_some(gone)}. "trove-manage datastore-version-flavor-list '
+            f'--stale" lists them, "trove-manage '
+            f'datastore-version-flavor-delete" ends their association.'
+        ] if gone else [])
+
+    @_guarded
+    def nothing_left(self) -> upgradecheck.Result:
+        without = [
+            str(version) for version, wanted in self._requirements
+            if not wanted.select(self._flavors.values())]
+        return warning([
+            f'No flavor is left that these datastore versions allow: '
+            f'{_some(without)}. Create one, or see to what they require: '
+            f'"trove-manage datastore-version-flavor-list".'
+        ] if without else [])
+
+    @_guarded
+    def instances(self) -> upgradecheck.Result:
+        requirements = {version.id: (version, wanted)
+                        for version, wanted in self._requirements}
+        counts: dict[str, int] = {}
+        for version_id, flavor_id, count in (
+                self._database.instance_flavors(requirements)):
+            version, wanted = requirements[version_id]
+            flavor = self._flavors.get(flavor_id)
+            # Of a flavor that is gone no more than its id is known.
+            allowed = (wanted.is_associated(flavor_id) and not wanted.nonsense
+                       if flavor is None else wanted.allows(flavor))
+            if not allowed:
+                counts[str(version)] = counts.get(str(version), 0) + count
+        found = [f'{count} of {version}'
+                 for version, count in sorted(counts.items())]
+        return warning([
+            f'Instances run on a flavor that their datastore version does '
+            f'not allow: {_some(found)}. They go on as they are; "openstack '
+            f'database instance resize flavor" moves one to a flavor that '
+            f'is allowed.'
+        ] if found else [])
+
+    _upgrade_checks = (
+        ('Table and migrations', table),
+        ('Pipeline in api-paste.ini', pipeline),
+        ('Subcommands of trove-manage', trove_manage),
+        ('Keystone and Nova', nova),
+        ('Flavors that Nova no longer has', stale),
+        ('Versions that no flavor is left for', nothing_left),
+        ('Instances on flavors not allowed', instances),
+    )
+
+
+def _some(texts: list[str]) -> str:
+    more = f' and {len(texts) - NAMED} more' if len(texts) > NAMED else ''
+    return ', '.join(texts[:NAMED]) + more

@@ -1,0 +1,146 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""trove-flavor-filter-status upgrade check, on the real thing."""
+
+import json
+
+from trove_flavor_filter.tests.functional import base
+
+CODES = ('Success', 'Warning', 'Failure')
+
+
+class StatusTest(base.FunctionalTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.cloud.sql('DELETE FROM datastore_version_metadata')
+        self.cloud.sql('UPDATE instances SET deleted = :yes', yes=True)
+
+    def check(self, code: int, *options: str) -> dict[str, tuple[str, str]]:
+        """Result and details of each check, by its name."""
+        result = self.cloud.run('trove-flavor-filter-status', *options,
+                                'upgrade', 'check', '--json')
+        self.assertEqual(code, result.returncode,
+                         result.stdout + result.stderr)
+        self.assertEqual('', result.stderr)
+        return {check['check']: (CODES[check['result']],
+                                 check['details'] or '')
+                for check in json.loads(result.stdout)['checks']}
+
+    def assertFinds(self, name: str, result: str, *texts: str,
+                    options: tuple[str, ...] = ()) -> None:
+        code = CODES.index(result)
+        found = self.check(code, *options)
+        self.assertEqual(result, found[name][0], found)
+        for text in texts:
+            self.assertIn(text, found[name][1])
+
+    def test_where_all_is_well_it_says_so(self):
+        self.assertEqual({('Success', '')}, set(self.check(0).values()))
+        result = self.cloud.run('trove-flavor-filter-status', 'upgrade',
+                                'check')
+        self.assertEqual(7, result.stdout.count('Result: Success'))
+
+    def test_a_pipeline_without_the_filter(self):
+        before = self.cloud.paste_ini.read_text()
+        self.addCleanup(self.cloud.paste_ini.write_text, before)
+        name = 'Pipeline in api-paste.ini'
+        self.cloud.paste_ini.write_text(
+            before.replace('flavor_filter extensions', 'extensions'))
+        self.assertFinds(name, 'Failure', 'does not have flavor_filter',
+                         'trove-flavor-filter enable')
+        self.cloud.paste_ini.write_text(before.replace(
+            'flavor_filter extensions', 'extensions flavor_filter'))
+        self.assertFinds(name, 'Failure', 'behind extensions')
+
+    def test_a_trove_manage_that_was_written_anew(self):
+        path = self.cloud.bin / 'trove-manage'
+        before = path.read_bytes()
+        self.addCleanup(path.write_bytes, before)
+        self.cloud.run('trove-flavor-filter', 'disable', '--paste-config',
+                       '/no/such/file')
+        self.assertFinds('Subcommands of trove-manage', 'Warning',
+                         str(path), 'trove-flavor-filter enable')
+
+    def test_migrations_that_were_not_run(self):
+        revision = self.cloud.sql(
+            'SELECT version_num FROM flavor_filter_alembic_version'
+        )[0].version_num
+        self.cloud.sql('DELETE FROM flavor_filter_alembic_version')
+        self.addCleanup(
+            self.cloud.sql, 'INSERT INTO flavor_filter_alembic_version '
+            'VALUES (:revision)', revision=revision)
+        self.assertFinds('Table and migrations', 'Failure',
+                         'flavor-filter-db-sync')
+
+    def test_nova_away(self):
+        self.associate(self.create_version(), self.create_flavor())
+        self.cloud.stop('nova')
+        try:
+            found = self.check(2)
+        finally:
+            self.cloud.start('nova')
+        self.assertEqual('Failure', found['Keystone and Nova'][0])
+        self.assertIn('[service_credentials]', found['Keystone and Nova'][1])
+        self.assertEqual(
+            'Warning', found['Flavors that Nova no longer has'][0])
+
+    def test_credentials_that_keystone_does_not_take(self):
+        conf = self.cloud.directory / 'wrong-password.conf'
+        conf.write_text(self.cloud.trove_conf.read_text().replace(
+            self.cloud.secrets['trove'], 'wrong'))
+        self.assertFinds('Keystone and Nova', 'Failure', 'Unauthorized',
+                         options=('--config-file', str(conf)))
+
+    def test_associations_with_what_nova_no_longer_has(self):
+        version_id = self.create_version()
+        self.associate(version_id, self.create_flavor(), 'gone')
+        self.assertFinds('Flavors that Nova no longer has', 'Warning',
+                         'gone of mysql/', '--stale')
+
+    def test_versions_that_no_flavor_is_left_for(self):
+        version_id = self.create_version()
+        self.manage('datastore-version-flavor-require', version_id,
+                    '--min-ram', '2000000000')
+        self.assertFinds('Versions that no flavor is left for', 'Warning',
+                         version_id, 'datastore-version-flavor-list')
+
+    def test_instances_on_flavors_that_are_not_allowed(self):
+        version_id, flavor_id = self.create_version(), self.create_flavor()
+        for _number in range(2):
+            self.cloud.create_instance(flavor_id, version_id)
+        self.assertEqual({('Success', '')}, set(self.check(0).values()))
+        self.associate(version_id, self.create_flavor())
+        self.assertFinds('Instances on flavors not allowed', 'Warning',
+                         '2 of mysql/', 'resize')
+
+    def test_a_database_that_is_away(self):
+        conf = self.cloud.directory / 'no-database.conf'
+        conf.write_text(self.cloud.trove_conf.read_text().replace(
+            self.cloud.database_url,
+            'mysql+pymysql://trove:pencil@127.0.0.1:1/trove'))
+        found = self.check(2, '--config-file', str(conf))
+        self.assertEqual('Failure', found['Table and migrations'][0])
+        self.assertNotIn('pencil', str(found))
+
+    def test_a_conf_that_is_not_there_is_one_clear_line(self):
+        result = self.cloud.run('trove-flavor-filter-status',
+                                '--config-file', '/no/such.conf', 'upgrade',
+                                'check')
+        self.assertEqual(255, result.returncode)
+        self.assertEqual(1, result.stderr.count('\n'), result.stderr)
+
+    def test_its_help_teaches(self):
+        text = self.cloud.check('trove-flavor-filter-status', 'upgrade',
+                                '--help')
+        self.assertIn('Exit codes: 0 all is well', text)

@@ -1,0 +1,370 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The file that declares what datastore versions require."""
+
+import hypothesis
+from hypothesis import strategies
+from oslotest import base
+import yaml
+
+from trove_flavor_filter.cmd import declaration
+from trove_flavor_filter.db import api
+from trove_flavor_filter import requirement
+
+V80 = api.Version('id-80', 'mysql', '8.0', '8.0.29')
+V57 = api.Version('id-57', 'mysql', '5.7', '5.7.40')
+PG = api.Version('id-pg', 'postgresql', '16', '16')
+VERSIONS = [V57, V80, PG]
+
+SMALL = requirement.Flavor('1', 'm1.small', 512, 1, 5, 0)
+LARGE = requirement.Flavor('2', 'm1.large', 4096, 4, 40, 0)
+# Its name is another one's id.
+ODD = requirement.Flavor('odd', '2', 8192, 8, 80, 0)
+
+
+def by_id(*flavors: requirement.Flavor) -> dict[str, requirement.Flavor]:
+    return {flavor.id: flavor for flavor in flavors}
+
+
+def rows(*flavor_ids: str, **minimums: int) -> set[tuple[str, str]]:
+    return ({('flavor', flavor_id) for flavor_id in flavor_ids}
+            | {(key, str(value)) for key, value in minimums.items()})
+
+
+class TestCase(base.BaseTestCase):
+
+    def problems(self, function, *arguments) -> list[str]:
+        error = self.assertRaises(declaration.DeclarationRefused, function,
+                                  *arguments)
+        return [f'{place.line}:{place.column}: {message}'
+                for place, message in error.problems]
+
+
+class ReadTest(TestCase):
+
+    def refused(self, text: str | bytes) -> list[str]:
+        data = text if isinstance(text, bytes) else text.encode()
+        return self.problems(declaration.read, data)
+
+    def test_names_are_taken_to_the_letter(self):
+        found = declaration.read(b'''
+datastore_versions:
+  mysql:
+    8.10:
+      flavors: [010, 1_0, yes, 1e3, id: 0x10]
+      min_ram: 2048
+''')
+        self.assertEqual(['8.10'], [one.name for one in found])
+        self.assertEqual(
+            [('010', False), ('1_0', False), ('yes', False), ('1e3', False),
+             ('0x10', True)],
+            [(flavor.text, flavor.by_id) for flavor in found[0].flavors])
+        self.assertEqual({'min_ram': 2048}, found[0].minimums)
+
+    def test_a_version_may_be_left_empty(self):
+        for text in ('{datastore_versions: {mysql: {8.0: }}}',
+                     '{datastore_versions: {mysql: {8.0: {}}}}'):
+            self.assertEqual([], declaration.read(text.encode())[0].flavors)
+
+    def test_every_problem_is_told_with_its_place(self):
+        self.assertEqual([
+            '1:1: \'version\' is not known here; known: datastore_versions',
+            '5:16: \'m1.small\' is not a list of flavors',
+            '6:16: \'lots\' is not a whole number of MiB from 1 to '
+            '2147483647',
+            '7:7: \'min_vcpu\' is not known here (did you mean '
+            'min_vcpus?); known: flavors, min_ram, min_vcpus, min_disk',
+            '8:17: \'0\' is not a whole number of GiB from 1 to 2147483647',
+            '9:5: \'8.0\' is there already, in line 4',
+        ], self.refused('''version: 2
+datastore_versions:
+  mysql:
+    8.0:
+      flavors: m1.small
+      min_ram: lots
+      min_vcpu: 2
+      min_disk: 0
+    8.0: {}
+'''))
+
+    def test_wrong_types(self):
+        for text, wanted in (
+                ('', '1:1: nothing is not a mapping'),
+                ('[]', '1:1: a list is not a mapping'),
+                ('7', '1:1: \'7\' is not a mapping'),
+                ('{}', '1:1: "datastore_versions" is missing'),
+                ('datastore_versions:', ': nothing is not a mapping'),
+                ('datastore_versions: {mysql: [8.0]}',
+                 '1:29: a list is not a mapping'),
+                ('datastore_versions: {mysql: {8.0: [1]}}',
+                 '1:35: a list is not a mapping'),
+                ('datastore_versions: {mysql: {8.0: {flavors: [~]}}}',
+                 '1:46: nothing is not the id or name'),
+                ('datastore_versions: {mysql: {8.0: {flavors: [[1]]}}}',
+                 '1:46: a list is not the id or name'),
+                ('datastore_versions: {mysql: {8.0: {flavors: [""]}}}',
+                 '1:46: \'\' is not the id or name'),
+                ('datastore_versions: {mysql: {8.0: {flavors: [{}]}}}',
+                 '1:46: "id" is missing'),
+                ('datastore_versions: {mysql: {8.0: {min_ram: 1.5}}}',
+                 '1:45: \'1.5\' is not a whole number'),
+                ('datastore_versions: {mysql: {8.0: {min_ram: 99999999999}}}',
+                 '1:45: 99999999999 is not a whole number'),
+                ('datastore_versions: {mysql: {8.0: {min_ram: 010}}}',
+                 '1:45: \'010\' is not a whole number'),
+                ('datastore_versions: {mysql: {[a]: {}}}',
+                 '1:30: a key must be a text')):
+            found = self.refused(text)
+            self.assertEqual(1, len(found), found)
+            self.assertIn(wanted, found[0])
+
+    def test_what_is_no_yaml(self):
+        for text, wanted in (
+                ('datastore_versions:\n\tmysql: {}', '2:1: a tab cannot'),
+                ('a: [', '1:'), ('a: b: c', '1:5: '),
+                ('a: 1\n---\nb: 2\n', '2:1: '),
+                (b'a: \xff', '1:4: this is not UTF-8'),
+                (b'a: \x00', '1:4: '),
+                ('a: &a [1]\nb: *a', '2:4: aliases are not taken'),
+                ('[' * 100000, '1:7: nested too deep')):
+            found = self.refused(text)
+            self.assertEqual(1, len(found), found)
+            self.assertIn(wanted, found[0])
+
+    def test_an_anchor_bomb_is_refused(self):
+        lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
+        lines += [f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 10)}]'
+                  for n in range(1, 30)]
+        self.assertIn('aliases', self.refused('\n'.join(lines))[0])
+
+    def test_names_in_other_scripts(self):
+        found = declaration.read(
+            'datastore_versions: {база: {"八": {flavors: [größe, 大]}}}'
+            .encode())
+        self.assertEqual(('база', '八'), found[0][:2])
+        self.assertEqual(['größe', '大'],
+                         [flavor.text for flavor in found[0].flavors])
+
+    def test_a_hundred_thousand_entries(self):
+        # What takes the square of their number would not end.
+        text = 'datastore_versions:\n  mysql:\n    8.0:\n      flavors:\n'
+        text += ''.join(f'      - flavor-{n}\n' for n in range(100000))
+        declared = declaration.read(text.encode())
+        self.assertEqual(100000, len(declared[0].flavors))
+        self.assertEqual(100000, len(self.problems(
+            declaration.resolve, declared, VERSIONS, [SMALL, LARGE], {})))
+
+    @hypothesis.given(strategies.binary(max_size=200) | strategies.text(
+        'datastore_versions: {}[]&*!|>-\n\t#\'"0:', max_size=80
+    ).map(str.encode))
+    @hypothesis.settings(max_examples=500, deadline=None)
+    def test_whatever_it_is_fed_it_reads_or_refuses(self, data):
+        try:
+            declaration.read(data)
+        except declaration.DeclarationRefused as error:
+            self.assertTrue(error.problems)
+
+
+class ResolveTest(TestCase):
+
+    def resolve(self, text: str, flavors=(SMALL, LARGE), present=None,
+                versions=VERSIONS) -> declaration.Wanted:
+        return declaration.resolve(
+            declaration.read(text.encode()), versions, flavors,
+            present or {})
+
+    def test_flavors_by_id_and_by_name(self):
+        wanted = self.resolve(
+            'datastore_versions: {mysql: {8.0: {flavors: [1, m1.large], '
+            'min_ram: 7}}}')
+        self.assertEqual({V80: rows('1', '2', min_ram=7)}, wanted.rows)
+
+    def test_a_version_by_its_id(self):
+        self.assertEqual({V80: set()}, self.resolve(
+            'datastore_versions: {mysql: {id-80: }}').rows)
+
+    def test_a_version_whose_name_is_its_id_is_one_version(self):
+        same = api.Version('same', 'mysql', 'same', None)
+        self.assertEqual({same: set()}, self.resolve(
+            'datastore_versions: {mysql: {same: }}', versions=[same]).rows)
+
+    def test_what_is_not_there_is_told_with_what_is_near(self):
+        self.assertEqual([
+            '2:3: there is no datastore \'mysq\' (did you mean mysql?)',
+            '5:5: there is no datastore version \'mysql/8.1\' (did you mean '
+            '8.0?)',
+            '7:17: Nova has no flavor \'m1.smal\' (did you mean m1.small?)',
+            '7:26: Nova has no flavor \'xyzzy\'',
+        ], self.problems(self.resolve, '''datastore_versions:
+  mysq: {8.0: , 5.7: }
+  mysql:
+    # There is no such version.
+    8.1:
+    5.7:
+      flavors: [m1.smal, xyzzy]
+'''))
+
+    def test_a_name_that_is_another_ones_id_is_ambiguous(self):
+        text = 'datastore_versions: {mysql: {8.0: {flavors: [%s]}}}'
+        found = self.problems(self.resolve, text % 2, (SMALL, LARGE, ODD))
+        self.assertEqual(1, len(found))
+        self.assertIn('write "id: 2" or "id: odd"', found[0])
+        for flavor_id in ('2', 'odd'):
+            self.assertEqual(
+                {V80: rows(flavor_id)},
+                self.resolve(text % f'id: {flavor_id}',
+                             (SMALL, LARGE, ODD)).rows)
+
+    def test_an_ambiguous_version_is_told_its_ids(self):
+        other = api.Version('id-other', 'mysql', '8.0', '8.0.99')
+        found = self.problems(
+            self.resolve, 'datastore_versions: {mysql: {8.0: }}', (), {},
+            [*VERSIONS, other])
+        self.assertIn('id-80', found[0])
+        self.assertIn('id-other', found[0])
+
+    def test_one_thing_said_twice(self):
+        found = self.problems(self.resolve, '''datastore_versions:
+  mysql:
+    8.0: {flavors: [1, m1.small]}
+    id-80: {}
+''')
+        self.assertEqual(2, len(found), found)
+        self.assertIn('3:24: flavor 1 is there already, in line 3', found[0])
+        self.assertIn('is there already, in line 3', found[1])
+
+    def test_what_nova_lost_may_stay_and_not_come(self):
+        text = 'datastore_versions: {mysql: {8.0: {flavors: [id: gone]}}}'
+        wanted = self.resolve(text, present={V80.id: rows('gone')})
+        self.assertEqual({V80: rows('gone')}, wanted.rows)
+        self.assertEqual(1, len(wanted.warnings))
+        self.assertEqual(1, len(self.problems(self.resolve, text)))
+
+    def test_without_nova_every_flavor_is_an_id(self):
+        self.assertEqual({V80: rows('m1.small')}, self.resolve(
+            'datastore_versions: {mysql: {8.0: {flavors: [m1.small]}}}',
+            None).rows)
+        self.assertEqual(1, len(self.problems(
+            self.resolve, 'datastore_versions: {mysql: {8.0: {flavors: '
+                          '["a/b"]}}}', None)))
+
+
+class PlanTest(base.BaseTestCase):
+
+    PRESENT = {V80.id: rows('1', '9', min_ram=512), PG.id: rows('3')}
+
+    def plan(self, wanted, prune=False) -> list[api.Change]:
+        return declaration.plan(wanted, self.PRESENT, VERSIONS, prune)
+
+    def test_what_is_so_already_takes_no_change(self):
+        self.assertEqual([], self.plan({V80: rows('1', '9', min_ram=512)}))
+
+    def test_what_is_not_mentioned_stays(self):
+        self.assertEqual(
+            [api.Change(V80, (('flavor', '2'),), ())],
+            self.plan({V80: rows('1', '2')}))
+
+    def test_pruned_it_goes(self):
+        self.assertEqual(
+            [api.Change(V80, (('flavor', '2'),),
+                        (('flavor', '9'), ('min_ram', '512'))),
+             api.Change(PG, (), (('flavor', '3'),))],
+            self.plan({V80: rows('1', '2')}, prune=True))
+
+    def test_a_minimum_has_one_value(self):
+        self.assertEqual(
+            [api.Change(V80, (('min_ram', '1024'),),
+                        (('min_ram', '512'),))],
+            self.plan({V80: rows(min_ram=1024)}))
+
+    def test_the_difference_names_flavors(self):
+        changes = self.plan({V80: rows('2', min_ram=1024)}, prune=True)
+        self.assertEqual([
+            '  mysql/8.0 (id-80)',
+            '-   flavor 1 (m1.small)',
+            '-   flavor 9',
+            '+   flavor 2 (m1.large)',
+            '-   min_ram 512',
+            '+   min_ram 1024',
+            '  postgresql/16 (id-pg)',
+            '-   flavor 3',
+        ], list(declaration.diff(changes, by_id(SMALL, LARGE))))
+
+
+class WriteTest(base.BaseTestCase):
+
+    def test_it_is_ordered_and_names_flavors(self):
+        self.assertEqual('''\
+# Which flavors datastore versions may run on.
+# "trove-manage datastore-version-flavor-apply" makes it so.
+datastore_versions:
+  mysql:
+    '8.0':
+      flavors:
+      - id: '9'  # not in Nova any more
+      - m1.large  # id 2: 4096 MiB RAM, 4 vCPUs, 40 GiB disk
+      min_ram: 512  # MiB RAM
+  postgresql:
+    '16':
+      min_disk: 7  # GiB disk
+''', declaration.write(
+            VERSIONS, {V80.id: rows('9', '2', min_ram=512),
+                       PG.id: rows(min_disk=7)}, by_id(SMALL, LARGE), False))
+
+    def test_by_id_the_names_are_comments(self):
+        self.assertIn(
+            '- id: \'2\'  # m1.large: 4096 MiB RAM',
+            declaration.write(VERSIONS, {V80.id: rows('2')},
+                              by_id(SMALL, LARGE), True))
+
+    def test_where_nothing_is_required(self):
+        self.assertEqual([], declaration.read(declaration.write(
+            VERSIONS, {}, {}, False).encode()))
+
+    def test_versions_of_one_name_go_by_their_ids(self):
+        other = api.Version('id-other', 'mysql', '8.0', '8.0.99')
+        text = declaration.write(
+            [V80, other], {V80.id: rows('1'), other.id: rows('2')},
+            by_id(SMALL, LARGE), False)
+        self.assertIn('    id-80:  # 8.0, number 8.0.29\n', text)
+        self.assertEqual(
+            {V80: rows('1'), other: rows('2')}, declaration.resolve(
+                declaration.read(text.encode()), [V80, other],
+                [SMALL, LARGE], {}).rows)
+
+    texts = strategies.text(min_size=1, max_size=30).filter(
+        lambda text: all(character.isprintable() for character in text))
+
+    @hypothesis.given(
+        strategies.dictionaries(
+            strategies.tuples(texts, texts), strategies.sets(
+                strategies.integers(0, 4), min_size=1), max_size=5),
+        strategies.lists(texts, min_size=5, max_size=5, unique=True),
+        strategies.booleans())
+    @hypothesis.settings(deadline=None)
+    def test_what_is_written_is_read_as_what_it_was(
+            self, said, names, ids):
+        flavors = by_id(*(requirement.Flavor(f'id-{n}', name, 1, 1, 1, 0)
+                          for n, name in enumerate(names)))
+        versions = [api.Version(f'version-{n}', datastore, name, None)
+                    for n, (datastore, name) in enumerate(sorted(said))]
+        present = {version.id: rows(*(
+            f'id-{n}' for n in said[version.datastore, version.name]))
+            for version in versions}
+        text = declaration.write(versions, present, flavors, ids)
+        self.assertEqual(
+            {version: present[version.id] for version in versions},
+            declaration.resolve(
+                declaration.read(text.encode()), versions,
+                flavors.values(), {}).rows)
+        yaml.safe_load(text)
