@@ -1,0 +1,62 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Enforcement: what a datastore version does not allow is refused."""
+
+from tempest.lib import decorators
+from tempest.lib import exceptions
+
+from trove_flavor_filter.tests.tempest.api import base
+
+
+class EnforcementTest(base.FlavorFilterTestCase):
+    """A datastore version that allows a large flavor, and no small one."""
+
+    @classmethod
+    def resource_setup(cls) -> None:
+        super().resource_setup()
+        cls.small = cls.create_flavor(ram=512)
+        cls.large = cls.create_flavor(ram=4096)
+        cls.associate(cls.large)
+
+    def assertRefused(self, error: exceptions.BadRequest) -> None:
+        message = self.assertFault(400, error)
+        self.assertIn(f'Flavor {self.small} is not supported for datastore '
+                      f'version {self.version_id}', message)
+        # Trove itself does not say that.
+        self.assertIn('would do', message)
+
+    @decorators.idempotent_id('2e1b973a-1848-4658-8428-15be13cd1348')
+    @decorators.attr(type='smoke')
+    def test_an_instance_of_an_allowed_flavor_is_built(self):
+        instance = self.create_instance(self.large)
+        self.assertEqual('BUILD', instance['status'])
+        self.assertEqual(self.large, instance['flavor']['id'])
+
+    @decorators.idempotent_id('d70db7ba-afd0-446f-bee6-c9b8f17c5187')
+    @decorators.attr(type='negative')
+    def test_an_instance_of_another_flavor_is_not_built(self):
+        error = self.assertRaises(
+            exceptions.BadRequest, self.create_instance, self.small)
+        self.assertRefused(error)
+        self.assertNotIn(self.small, [
+            instance['flavor']['id'] for instance
+            in self.client.list_instances()['instances']])
+
+    @decorators.idempotent_id('5ad4b3fe-15e1-48a8-a668-540811c78e72')
+    @decorators.attr(type='negative')
+    def test_an_instance_is_not_resized_to_another_flavor(self):
+        instance = self.create_instance(self.large)
+        error = self.assertRaises(
+            exceptions.BadRequest, self.client.resize_instance,
+            instance['id'], self.small)
+        self.assertRefused(error)

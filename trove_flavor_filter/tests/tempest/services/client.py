@@ -1,0 +1,85 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""A client of Trove's API: the plugin's route, and what the guards guard."""
+
+from oslo_serialization import jsonutils
+from tempest.lib.common import rest_client
+from tempest.lib import exceptions
+
+from trove_flavor_filter.tests.tempest import schema
+
+
+class FlavorFilterClient(rest_client.RestClient):
+    """Each method raises what tempest raises for a status of 400 or more."""
+
+    def list_allowed_flavors(self, datastore_version_id: str
+                             ) -> rest_client.ResponseBody:
+        """The flavors that a datastore version allows: the plugin's route.
+
+        :raises InvalidHTTPResponseBody: the answer is not what it should be
+        """
+        return self._list(
+            f'flavors/datastores/versions/{datastore_version_id}')
+
+    def list_flavors(self) -> rest_client.ResponseBody:
+        """All flavors: Trove's own route, with the same documents."""
+        return self._list('flavors')
+
+    def _list(self, path: str) -> rest_client.ResponseBody:
+        resp, raw = self.get(path)
+        body = jsonutils.loads(raw)
+        self.validate_response(schema.LIST_FLAVORS, resp, body)
+        return rest_client.ResponseBody(resp, body)
+
+    def list_instances(self) -> rest_client.ResponseBody:
+        resp, raw = self.get('instances')
+        self.expected_success(200, resp.status)
+        return rest_client.ResponseBody(resp, jsonutils.loads(raw))
+
+    def create_instance(self, **instance: object) -> rest_client.ResponseBody:
+        resp, raw = self.post(
+            'instances', jsonutils.dumps({'instance': instance}))
+        self.expected_success(200, resp.status)
+        return rest_client.ResponseBody(resp, jsonutils.loads(raw))
+
+    def resize_instance(self, instance_id: str, flavor_id: str
+                        ) -> rest_client.ResponseBody:
+        return self._act(instance_id, resize={'flavorRef': flavor_id})
+
+    def reset_instance(self, instance_id: str) -> rest_client.ResponseBody:
+        """Have an instance be deletable, whatever it is at. For admins."""
+        return self._act(instance_id, reset_status={})
+
+    def _act(self, instance_id: str, **action: object
+             ) -> rest_client.ResponseBody:
+        resp, body = self.post(
+            f'instances/{instance_id}/action', jsonutils.dumps(action))
+        self.expected_success(202, resp.status)
+        return rest_client.ResponseBody(resp, body)
+
+    def delete_instance(self, instance_id: str) -> rest_client.ResponseBody:
+        resp, body = self.delete(f'instances/{instance_id}')
+        self.expected_success(202, resp.status)
+        return rest_client.ResponseBody(resp, body)
+
+    def is_resource_deleted(self, id: str) -> bool:
+        """For wait_for_resource_deletion: whether an instance is gone."""
+        try:
+            self.get(f'instances/{id}')
+        except exceptions.NotFound:
+            return True
+        return False
+
+    @property
+    def resource_type(self) -> str:
+        return 'instance'
