@@ -1,0 +1,123 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The OpenAPI description of the route, and the real Trove: they agree."""
+
+import collections
+import pathlib
+
+import hypothesis
+from hypothesis import strategies
+import requests
+import schemathesis
+import yaml
+
+from trove_flavor_filter.tests.functional import base
+
+DESCRIPTION = (pathlib.Path(__file__).parents[3]
+               / 'doc/source/contributor/openapi.yaml')
+ROUTE = '/{project_id}/flavors/datastores/versions/{datastore_version_id}'
+COUNT = 200
+
+
+class OpenApiTest(base.FunctionalTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.operation = schemathesis.openapi.from_dict(
+            yaml.safe_load(DESCRIPTION.read_text()))[ROUTE]['get']
+        allowed = self.create_flavor()
+        active, inactive = (
+            self.create_version(), self.create_version(active=False))
+        self.associate(active, allowed)
+        self.versions = [active, self.create_version(), inactive]
+        response = self.cloud.trove(
+            f'/flavors/datastores/versions/{active}')
+        self.etag = response.headers['ETag']
+
+    def run_cases(self, token: str | None) -> collections.Counter:
+        """Send generated requests; each answer is as described.
+
+        Half of them are of the project and the versions that there are.
+
+        :returns: how many were answered with which status
+        """
+        met = collections.Counter()
+        generated = strategies.one_of(
+            self.operation.as_strategy(generation_mode=mode)
+            for mode in schemathesis.GenerationMode)
+
+        @hypothesis.settings(
+            max_examples=COUNT, deadline=None, database=None,
+            suppress_health_check=list(hypothesis.HealthCheck))
+        @hypothesis.given(
+            generated,
+            strategies.sampled_from([None, *self.versions, *self.versions]),
+            strategies.sampled_from([None, None, self.etag]),
+            strategies.sampled_from(['GET'] * 5 + ['PUT', 'DELETE']))
+        def send(case, version_id, etag, method):
+            if version_id is not None:
+                case.path_parameters = {
+                    'project_id': self.cloud.project_id(),
+                    'datastore_version_id': version_id}
+            if etag is not None:
+                case.headers['If-None-Match'] = etag
+            case.method = method
+            request = case.as_transport_kwargs(
+                base_url=f'{self.cloud.trove_url}/v1.0')
+            # The one token or none, whatever has been generated for it.
+            request['headers'].pop('X-Auth-Token', None)
+            if token is not None:
+                request['headers']['X-Auth-Token'] = token
+            response = requests.request(**request, timeout=60)
+            met[response.status_code] += 1
+            case.validate_response(response, checks=[
+                schemathesis.checks.not_a_server_error,
+                *(schemathesis.checks.CHECKS.get_one(name) for name in (
+                    'status_code_conformance', 'content_type_conformance',
+                    'response_headers_conformance',
+                    'response_schema_conformance'))])
+
+        try:
+            send()
+        except schemathesis.core.failures.FailureGroup as failures:
+            # No Exception: it would end the whole run.
+            raise AssertionError(str(failures)) from failures
+        print(f'\n{met.total()} requests: {dict(sorted(met.items()))}')
+        return met
+
+    def test_with_a_token_every_answer_is_as_described(self):
+        self.assertEqual({200, 304, 403, 404, 405},
+                         set(self.run_cases(self.cloud.token())))
+
+    def test_without_a_token_every_answer_is_a_401_as_described(self):
+        self.assertEqual({401}, set(self.run_cases(None)))
+
+    def test_nova_away_is_a_503_as_described(self):
+        self.cloud.stop('nova')
+        self.addCleanup(self.cloud.start, 'nova')
+        case = self.operation.Case(path_parameters={
+            'project_id': self.cloud.project_id(),
+            'datastore_version_id': self.versions[0]})
+        response = case.call(
+            base_url=f'{self.cloud.trove_url}/v1.0',
+            headers={'X-Auth-Token': self.cloud.token()}, timeout=60)
+        self.assertEqual(503, response.status_code)
+        case.validate_response(response, excluded_checks=[
+            schemathesis.checks.not_a_server_error])
+
+    def test_an_answer_that_is_not_as_described_would_be_noticed(self):
+        self.operation.schema.raw_schema['components']['schemas'][
+            'Flavor']['properties']['ram'] = {'type': 'string'}
+        error = self.assertRaises(
+            AssertionError, self.run_cases, self.cloud.token())
+        self.assertIn('is not of type "string"', str(error))
