@@ -1,0 +1,240 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What is released: the wheel and the sdist, built, checked and installed.
+
+FLAVOR_FILTER_DIST names a folder to build them in; they stay there.
+"""
+
+import atexit
+import functools
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+
+from oslotest import base
+
+from trove_flavor_filter.tests.cloud import release
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+# Where temporary files go: each test is given a folder of its own, and what
+# is built here is for all of them.
+FOLDER = tempfile.gettempdir()
+
+# The application by itself, and the filter before one that answers 202, asked
+# for the plugin's route by somebody without an identity, and for another.
+ASK = '''
+import sys
+import paste.deploy
+import webob
+conf = {'oslo_config_file': sys.argv[1]}
+app = paste.deploy.loadapp(
+    'egg:trove-flavor-filter#flavor_filter_app', global_conf=conf)
+before = paste.deploy.loadfilter(
+    'egg:trove-flavor-filter#flavor_filter', global_conf=conf)
+for application in app, before(webob.Response(status=202)):
+    for path in '/p/flavors/datastores/versions/v', '/p/flavors':
+        print(webob.Request.blank(path).get_response(application).status_int)
+'''
+
+# Those of openstackclient need what only an extra brings.
+LOAD = '''
+from importlib import metadata
+for entry in metadata.distribution('trove-flavor-filter').entry_points:
+    if entry.group != 'openstack.database.v1':
+        entry.load()
+        print(entry.group, entry.name)
+'''
+
+
+@functools.cache
+def folder() -> pathlib.Path:
+    """A folder far from the checkout; it goes when this process ends."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix='release-', dir=FOLDER))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    path.joinpath('constraints.txt').write_text(release.constraints())
+    return path
+
+
+def run(*command: str | pathlib.Path) -> subprocess.CompletedProcess:
+    """Run a command in the folder, with nothing of this process's Python."""
+    inherited = {key: value for key, value in os.environ.items()
+                 if not key.startswith('PYTHON')}
+    return subprocess.run(
+        command, cwd=folder(), text=True, capture_output=True,
+        env=inherited | {
+            'HOME': str(folder()),
+            'PIP_CONSTRAINT': str(folder() / 'constraints.txt'),
+            'PIP_DISABLE_PIP_VERSION_CHECK': '1'})
+
+
+def check(*command: str | pathlib.Path) -> str:
+    """Run a command that must not fail, for all that it prints."""
+    result = run(*command)
+    if result.returncode:
+        raise AssertionError(f'{command} exited with {result.returncode}:\n'
+                             f'{result.stdout}{result.stderr}')
+    return result.stdout + result.stderr
+
+
+@functools.cache
+def built() -> tuple[dict[str, pathlib.Path], str]:
+    """The wheel and the sdist of the checkout, and what the build printed."""
+    dist = pathlib.Path(
+        os.environ.get('FLAVOR_FILTER_DIST') or folder() / 'dist')
+    printed = check(sys.executable, '-m', 'build', '--outdir', dist, ROOT)
+    wheel, = dist.glob('*.whl')
+    sdist, = dist.glob('*.tar.gz')
+    return {'wheel': wheel, 'sdist': sdist}, printed
+
+
+@functools.cache
+def installed(kind: str) -> pathlib.Path:
+    """The bin/ of a virtualenv that has the wheel or the sdist."""
+    prefix = folder() / kind
+    check(sys.executable, '-m', 'venv', prefix)
+    check(prefix / 'bin' / 'python', '-m', 'pip', 'install',
+          built()[0][kind])
+    return prefix / 'bin'
+
+
+def tracked(*paths: str) -> set[str]:
+    """The files that git has."""
+    return set(subprocess.run(
+        ['git', '-C', ROOT, 'ls-files', *paths], text=True, check=True,
+        capture_output=True).stdout.splitlines())
+
+
+class BuildTest(base.BaseTestCase):
+
+    DEFAULT_TIMEOUT = 600
+
+    def test_the_wheel_has_the_package_as_git_has_it_and_no_more(self):
+        """Its tests as well: tempest imports them from there."""
+        with zipfile.ZipFile(built()[0]['wheel']) as wheel:
+            names = {name for name in wheel.namelist()
+                     if not name.endswith('/')}
+        package = {name for name in names
+                   if name.startswith('trove_flavor_filter/')}
+        self.assertEqual(tracked('trove_flavor_filter'), package)
+        self.assertEqual(
+            {'data/etc/trove-flavor-filter/api-paste.ini.sample'},
+            {name.partition('.data/')[2] for name in names - package
+             if '.dist-info/' not in name})
+
+    def test_the_sdist_has_what_git_has_and_no_more(self):
+        with tarfile.open(built()[0]['sdist']) as sdist:
+            names = {member.name.partition('/')[2]
+                     for member in sdist.getmembers() if member.isfile()}
+        # What pbr writes beside that.
+        generated = {name for name in names if '.egg-info/' in name} | {
+            'AUTHORS', 'ChangeLog', 'PKG-INFO'}
+        # And what it leaves out.
+        self.assertEqual(tracked() - {'.gitignore'}, names - generated)
+
+    def test_twine_finds_nothing_to_complain_of(self):
+        printed = check(sys.executable, '-m', 'twine', 'check', '--strict',
+                        *built()[0].values())
+        self.assertEqual(2, printed.count('PASSED'), printed)
+
+    def test_setuptools_finds_nothing_that_it_will_refuse_one_day(self):
+        printed = built()[1]
+        for text in ('classifiers are deprecated', 'would be ignored'):
+            self.assertNotIn(text, printed)
+
+
+class InstalledTests:
+    """What holds in a virtualenv with the plugin and without Trove."""
+
+    DEFAULT_TIMEOUT = 600
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bin = installed(self.kind)
+        self.python = self.bin / 'python'
+
+    def conf(self, database: pathlib.Path) -> pathlib.Path:
+        return pathlib.Path(self.create_tempfiles(
+            [('trove', f'[database]\nconnection = sqlite:///{database}\n')],
+            ext='.conf')[0])
+
+    def test_it_is_what_is_imported(self):
+        self.assertIn(str(self.bin.parent), check(
+            self.python, '-c',
+            'from trove_flavor_filter import wsgi; print(wsgi.__file__)'))
+
+    def test_what_it_requires_is_there(self):
+        check(self.python, '-m', 'pip', 'check')
+
+    def test_each_command_shows_its_help(self):
+        for name in ('trove-flavor-filter', 'trove-flavor-filter-status'):
+            self.assertIn(f'usage: {name}', check(self.bin / name, '--help'))
+        for name in ('flavor-filter-db-sync', 'datastore-version-flavor-add'):
+            self.assertIn(f' {name} ', check(
+                self.bin / 'trove-flavor-filter-manage', name, '--help'))
+
+    def test_troves_own_subcommands_need_trove_and_say_so(self):
+        result = run(self.bin / 'trove-flavor-filter-manage', '--help')
+        self.assertEqual(1, result.returncode)
+        self.assertIn('Trove is not installed here', result.stderr)
+        self.assertEqual(1, result.stderr.count('\n'), result.stderr)
+
+    def test_each_entry_point_can_be_loaded(self):
+        loaded = check(self.python, '-c', LOAD)
+        for group in ('console_scripts', 'oslo.config.opts',
+                      'oslo.policy.enforcer', 'oslo.policy.policies',
+                      'paste.app_factory', 'paste.filter_factory'):
+            self.assertIn(f'{group} ', loaded)
+
+    def test_paste_finds_the_application_and_the_filter(self):
+        result = run(self.python, '-c', ASK, self.conf(folder() / 'none'))
+        self.assertEqual(['401', '404', '401', '202'],
+                         result.stdout.split(), result.stderr)
+
+    def test_flavor_filter_db_sync_finds_its_migrations(self):
+        database = folder() / f'{self.kind}.sqlite'
+        connection = sqlite3.connect(database)
+        self.addCleanup(connection.close)
+        connection.execute(
+            'CREATE TABLE datastore_versions (id VARCHAR(36) PRIMARY KEY)')
+        connection.commit()
+        self.assertIn('from revision none to 0001', check(
+            self.bin / 'trove-flavor-filter-manage', '--config-file',
+            self.conf(database), 'flavor-filter-db-sync'))
+        self.assertEqual([], connection.execute(
+            'SELECT * FROM datastore_version_metadata').fetchall())
+
+    def test_the_sample_of_the_paste_file_is_where_etc_is(self):
+        sample = 'etc/trove-flavor-filter/api-paste.ini.sample'
+        self.assertEqual((ROOT / sample).read_bytes(),
+                         (self.bin.parent / sample).read_bytes())
+
+    def test_its_tests_can_be_imported(self):
+        check(self.python, '-c',
+              'from trove_flavor_filter.tests.cloud import process')
+
+
+class WheelTest(InstalledTests, base.BaseTestCase):
+
+    kind = 'wheel'
+
+
+class SdistTest(InstalledTests, base.BaseTestCase):
+
+    kind = 'sdist'
