@@ -1,0 +1,80 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The examples of the API reference are what the API answers.
+
+FLAVOR_FILTER_WRITE_DOCS=1 writes them.
+"""
+
+import json
+import os
+import pathlib
+
+from trove_flavor_filter.tests.functional import base
+
+SAMPLES = (pathlib.Path(__file__).parents[3] / 'api-ref' / 'source'
+           / 'samples')
+PROJECT = '1f1f5a6a0b0b4c8e9d5e6f7a8b9c0d1e'
+VERSION = '6b0a4e9f-98e0-4c26-9b0a-3a53d1f0f7c2'
+
+
+class ApiSamplesTest(base.FunctionalTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.version_id = self.create_version()
+        self.names = {self.cloud.project_id(): PROJECT,
+                      self.version_id: VERSION,
+                      self.cloud.trove_url.partition('//')[2]:
+                          'database.example.org'}
+
+    def assertSample(self, name: str, response) -> None:
+        text = json.dumps(response.json(), indent=4) + '\n'
+        for here, shown in self.names.items():
+            text = text.replace(here, shown)
+        path = SAMPLES / f'{name}.json'
+        if os.environ.get('FLAVOR_FILTER_WRITE_DOCS'):
+            path.write_text(text)
+        self.assertEqual(path.read_text(), text)
+
+    def create_named_flavor(self, name: str, **size: int) -> str:
+        # Nova lists flavors by their ids.
+        flavor_id = self.cloud.create_flavor(self.unique(name), name, **size)
+        self.addCleanup(self.cloud.delete_flavor, flavor_id)
+        self.names[flavor_id] = f'{name}-id'
+        return flavor_id
+
+    def test_a_list_of_flavors(self):
+        self.associate(
+            self.version_id,
+            self.create_named_flavor('db.small', ram=2048, disk=20),
+            self.create_named_flavor('db.large', ram=8192, vcpus=4, disk=80))
+        self.assertSample('flavors-list-response', self.cloud.trove(
+            f'/flavors/datastores/versions/{self.version_id}'))
+
+    def test_a_datastore_version_that_there_is_not(self):
+        self.cloud.sql('DELETE FROM datastore_versions WHERE id = :id',
+                       id=self.version_id)
+        self.assertSample('flavors-list-not-found-response', self.cloud.trove(
+            f'/flavors/datastores/versions/{self.version_id}'))
+
+    def test_a_flavor_that_is_refused(self):
+        small = self.create_named_flavor('db.tiny', ram=512)
+        large = self.create_named_flavor('db.large', ram=8192)
+        self.associate(self.version_id, small, large)
+        self.manage('datastore-version-flavor-require', self.version_id,
+                    '--min-ram', '2048')
+        self.assertSample('instance-create-refused-response', self.cloud.trove(
+            '/instances', 'POST', json={'instance': {
+                'name': 'database', 'flavorRef': small,
+                'datastore': {'type': 'mysql',
+                              'version': self.version_id}}}))

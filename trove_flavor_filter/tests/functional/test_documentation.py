@@ -1,0 +1,174 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Every command that the documentation shows is run, and prints that.
+
+FLAVOR_FILTER_WRITE_DOCS=1 puts what the commands print into the pages.
+"""
+
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import fixtures
+from oslotest import base
+
+from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import release
+from trove_flavor_filter.tests.cloud import transcript
+
+ROOT = pathlib.Path(__file__).parents[3]
+DOC = ROOT / 'doc' / 'source'
+STORY = DOC / 'admin' / 'story.rst'
+WRITE = bool(os.environ.get('FLAVOR_FILTER_WRITE_DOCS'))
+
+# Pages that show this begin without the plugin.
+INSTALL = '$ pip install -q trove-flavor-filter'
+
+# Of the story's Troves: where the story begins, and what it upgrades to.
+OLD_TROVE = 'trove>=25,<26'
+
+
+def pages() -> list[pathlib.Path]:
+    """All that has commands but the story, which needs its own cloud."""
+    return [page for page in (ROOT / 'README.rst', *sorted(
+        DOC.rglob('*.rst'))) if page != STORY
+        and transcript.blocks(page.read_text())]
+
+
+class Reader:
+    """Somebody who types what a page shows, on a small cloud."""
+
+    def __init__(self, booted: cloud.Cloud, **environment: str):
+        self.cloud = booted
+        self._environment = environment
+        # How the pages call what has other names here.
+        self._names = {
+            booted.trove_url: 'http://controller:8779',
+            booted.auth_url: 'http://controller:5000/v3',
+            str(booted.directory / 'trove'): '/etc/trove',
+            str(booted.bin): '/opt/trove/bin',
+            str(booted.directory): '/root'}
+
+    def execute(self, command: str) -> str:
+        if command == 'systemctl restart trove-api':
+            # However this machine runs it.
+            self.cloud.restart('trove')
+            return ''
+        for here, shown in self._names.items():
+            command = command.replace(shown, here)
+        result = subprocess.run(
+            ['bash', '-c', command], text=True, cwd=self.cloud.directory,
+            env=self.cloud.environment() | {'CLIFF_FIT_WIDTH': '0'}
+            | self._environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        printed = result.stdout
+        if result.returncode:
+            raise AssertionError(f'"{command}" exited with '
+                                 f'{result.returncode}:\n{printed}')
+        for here, shown in self._names.items():
+            printed = printed.replace(here, shown)
+        return printed
+
+
+def furnish(booted: cloud.Cloud) -> None:
+    """What the pages take for granted: some flavors, and two versions."""
+    for flavor_id, name, ram, vcpus, disk in (
+            ('1', 'db.tiny', 512, 1, 5), ('2', 'db.small', 2048, 1, 20),
+            ('3', 'db.medium', 4096, 2, 40), ('4', 'db.large', 8192, 4, 80)):
+        booted.create_flavor(flavor_id, name, ram, vcpus, disk)
+    for name in ('5.7', '8.0'):
+        booted.create_datastore_version('mysql', name)
+
+
+@functools.cache
+def furnished_cloud() -> cloud.Cloud:
+    booted = cloud.Cloud()
+    booted.__enter__()
+    booted.enable()
+    furnish(booted)
+    return booted
+
+
+class DocumentationTestCase(base.BaseTestCase):
+
+    DEFAULT_TIMEOUT = 900
+
+    def assertPrints(self, page: pathlib.Path, reader: Reader) -> None:
+        differences = transcript.run(page, reader.execute, WRITE)
+        if not WRITE:
+            self.assertEqual([], differences, '\n'.join(
+                f'{page}: $ {command}\n{printed}'
+                for command, _shown, printed in differences))
+
+
+class PagesTest(DocumentationTestCase):
+
+    def test_every_command_prints_what_the_pages_show(self):
+        self.assertLess(2, len(pages()))
+        booted = furnished_cloud()
+        for page in pages():
+            # Whatever the page before has left behind.
+            booted.sql('DELETE FROM datastore_version_metadata')
+            booted.enable()
+            if INSTALL in page.read_text():
+                booted.check('trove-flavor-filter', 'disable')
+                booted.sql('DROP TABLE flavor_filter_alembic_version')
+            self.assertPrints(page, Reader(booted))
+
+
+class StoryTest(DocumentationTestCase):
+    """Installed, used, upgraded under, removed: an operator's story."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = pathlib.Path(self.useFixture(
+            fixtures.TempDir()).path)
+        constraints = self.folder / 'constraints.txt'
+        constraints.write_text(release.constraints())
+        self.environment = {
+            'PIP_CONSTRAINT': str(constraints),
+            'PIP_FIND_LINKS': str(self.folder),
+            'PIP_DISABLE_PIP_VERSION_CHECK': '1',
+            'PIP_ROOT_USER_ACTION': 'ignore'}
+
+    def run_command(self, *command: str) -> None:
+        result = subprocess.run(
+            command, env=os.environ | self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(0, result.returncode, result.stdout)
+
+    def test_the_operators_story(self):
+        # The wheel that a deployer would get, and a Trove of last year.
+        self.run_command(sys.executable, '-m', 'pip', 'wheel', '--no-deps',
+                         '--wheel-dir', str(self.folder), str(ROOT))
+        prefix = self.folder / 'trove'
+        self.run_command(sys.executable, '-m', 'venv', str(prefix))
+        self.run_command(str(prefix / 'bin' / 'pip'), 'install', OLD_TROVE)
+        with cloud.Cloud(trove_prefix=str(prefix),
+                         own_scripts=False) as booted:
+            furnish(booted)
+            paste_ini = booted.paste_ini.read_bytes()
+            self.assertPrints(STORY, Reader(booted, **self.environment))
+            self.assertEqual(paste_ini, booted.paste_ini.read_bytes())
+            # What pip would have written.
+            script = (prefix / 'bin' / 'trove-manage').read_bytes()
+            self.run_command(
+                str(prefix / 'bin' / 'pip'), 'install', '--no-deps',
+                '--force-reinstall', 'trove>=26,<27')
+            self.assertEqual(
+                script, (prefix / 'bin' / 'trove-manage').read_bytes())
+            self.assertEqual(404, booted.trove(
+                '/flavors/datastores/versions/x').status_code)
+            self.assertEqual(200, booted.trove('/flavors').status_code)
