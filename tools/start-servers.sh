@@ -34,12 +34,15 @@ fi
 
 if ! answers 5432; then
     [ -d /usr/lib/postgresql ] || installed no-such-command postgresql
-    version=$(ls /usr/lib/postgresql | sort -V | tail -n 1)
+    version=$(printf "%s\n" /usr/lib/postgresql/* | sort -V | tail -n 1)
+    version=${version##*/}
     conf=/etc/postgresql/$version/main
     sed -i 's/^\(host.*127\.0\.0\.1\/32 *\).*/\1trust/' "$conf/pg_hba.conf"
     answers 5432 || pg_ctlcluster --skip-systemctl-redirect "$version" main start
     wait_for 5432
 fi
 
-# Not started: the tests run one of their own.
+# Not started: the tests run their own.
 installed redis-server redis-server
+installed memcached memcached
+installed haproxy haproxy
