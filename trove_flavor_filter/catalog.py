@@ -46,6 +46,10 @@ RETRY = 2
 # Seconds between two looks for a list that another process is getting.
 POLL = 0.05
 
+# Seconds to wait for it without any list to answer with: the other process
+# may have been killed.
+PATIENCE = 3
+
 
 class Snapshot:
     """A list of flavors, and when Nova gave it.
@@ -102,7 +106,6 @@ class Catalog:
         self._cache_time = conf.flavor_filter.flavor_cache_time
         self._stale_time = max(conf.flavor_filter.flavor_stale_time,
                                self._cache_time)
-        self._patience = conf.flavor_filter.nova_timeout
         self._shared = SharedCache(conf)
         self._snapshot: Snapshot | None = None
         self._refreshing = threading.Lock()
@@ -195,9 +198,10 @@ class Catalog:
 
         :param wait: when another process is getting one, wait for it
         """
-        deadline = time.time() + self._patience
-        with self._shared.lock() as mine:
+        deadline = time.time() + PATIENCE
+        with self._shared.lock() as lock:
             while True:
+                mine = lock.acquire()
                 found = self._shared.get()
                 if (found is not None and
                         time.time() - found.fetched < self._cache_time):
@@ -291,7 +295,7 @@ class SharedCache:
         self._try(lambda: self._region.set(self._key, snapshot.to_text()))
 
     def lock(self) -> '_Lock':
-        """A context: whether it is this process's turn to ask Nova."""
+        """What tells whether it is this process's turn to ask Nova."""
         if self._region is None:
             return _Lock(self, None)
         # This asks no server yet, so it is no sign that one is there.
@@ -315,14 +319,21 @@ class SharedCache:
 
 
 class _Lock:
-    """A lock of the cache's; held by all when the cache has none."""
+    """A lock of the cache's, let go at the end of a context.
+
+    All hold it when the cache has none.
+    """
 
     def __init__(self, cache: SharedCache, mutex: typing.Any):
         self._cache = cache
         self._mutex = mutex
         self._held = False
 
-    def __enter__(self) -> bool:
+    def __enter__(self) -> '_Lock':
+        return self
+
+    def acquire(self) -> bool:
+        """Take it, if nobody has it."""
         if self._mutex is None:
             return True
         # None, since the cache went away, is as good as having it.
@@ -331,5 +342,5 @@ class _Lock:
         return self._held
 
     def __exit__(self, *_exception: typing.Any) -> None:
-        if self._mutex is not None and self._held:
+        if self._held:
             self._cache._try(self._mutex.release)

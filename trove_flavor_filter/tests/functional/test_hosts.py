@@ -13,6 +13,7 @@
 """Three hosts that run trove-api, on one database and one memcached."""
 
 import atexit
+import concurrent.futures
 import functools
 import pathlib
 import shutil
@@ -20,10 +21,13 @@ import tempfile
 import time
 
 from oslotest import base
+import pymemcache
 
 from trove_flavor_filter.tests.cloud import cloud
 from trove_flavor_filter.tests.cloud import load as steady_load
 from trove_flavor_filter.tests.cloud import servers
+
+NOVA_TIMEOUT = 60
 
 
 @functools.cache
@@ -42,9 +46,12 @@ class Hosts:
         self.memcached.start()
         self.memcached.wait()
         atexit.register(self.memcached.kill)
-        self.cloud = cloud.Cloud(options={'cache': {
-            'enabled': True, 'backend': 'dogpile.cache.pymemcache',
-            'memcache_servers': f'127.0.0.1:{self.memcached.port}'}})
+        self.cloud = cloud.Cloud(options={
+            'cache': {
+                'enabled': True, 'backend': 'dogpile.cache.pymemcache',
+                'memcache_servers': f'127.0.0.1:{self.memcached.port}'},
+            # Longer than anything here may take.
+            'flavor_filter': {'nova_timeout': NOVA_TIMEOUT}})
         self.cloud.__enter__()
         self.cloud.enable()
         # Before the list of flavors is remembered.
@@ -61,6 +68,14 @@ class Hosts:
         atexit.register(self.balancer.kill)
         self.version_id = self.cloud.create_datastore_version('mysql', '8.0')
         self.path = f'/flavors/datastores/versions/{self.version_id}'
+
+    def forget(self) -> None:
+        """Have no list of flavors anywhere."""
+        for name in self.names:
+            self.cloud.restart(name)
+        self.memcached.stop()
+        self.memcached.start()
+        self.memcached.wait()
 
 
 class HostsTest(base.BaseTestCase):
@@ -91,17 +106,39 @@ class HostsTest(base.BaseTestCase):
 
     def test_nova_is_asked_once_for_all_hosts(self):
         log = self.cloud.log('nova')
-        for name in self.hosts.names:
-            self.cloud.restart(name)
-        self.hosts.memcached.stop()
-        self.hosts.memcached.start()
-        self.hosts.memcached.wait()
+        self.hosts.forget()
         before = log.read_text().count('/flavors/detail')
         for _turn in range(3):
             for url in self.hosts.urls:
                 self.listed(url)
         self.assertEqual(
             1, log.read_text().count('/flavors/detail') - before)
+
+    def test_a_host_that_dies_while_it_asks_nova_holds_up_no_other(self):
+        self.hosts.forget()
+        self.cloud.processes['nova'].freeze()
+        self.addCleanup(self.cloud.processes['nova'].thaw)
+        first, second, _third = self.hosts.urls
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            asking = pool.submit(self.listed, first)
+            self.wait_for_a_lock()
+            self.cloud.processes[self.hosts.names[0]].kill()
+            self.assertIsNotNone(asking.exception())
+        self.cloud.processes['nova'].thaw()
+        begun = time.monotonic()
+        self.listed(second)
+        self.assertLess(time.monotonic() - begun, NOVA_TIMEOUT / 2)
+        self.cloud.start(self.hosts.names[0])
+
+    def wait_for_a_lock(self) -> None:
+        """Wait until somebody holds the lock, all that memcached has."""
+        memcached = pymemcache.Client(
+            ('127.0.0.1', self.hosts.memcached.port))
+        self.addCleanup(memcached.close)
+        deadline = time.monotonic() + 30
+        while not memcached.stats()[b'curr_items']:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
 
     def test_a_rolling_restart_under_load_loses_no_request(self):
         with steady_load.Load(

@@ -92,8 +92,8 @@ class SharedCacheTest(base.TestCase):
         subject = self.shared('')
         subject.set(catalog.Snapshot(1, FLAVORS))
         self.assertIsNone(subject.get())
-        with subject.lock() as mine:
-            self.assertTrue(mine)
+        with subject.lock() as lock:
+            self.assertTrue(lock.acquire())
 
     def test_what_was_put_in_comes_out(self):
         subject = self.shared('[cache]\nenabled = true\n'
@@ -119,8 +119,8 @@ class SharedCacheTest(base.TestCase):
         for _turn in range(3):
             subject.set(catalog.Snapshot(1, FLAVORS))
             self.assertIsNone(subject.get())
-            with subject.lock() as mine:
-                self.assertTrue(mine)
+            with subject.lock() as lock:
+                self.assertTrue(lock.acquire())
         self.assertEqual(
             1, log.output.count('The cache is not available'))
 
