@@ -70,8 +70,9 @@ OPTIONS = [
         help='Seconds between two looks at what is awaited.'),
     cfg.IntOpt(
         'build_timeout',
-        default=300, min=1,
-        help='Seconds after which a deleted instance must be gone.'),
+        default=1800, min=1,
+        help='Seconds after which an instance must be up, or a deleted one '
+             'gone.'),
     cfg.IntOpt(
         'flavor_timeout',
         default=120, min=0,

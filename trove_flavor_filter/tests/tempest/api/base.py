@@ -168,6 +168,20 @@ class FlavorFilterTestCase(test.BaseTestCase):
         self.addCleanup(self._delete_instance, instance['id'])
         return instance
 
+    def wait_until_up(self, instance_id: str) -> None:
+        """Wait until an instance takes actions.
+
+        :raises TimeoutException: it does not within ``build_timeout``
+        """
+        if not test_utils.call_until_true(
+                lambda: self.client.show_instance(instance_id)['instance'][
+                    'status'] in ('HEALTHY', 'ACTIVE'),
+                CONF.flavor_filter.build_timeout,
+                CONF.flavor_filter.build_interval):
+            raise exceptions.TimeoutException(
+                f'Instance {instance_id} is not up after '
+                f'{CONF.flavor_filter.build_timeout} s.')
+
     def _delete_instance(self, instance_id: str) -> None:
         # One that is still building cannot be deleted otherwise.
         self.admin_client.reset_instance(instance_id)

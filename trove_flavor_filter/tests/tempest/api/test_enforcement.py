@@ -19,14 +19,15 @@ from trove_flavor_filter.tests.tempest.api import base
 
 
 class EnforcementTest(base.FlavorFilterTestCase):
-    """A datastore version that allows a large flavor, and no small one."""
+    """A datastore version that allows a large flavors, and no small one."""
 
     @classmethod
     def resource_setup(cls) -> None:
         super().resource_setup()
         cls.small = cls.create_flavor(ram=512)
         cls.large = cls.create_flavor(ram=4096)
-        cls.associate(cls.large)
+        cls.larger = cls.create_flavor(ram=8192)
+        cls.associate(cls.large, cls.larger)
 
     def assertRefused(self, error: exceptions.BadRequest) -> None:
         message = self.assertFault(400, error)
@@ -60,3 +61,10 @@ class EnforcementTest(base.FlavorFilterTestCase):
             exceptions.BadRequest, self.client.resize_instance,
             instance['id'], self.small)
         self.assertRefused(error)
+
+    @decorators.idempotent_id('f5a68514-7057-4bc7-b2f5-a336ca7cf071')
+    @decorators.attr(type='slow')
+    def test_an_instance_is_resized_to_an_allowed_flavor(self):
+        instance = self.create_instance(self.large)
+        self.wait_until_up(instance['id'])
+        self.client.resize_instance(instance['id'], self.larger)

@@ -46,6 +46,11 @@ class FlavorFilterClient(rest_client.RestClient):
         self.expected_success(200, resp.status)
         return rest_client.ResponseBody(resp, jsonutils.loads(raw))
 
+    def show_instance(self, instance_id: str) -> rest_client.ResponseBody:
+        resp, raw = self.get(f'instances/{instance_id}')
+        self.expected_success(200, resp.status)
+        return rest_client.ResponseBody(resp, jsonutils.loads(raw))
+
     def create_instance(self, **instance: object) -> rest_client.ResponseBody:
         resp, raw = self.post(
             'instances', jsonutils.dumps({'instance': instance}))
