@@ -33,6 +33,10 @@ from trove_flavor_filter.tests.cloud import release
 
 ROOT = pathlib.Path(__file__).parents[3]
 
+# What is installed beside the package.
+SAMPLES = [f'etc/trove-flavor-filter/{name}.sample' for name in (
+    'api-paste.ini', 'policy.yaml', 'trove-flavor-filter.conf')]
+
 # Where temporary files go: each test is given a folder of its own, and what
 # is built here is for all of them.
 FOLDER = tempfile.gettempdir()
@@ -105,12 +109,12 @@ def built() -> tuple[dict[str, pathlib.Path], str]:
 
 
 @functools.cache
-def installed(kind: str) -> pathlib.Path:
+def installed(kind: str, extra: str = '') -> pathlib.Path:
     """The bin/ of a virtualenv that has the wheel or the sdist."""
-    prefix = folder() / kind
+    prefix = folder() / (kind + extra)
     check(sys.executable, '-m', 'venv', prefix)
     check(prefix / 'bin' / 'python', '-m', 'pip', 'install',
-          built()[0][kind])
+          f'{built()[0][kind]}{extra}')
     return prefix / 'bin'
 
 
@@ -134,7 +138,7 @@ class BuildTest(base.BaseTestCase):
                    if name.startswith('trove_flavor_filter/')}
         self.assertEqual(tracked('trove_flavor_filter'), package)
         self.assertEqual(
-            {'data/etc/trove-flavor-filter/api-paste.ini.sample'},
+            {f'data/{name}' for name in SAMPLES},
             {name.partition('.data/')[2] for name in names - package
              if '.dist-info/' not in name})
 
@@ -220,10 +224,10 @@ class InstalledTests:
         self.assertEqual([], connection.execute(
             'SELECT * FROM datastore_version_metadata').fetchall())
 
-    def test_the_sample_of_the_paste_file_is_where_etc_is(self):
-        sample = 'etc/trove-flavor-filter/api-paste.ini.sample'
-        self.assertEqual((ROOT / sample).read_bytes(),
-                         (self.bin.parent / sample).read_bytes())
+    def test_the_samples_are_where_etc_is(self):
+        for sample in SAMPLES:
+            self.assertEqual((ROOT / sample).read_bytes(),
+                             (self.bin.parent / sample).read_bytes())
 
     def test_its_tests_can_be_imported(self):
         check(self.python, '-c',
@@ -238,3 +242,14 @@ class WheelTest(InstalledTests, base.BaseTestCase):
 class SdistTest(InstalledTests, base.BaseTestCase):
 
     kind = 'sdist'
+
+
+class ExtraTest(base.BaseTestCase):
+
+    DEFAULT_TIMEOUT = 600
+
+    def test_with_osc_the_openstack_command_has_the_plugins_one(self):
+        command = 'database datastore version flavor list'
+        self.assertIn(f'usage: openstack {command} ', check(
+            installed('wheel', '[osc]') / 'openstack', *command.split(),
+            '--help'))
