@@ -13,11 +13,42 @@
 """What the plugin's subcommands have in common."""
 
 import argparse
+from collections.abc import Callable
+import functools
 import logging
+import os
+import signal
+import sys
 import typing
 
 from oslo_config import cfg
 from oslo_log import log
+
+
+P = typing.ParamSpec('P')
+
+
+def may_be_cut_off(main: Callable[P, int]) -> Callable[P, int]:
+    """Of a command whose reader may leave before its end, as ``head`` does.
+
+    It exits then as a program does that SIGPIPE ends, without a word. The
+    signal itself stays off: a server that hangs up is an error to be told.
+    """
+    @functools.wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            code = main(*args, **kwargs)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            discard_output()
+            return 128 + signal.SIGPIPE
+    return wrapped
+
+
+def discard_output() -> None:
+    """Keep the interpreter from trying to print once more, and complaining."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Subcommand:

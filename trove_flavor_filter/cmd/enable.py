@@ -22,6 +22,7 @@ import sys
 
 from oslo_config import cfg
 
+from trove_flavor_filter.cmd import base
 from trove_flavor_filter.cmd import console_script
 from trove_flavor_filter.cmd import files
 from trove_flavor_filter.cmd import paste_ini
@@ -57,6 +58,7 @@ other file is changed all the same), 2 wrong usage.
 Edit = Callable[[str], tuple[str, list[str]]]
 
 
+@base.may_be_cut_off
 def main() -> int:
     """Run trove-flavor-filter with the process's arguments.
 
@@ -185,6 +187,8 @@ def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
         else:
             files.replace(path, new)
             print(f'{state}d in {path}: {", ".join(changes)}')
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise exception.FlavorFilterError(
             f'{path}: {error.strerror or error}') from None

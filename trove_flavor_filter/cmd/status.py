@@ -58,6 +58,7 @@ stands in its way, 255 the checks could not be run.
 NAMED = 5
 
 
+@base.may_be_cut_off
 def main() -> int:
     """Run trove-flavor-filter-status with the process's arguments.
 

@@ -61,6 +61,7 @@ def add_parsers(parsers: Parsers, conf: cfg.ConfigOpts) -> None:
         parser.set_defaults(flavor_filter_command=command)
 
 
+@base.may_be_cut_off
 def run(argv: list[str]) -> int:
     """Run one of the plugin's subcommands.
 
@@ -79,6 +80,8 @@ def run(argv: list[str]) -> int:
         return code
     except exception.FlavorFilterError as error:
         message = getattr(error, 'reason', str(error))
+    except BrokenPipeError:
+        raise
     except (cfg.Error, OSError) as error:
         message = str(error)
     except KeyboardInterrupt:
@@ -90,12 +93,14 @@ def run(argv: list[str]) -> int:
 def _flush() -> None:
     """Have what was printed arrive.
 
-    :raises FlavorFilterError: there is no room for it, or nobody reads it
+    :raises FlavorFilterError: there is no room for it
+    :raises BrokenPipeError: nobody reads it
     """
     try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        # So that the interpreter does not try once more, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        base.discard_output()
         raise exception.FlavorFilterError(
             f'standard output: {error.strerror}') from None

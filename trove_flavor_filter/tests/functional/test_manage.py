@@ -174,6 +174,15 @@ class ManageTest(base.FunctionalTestCase):
 
 class TrovesOwnTest(base.FunctionalTestCase):
 
+    def test_whoever_reads_may_leave_before_the_end(self):
+        for command in (f'trove-manage {LIST}',
+                        'trove-flavor-filter enable --dry-run',
+                        'trove-flavor-filter-status upgrade check'):
+            result = self.cloud.run(
+                'bash', '-c', f'set -o pipefail; {command} | true')
+            self.assertEqual((141, '', ''), (
+                result.returncode, result.stdout, result.stderr), command)
+
     def test_help_shows_troves_subcommands_and_ours(self):
         text = self.manage('--help').stdout
         for name in ('db_sync', 'datastore_version_update',
