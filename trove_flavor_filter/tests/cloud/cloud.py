@@ -573,9 +573,11 @@ class Cloud:
 
     def create_datastore_version(self, datastore: str, name: str,
                                  manager: str = 'mysql', active: bool = True,
-                                 number: str | None = None) -> str:
+                                 number: str | None = None,
+                                 version_id: str | None = None) -> str:
         """A datastore version, as trove-manage would write it, but at once.
 
+        :param version_id: its id; None for any
         :returns: its id
         """
         rows = self.sql('SELECT id FROM datastores WHERE name = :name',
@@ -584,7 +586,7 @@ class Cloud:
         if not rows:
             self.sql('INSERT INTO datastores (id, name) VALUES (:id, :name)',
                      id=datastore_id, name=datastore)
-        version_id = str(uuid.uuid4())
+        version_id = version_id or str(uuid.uuid4())
         values = {
             'id': version_id, 'datastore_id': datastore_id, 'name': name,
             'version': number or name, 'manager': manager,

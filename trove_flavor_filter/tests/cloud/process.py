@@ -114,12 +114,12 @@ class Process:
                 extra_groups=None if self.user is None else [])
 
     def members(self) -> list[int]:
-        """Ids of the processes: it, and what it forked."""
+        """Ids of the processes that run: it, and what it forked."""
         found = []
         for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
             with contextlib.suppress(OSError):
                 fields = stat.read_text().rpartition(')')[2].split()
-                if int(fields[2]) == self.pid:
+                if int(fields[2]) == self.pid and fields[0] != 'Z':
                     found.append(int(stat.parent.name))
         return found
 
@@ -157,9 +157,15 @@ class Process:
 
     def kill(self) -> None:
         """End it as a crash would."""
-        self.signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
+        if self._process is None:
+            return
+        # What it forked may have outlived it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        # Until the last one is gone, its port is taken.
+        while self.members():
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """End it in good order, and after a while in any case."""
@@ -167,12 +173,6 @@ class Process:
             return
         self.thaw()
         self.signal(self.end)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        # A worker that outlived the process that forked it.
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+        self.kill()
