@@ -83,7 +83,8 @@ def set_up_logging(conf: cfg.ConfigOpts) -> None:
     if conf.debug:
         log.setup(conf, 'trove')
     else:
-        logging.getLogger().addHandler(logging.NullHandler())
+        # Among them one that oslo.log prints with until it is set up.
+        logging.getLogger().handlers[:] = [logging.NullHandler()]
 
 
 def app_args(conf: cfg.ConfigOpts) -> argparse.Namespace:
