@@ -47,7 +47,8 @@ RETRY = 2
 POLL = 0.05
 
 # Seconds to wait for it without any list to answer with: the other process
-# may have been killed.
+# may have been killed. Where nobody has a list yet and Nova needs longer than
+# this for one, each process asks.
 PATIENCE = 3
 
 

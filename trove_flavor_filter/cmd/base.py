@@ -28,27 +28,33 @@ from oslo_log import log
 P = typing.ParamSpec('P')
 
 
-def may_be_cut_off(main: Callable[P, int]) -> Callable[P, int]:
-    """Of a command whose reader may leave before its end, as ``head`` does.
+def prints(failed: int) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """Of a command: see that what it prints arrives.
 
-    It exits then as a program does that SIGPIPE ends, without a word. The
-    signal itself stays off: a server that hangs up is an error to be told.
+    A reader may leave before the end, as ``head`` does: the command exits
+    then as a program does that SIGPIPE ends, without a word. The signal
+    itself stays off: a server that hangs up is an error to be told.
+
+    :param failed: the exit code when there is no room for it
     """
-    @functools.wraps(main)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
-        try:
-            code = main(*args, **kwargs)
-            sys.stdout.flush()
-            return code
-        except BrokenPipeError:
-            discard_output()
-            return 128 + signal.SIGPIPE
-    return wrapped
-
-
-def discard_output() -> None:
-    """Keep the interpreter from trying to print once more, and complaining."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    def decorate(main: Callable[P, int]) -> Callable[P, int]:
+        @functools.wraps(main)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+            try:
+                code = main(*args, **kwargs)
+                sys.stdout.flush()
+                return code
+            except OSError as error:
+                # So that the interpreter does not try once more, and complain.
+                os.dup2(os.open(os.devnull, os.O_WRONLY),
+                        sys.stdout.fileno())
+                if isinstance(error, BrokenPipeError):
+                    return 128 + signal.SIGPIPE
+                print(f'{os.path.basename(sys.argv[0])}: standard output: '
+                      f'{error.strerror}', file=sys.stderr)
+                return failed
+        return wrapped
+    return decorate
 
 
 class Subcommand:

@@ -58,7 +58,7 @@ other file is changed all the same), 2 wrong usage.
 Edit = Callable[[str], tuple[str, list[str]]]
 
 
-@base.may_be_cut_off
+@base.prints(failed=1)
 def main() -> int:
     """Run trove-flavor-filter with the process's arguments.
 

@@ -58,7 +58,7 @@ stands in its way, 255 the checks could not be run.
 NAMED = 5
 
 
-@base.may_be_cut_off
+@base.prints(failed=255)
 def main() -> int:
     """Run trove-flavor-filter-status with the process's arguments.
 

@@ -61,7 +61,7 @@ def add_parsers(parsers: Parsers, conf: cfg.ConfigOpts) -> None:
         parser.set_defaults(flavor_filter_command=command)
 
 
-@base.may_be_cut_off
+@base.prints(failed=1)
 def run(argv: list[str]) -> int:
     """Run one of the plugin's subcommands.
 
@@ -75,9 +75,7 @@ def run(argv: list[str]) -> int:
     try:
         conf(argv[1:], project='trove', prog=program)
         base.set_up_logging(conf)
-        code = conf.action.flavor_filter_command.run(conf.action)
-        _flush()
-        return code
+        return conf.action.flavor_filter_command.run(conf.action)
     except exception.FlavorFilterError as error:
         message = getattr(error, 'reason', str(error))
     except BrokenPipeError:
@@ -88,19 +86,3 @@ def run(argv: list[str]) -> int:
         message = 'interrupted'
     print(f'{program}: {" ".join(message.split())}', file=sys.stderr)
     return 1
-
-
-def _flush() -> None:
-    """Have what was printed arrive.
-
-    :raises FlavorFilterError: there is no room for it
-    :raises BrokenPipeError: nobody reads it
-    """
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        base.discard_output()
-        raise exception.FlavorFilterError(
-            f'standard output: {error.strerror}') from None

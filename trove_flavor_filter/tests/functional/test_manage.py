@@ -25,6 +25,11 @@ ADD = 'datastore-version-flavor-add'
 DELETE = 'datastore-version-flavor-delete'
 LIST = 'datastore-version-flavor-list'
 
+# Commands that print, and how they exit when they cannot.
+PRINTING = {f'trove-manage {LIST}': 1,
+            'trove-flavor-filter enable --dry-run': 1,
+            'trove-flavor-filter-status upgrade check': 255}
+
 
 class ManageTest(base.FunctionalTestCase):
 
@@ -177,10 +182,16 @@ class ManageTest(base.FunctionalTestCase):
 
 class TrovesOwnTest(base.FunctionalTestCase):
 
+    def test_no_room_for_what_is_printed_is_an_error_in_one_line(self):
+        for command, code in PRINTING.items():
+            result = self.cloud.run('bash', '-c', f'{command} > /dev/full')
+            self.assertEqual(code, result.returncode, command)
+            self.assertIn('No space left', result.stderr, command)
+            self.assertNotIn('Traceback', result.stderr, command)
+            self.assertNotIn('ignored', result.stderr, command)
+
     def test_whoever_reads_may_leave_before_the_end(self):
-        for command in (f'trove-manage {LIST}',
-                        'trove-flavor-filter enable --dry-run',
-                        'trove-flavor-filter-status upgrade check'):
+        for command in PRINTING:
             result = self.cloud.run(
                 'bash', '-c', f'set -o pipefail; {command} | true')
             self.assertEqual((141, ''), (result.returncode, result.stdout),
