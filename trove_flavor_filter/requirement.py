@@ -12,7 +12,9 @@
 
 """Which flavors a datastore version allows. Pure: no I/O, no settings."""
 
+from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
 import re
 import typing
@@ -32,6 +34,31 @@ FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
 
 # Nova keeps sizes in 32 bits.
 LARGEST = 2 ** 31 - 1
+
+
+# A key and a value of the table; and those of many versions, by their ids.
+Row = tuple[str, str]
+Rows = Mapping[str, Collection[Row]]
+
+
+class Version(typing.NamedTuple):
+    """A datastore version, with the names that people know it by."""
+
+    id: str
+    datastore: str
+    name: str
+    number: str | None
+
+    def __str__(self) -> str:
+        return f'{self.datastore}/{self.name} ({self.id})'
+
+
+class Change(typing.NamedTuple):
+    """What is to change for a datastore version: keys and values of rows."""
+
+    version: Version
+    added: tuple[Row, ...]
+    ended: tuple[Row, ...]
 
 
 class Flavor(typing.NamedTuple):
@@ -169,3 +196,11 @@ def minimum(text: str) -> int:
     if len(text) > 10 or not 1 <= int(text) <= LARGEST:
         raise ValueError(f'not between 1 and {LARGEST}: {text[:40]}')
     return int(text)
+
+
+def names(versions: Iterable[Version]) -> str:
+    """Datastore versions for a message, in one line."""
+    return ', '.join(
+        f'{version.id} ({version.datastore}/{version.name}'
+        f'{", number " + version.number if version.number else ""})'
+        for version in versions)

@@ -16,20 +16,25 @@ import typing
 
 from oslo_config import cfg
 
-from trove_flavor_filter import catalog
-from trove_flavor_filter.db import api as db_api
+from trove_flavor_filter.db import engine
+from trove_flavor_filter.db import requirements
+from trove_flavor_filter.db import targets
+from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter import policies
 
 
 class Services(typing.NamedTuple):
     conf: cfg.ConfigOpts
     policy: policies.Policy
-    database: db_api.Database
+    requirements: requirements.Requirements
+    targets: targets.Targets
     catalog: catalog.Catalog
 
     @classmethod
     def build(cls, conf: cfg.ConfigOpts) -> 'Services':
         """All of them. Nothing is connected to before it is asked."""
+        database = engine.Database(conf)
         return cls(conf=conf, policy=policies.Policy(conf),
-                   database=db_api.Database(conf),
+                   requirements=requirements.Requirements(database),
+                   targets=targets.Targets(database),
                    catalog=catalog.Catalog(conf))

@@ -39,7 +39,7 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
     """
     identity.check(request.environ, ctx, tenant_id)
     serves.policy.authorize(ctx, policies.LIST)
-    version = serves.database.requirement_of(datastore_version_id)
+    version = serves.requirements.requirement_of(datastore_version_id)
     if version is None or not (version.active or serves.policy.is_admin(ctx)):
         raise exception.NotFound(
             f'Datastore version \'{datastore_version_id}\' cannot be found.')

@@ -30,7 +30,7 @@ from oslo_serialization import jsonutils
 import webob
 
 from trove_flavor_filter.api import identity
-from trove_flavor_filter.db import api as db_api
+from trove_flavor_filter.db import targets as db_targets
 from trove_flavor_filter import exception
 from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
@@ -49,7 +49,7 @@ class Case(typing.NamedTuple):
         will not ask Nova for them
     """
 
-    target: db_api.Target
+    target: db_targets.Target
     flavor_ids: Iterable[str]
     exists: bool = False
 
@@ -97,7 +97,7 @@ class Guard(typing.NamedTuple):
         # The flavor may go by another id in Nova; it is associated.
         return wanted.shortcomings(flavor._replace(id=flavor_id)) or None
 
-    def _refusal(self, target: db_api.Target, flavor_id: str,
+    def _refusal(self, target: db_targets.Target, flavor_id: str,
                  reasons: list[str]) -> exception.FlavorRefused:
         reason = '; '.join(reasons)
         return exception.FlavorRefused(
@@ -126,13 +126,14 @@ class Guard(typing.NamedTuple):
         return ' Flavors that would do: ' + ', '.join(
             flavor.id for flavor in flavors[:SUGGESTIONS]) + '.'
 
-    def own(self, targets: Iterable[db_api.Target]) -> list[db_api.Target]:
+    def own(self, targets: Iterable[db_targets.Target]
+            ) -> list[db_targets.Target]:
         """Those that Trove would let the caller at."""
         is_admin = self.services.policy.is_admin(self.ctx)
         return [target for target in targets
                 if is_admin or target.tenant_id == self.project_id]
 
-    def named(self, datastore: typing.Any) -> list[db_api.Target]:
+    def named(self, datastore: typing.Any) -> list[db_targets.Target]:
         """The datastore version that a ``datastore`` of a body means."""
         given = _object(datastore, 'datastore')
         name = (_text(given, 'type')
@@ -142,7 +143,7 @@ class Guard(typing.NamedTuple):
         # Not a parameter of the API, but Trove passes on whatever is there.
         inactive_too = bool(given.get('return_inactive'))
         return [
-            target for target in self.services.database.named_version(
+            target for target in self.services.targets.named_version(
                 name, _text(given, 'version') or None,
                 _text(given, 'version_number'))
             if target.active or inactive_too]
@@ -157,7 +158,7 @@ class Guard(typing.NamedTuple):
             return [
                 Case(target, target.flavor_ids)
                 for target in self.own(
-                    self.services.database.instance_version(
+                    self.services.targets.instance_version(
                         _text(instance, 'replica_of')))]
         flavor_id = _flavor_id(instance.get('flavorRef'))
         return [Case(target, [flavor_id])
@@ -170,7 +171,7 @@ class Guard(typing.NamedTuple):
             return []
         return [
             Case(target, target.flavor_ids, exists=True)
-            for target in self.own(self.services.database.instance_version(
+            for target in self.own(self.services.targets.instance_version(
                 id, _text(instance, 'datastore_version')))]
 
     def act_on_instance(self, body: Document, id: str) -> list[Case]:
@@ -181,7 +182,7 @@ class Guard(typing.NamedTuple):
             return []
         flavor_id = _flavor_id(resize['flavorRef'])
         return [Case(target, [flavor_id]) for target in self.own(
-            self.services.database.instance_version(id))]
+            self.services.targets.instance_version(id))]
 
     def create_cluster(self, body: Document, _id: str) -> list[Case]:
         cluster = _object(body.get('cluster'), 'cluster')
@@ -190,21 +191,21 @@ class Guard(typing.NamedTuple):
                 for target in self.named(cluster.get('datastore', {}))]
 
     def act_on_cluster(self, body: Document, id: str) -> list[Case]:
-        database = self.services.database
+        targets = self.services.targets
         cases = []
         if 'grow' in body:
             flavor_ids = _flavor_ids_of_nodes(body['grow'])
             cases += [Case(target, flavor_ids) for target in self.own(
-                database.cluster_version(id))]
+                targets.cluster_version(id))]
         if 'add_shard' in body:
             # New members like those that are there.
             cases += [Case(target, target.flavor_ids) for target in self.own(
-                database.cluster_version(id))]
+                targets.cluster_version(id))]
         if 'upgrade' in body:
             upgrade = _object(body['upgrade'], 'upgrade')
             cases += [
                 Case(target, target.flavor_ids, exists=True)
-                for target in self.own(database.cluster_version(
+                for target in self.own(targets.cluster_version(
                     id, _text(upgrade, 'datastore_version')))]
         return cases
 

@@ -22,9 +22,10 @@ from cliff import lister
 from oslo_config import cfg
 
 from trove_flavor_filter.cmd import base
-from trove_flavor_filter.db import api
+from trove_flavor_filter.db import engine
+from trove_flavor_filter.db import requirements
 from trove_flavor_filter import exception
-from trove_flavor_filter import nova
+from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
 
 
@@ -51,7 +52,13 @@ def new_ids(text: str) -> list[str]:
     return found
 
 
-def find_version(database: api.Database, text: str) -> api.Version:
+def table(conf: cfg.ConfigOpts) -> requirements.Requirements:
+    """The table that the commands read and change."""
+    return requirements.Requirements(engine.Database(conf))
+
+
+def find_version(database: requirements.Requirements,
+                 text: str) -> requirement.Version:
     """The datastore version that an administrator means.
 
     :param text: an id, or DATASTORE/VERSION by name
@@ -63,11 +70,11 @@ def find_version(database: api.Database, text: str) -> api.Version:
     if found:
         raise exception.NotFound(
             f'{text} is ambiguous; say the id of the one that you mean: '
-            f'{api.names(found)}')
+            f'{requirement.names(found)}')
     raise exception.NotFound(
         f'There is no datastore version {text!r}. Say an id, or '
         f'DATASTORE/VERSION by name; there are: '
-        f'{api.names(database.versions()) or "none at all"}')
+        f'{requirement.names(database.versions()) or "none at all"}')
 
 
 def add_version(parser: argparse.ArgumentParser,
@@ -124,7 +131,7 @@ class Add(_OfVersion):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         flavor_ids = self.flavor_ids(parsed_args)
-        database = api.Database(self.conf)
+        database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         if not parsed_args.no_validate:
             check_in_nova(nova.NovaFlavors(self.conf).everything(),
@@ -172,7 +179,7 @@ class Delete(_OfVersion):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         flavor_ids = self.flavor_ids(parsed_args)
-        database = api.Database(self.conf)
+        database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         left = database.delete_flavors(version.id, flavor_ids)
         print(f'No longer associated with {version}: '
@@ -230,7 +237,7 @@ datastore-version-flavor-require mysql/8.0 --clear
                     if (value := getattr(parsed_args, key)) is not None}
         if not minimums and not parsed_args.clear:
             self._usage_error('say a minimum, or --clear')
-        database = api.Database(self.conf)
+        database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         wanted = database.set_minimums(version.id, minimums,
                                        parsed_args.clear)
@@ -240,7 +247,7 @@ datastore-version-flavor-require mysql/8.0 --clear
             print(f'{version} requires no minimum.')
         self._warn(version, wanted)
 
-    def _warn(self, version: api.Version,
+    def _warn(self, version: requirement.Version,
               wanted: requirement.Requirement) -> None:
         """Say which flavors stop qualifying, and whether any is left."""
         flavors = flavors_if_known(self.conf)
@@ -318,7 +325,7 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
 
     def take_action(self, parsed_args: argparse.Namespace
                     ) -> tuple[tuple[str, ...], list[tuple]]:
-        database = api.Database(self.conf)
+        database = table(self.conf)
         version_id = None
         if parsed_args.datastore_version is not None:
             version = find_version(database, parsed_args.datastore_version)
@@ -339,22 +346,24 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
             for version, needs in wanted
             for flavor_id in _listed(needs, flavors)]
 
-    def _allowing(self, database: api.Database, version_id: str | None,
-                  text: str) -> list[tuple]:
+    def _allowing(self, database: requirements.Requirements,
+                  version_id: str | None, text: str) -> list[tuple]:
         """A row for each datastore version that allows a flavor."""
         flavors = flavors_by_id(self.conf)
         flavor = find_flavor(flavors, text)
-        requirements = {version.id: needs
-                        for version, needs in database.requirements()}
+        wanted = {version.id: needs
+                  for version, needs in database.requirements()}
         return [
             _row(version, needs, flavors, flavor.id)
             for version in database.versions()
             if version_id in (None, version.id)
-            and (needs := requirements.get(
+            and (needs := wanted.get(
                 version.id, requirement.Requirement())).allows(flavor)]
 
-    def _stale(self, wanted: Iterable[
-            tuple[api.Version, requirement.Requirement]]) -> list[tuple]:
+    def _stale(
+            self, wanted: Iterable[
+                tuple[requirement.Version, requirement.Requirement]]
+    ) -> list[tuple]:
         """A row for each association with a flavor that is gone."""
         flavors = flavors_by_id(self.conf)
         return [_row(version, needs, flavors, flavor_id)
@@ -381,7 +390,7 @@ def find_flavor(flavors: dict[str, requirement.Flavor],
         f'what there is.')
 
 
-def _row(version: api.Version, wanted: requirement.Requirement,
+def _row(version: requirement.Version, wanted: requirement.Requirement,
          flavors: dict[str, requirement.Flavor] | None,
          flavor_id: str | None) -> tuple[typing.Any, ...]:
     return (version.datastore, version.name, version.id,

@@ -17,7 +17,7 @@ import argparse
 from cliff import command
 
 from trove_flavor_filter.cmd import base
-from trove_flavor_filter.db import api
+from trove_flavor_filter.db import engine
 
 
 class DbSync(base.Subcommand, command.Command):
@@ -36,4 +36,4 @@ class DbSync(base.Subcommand, command.Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         # Alembic is slow to import, and no other command needs it.
         from trove_flavor_filter.db import migration
-        print(migration.sync(api.Database(self.conf)))
+        print(migration.sync(engine.Database(self.conf)))

@@ -20,10 +20,13 @@ from cliff import command
 
 from trove_flavor_filter.cmd import associations
 from trove_flavor_filter.cmd import base
-from trove_flavor_filter.cmd import declaration
-from trove_flavor_filter.cmd import files
-from trove_flavor_filter.db import api
+from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import resolving
+from trove_flavor_filter.declaration import writing
+from trove_flavor_filter.deployment import files
 from trove_flavor_filter import exception
+from trove_flavor_filter import requirement
 
 STANDARD = '-'
 
@@ -60,9 +63,9 @@ datastore-version-flavor-export flavors.yaml
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        database = api.Database(self.conf)
+        database = associations.table(self.conf)
         versions, rows = database.versions(), database.rows()
-        text = declaration.write(
+        text = writing.write(
             versions, rows, associations.flavors_if_known(self.conf),
             parsed_args.ids)
         if parsed_args.file == STANDARD:
@@ -135,7 +138,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         try:
             changes = self._plan(parsed_args)
-        except declaration.DeclarationRefused as error:
+        except reading.DeclarationRefused as error:
             name = ('standard input' if parsed_args.file == STANDARD
                     else parsed_args.file)
             for (line, column), message in error.problems:
@@ -158,21 +161,22 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         return 2 if (changes and parsed_args.dry_run
                      and parsed_args.detailed_exitcode) else 0
 
-    def _plan(self, parsed_args: argparse.Namespace) -> list[api.Change]:
+    def _plan(self, parsed_args: argparse.Namespace
+              ) -> list[requirement.Change]:
         """The changes that it takes, which are printed as well."""
-        declared = declaration.read(_read(parsed_args.file))
-        self._database = api.Database(self.conf)
+        declared = reading.read(_read(parsed_args.file))
+        self._database = associations.table(self.conf)
         flavors = (None if parsed_args.no_validate
                    else associations.flavors_by_id(self.conf))
         versions, present = self._database.versions(), self._database.rows()
-        wanted = declaration.resolve(
+        wanted = resolving.resolve(
             declared, versions, None if flavors is None
             else flavors.values(), present)
         for text in wanted.warnings:
             associations.warn(text)
-        changes = declaration.plan(wanted.rows, present, versions,
-                                   parsed_args.prune)
-        for line in declaration.diff(changes, flavors or {}):
+        changes = planning.plan(wanted.rows, present, versions,
+                                parsed_args.prune)
+        for line in planning.diff(changes, flavors or {}):
             print(line)
         return changes
 

@@ -23,9 +23,9 @@ import sys
 from oslo_config import cfg
 
 from trove_flavor_filter.cmd import base
-from trove_flavor_filter.cmd import console_script
-from trove_flavor_filter.cmd import files
-from trove_flavor_filter.cmd import paste_ini
+from trove_flavor_filter.deployment import console_script
+from trove_flavor_filter.deployment import files
+from trove_flavor_filter.deployment import paste_ini
 from trove_flavor_filter import exception
 
 DESCRIPTION = '''\

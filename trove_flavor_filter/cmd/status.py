@@ -23,14 +23,16 @@ from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
 
 from trove_flavor_filter.cmd import base
-from trove_flavor_filter.cmd import console_script
 from trove_flavor_filter.cmd import enable
-from trove_flavor_filter.cmd import files
-from trove_flavor_filter.cmd import paste_ini
 from trove_flavor_filter import conf as config
-from trove_flavor_filter.db import api
+from trove_flavor_filter.db import engine
+from trove_flavor_filter.db import requirements
+from trove_flavor_filter.db import targets
+from trove_flavor_filter.deployment import console_script
+from trove_flavor_filter.deployment import files
+from trove_flavor_filter.deployment import paste_ini
 from trove_flavor_filter import exception
-from trove_flavor_filter import nova
+from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
 
 DESCRIPTION = '''\
@@ -139,8 +141,8 @@ class Checks(upgradecheck.UpgradeCommands):
         self._command = command
 
     @functools.cached_property
-    def _database(self) -> api.Database:
-        return api.Database(self._conf)
+    def _database(self) -> engine.Database:
+        return engine.Database(self._conf)
 
     @functools.cached_property
     def _flavors(self) -> dict[str, requirement.Flavor]:
@@ -159,8 +161,8 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @functools.cached_property
     def _requirements(self) -> list[
-            tuple[api.Version, requirement.Requirement]]:
-        return self._database.requirements()
+            tuple[requirement.Version, requirement.Requirement]]:
+        return requirements.Requirements(self._database).requirements()
 
     @_guarded
     def table(self) -> upgradecheck.Result:
@@ -221,12 +223,13 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def instances(self) -> upgradecheck.Result:
-        requirements = {version.id: (version, wanted)
+        wanted_by_id = {version.id: (version, wanted)
                         for version, wanted in self._requirements}
         counts: dict[str, int] = {}
-        for version_id, flavor_id, count in (
-                self._database.instance_flavors(requirements)):
-            version, wanted = requirements[version_id]
+        counted = targets.Targets(self._database).instance_flavors(
+            wanted_by_id)
+        for version_id, flavor_id, count in counted:
+            version, wanted = wanted_by_id[version_id]
             flavor = self._flavors.get(flavor_id)
             # Of a flavor that is gone no more than its id is known.
             allowed = (wanted.is_associated(flavor_id) and not wanted.nonsense

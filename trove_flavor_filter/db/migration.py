@@ -24,7 +24,7 @@ from alembic.runtime import migration
 from alembic import script
 import sqlalchemy as sa
 
-from trove_flavor_filter.db import api
+from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter import exception
 
@@ -33,18 +33,17 @@ CURE = 'Run "trove-manage flavor-filter-db-sync".'
 VERSION_TABLE = 'flavor_filter_alembic_version'
 
 
-def sync(database: api.Database) -> str:
+def sync(database: engine.Database) -> str:
     """Upgrade to the newest form. Running it again changes nothing.
 
     :returns: a sentence that says what was done
     :raises NotFound: Trove's own tables are not there
     :raises DatabaseUnavailable: the database cannot be asked
     """
-    with api.translated():
-        engine = database.engine()
-        with engine.connect() as connection:
+    with engine.translated():
+        with database.engine().connect() as connection:
             check(connection)
-        with engine.begin() as connection:
+        with database.engine().begin() as connection:
             before = current(connection)
             if before == head():
                 return f'The table is up to date (revision {before}).'
@@ -53,12 +52,12 @@ def sync(database: api.Database) -> str:
                     f'{before or "none"} to {head()}.')
 
 
-def problems(database: api.Database) -> list[str]:
+def problems(database: engine.Database) -> list[str]:
     """What this release misses in the database, in words, with a cure.
 
     :raises DatabaseUnavailable: the database cannot be asked
     """
-    with api.translated(), database.engine().connect() as connection:
+    with engine.translated(), database.engine().connect() as connection:
         try:
             check(connection)
         except exception.NotFound as error:

@@ -26,11 +26,14 @@ import uuid
 
 import sqlalchemy as sa
 
-from trove_flavor_filter import catalog
-from trove_flavor_filter.cmd import declaration
 from trove_flavor_filter import conf as config
-from trove_flavor_filter.db import api
+from trove_flavor_filter.db import engine as db_engine
 from trove_flavor_filter.db import models
+from trove_flavor_filter.db import requirements
+from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import resolving
+from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests import databases
 from trove_flavor_filter import wsgi
@@ -88,17 +91,19 @@ def figures() -> dict:
                 _prepare(engine)
                 if backend == 'sqlite':
                     found['filter'] = _filter(application)
-                found['apply'][backend] = _apply(engine, api.Database(
-                    config.load({'oslo_config_file': str(conf)})))
-                found['sql'][backend] = _sql(
-                    backend, engine, api.Database(config.load(
-                        {'oslo_config_file': str(conf)})))
+                found['apply'][backend] = _apply(engine, _table(conf))
+                found['sql'][backend] = _sql(backend, engine, _table(conf))
                 engine.dispose()
-                application._services.database.engine().dispose()
+                application._services.requirements.database.engine().dispose()
         finally:
             database.cleanUp()
     found['memory MiB of 5,000 flavors'] = _memory()
     return found
+
+
+def _table(conf: pathlib.Path) -> requirements.Requirements:
+    return requirements.Requirements(db_engine.Database(
+        config.load({'oslo_config_file': str(conf)})))
 
 
 def _behind(_environ, _start_response):
@@ -155,7 +160,8 @@ def _filter(application: wsgi.FlavorFilter) -> dict[str, float]:
     }
 
 
-def _apply(engine: sa.Engine, database: api.Database) -> dict[str, float]:
+def _apply(engine: sa.Engine,
+           table: requirements.Requirements) -> dict[str, float]:
     """Seconds that it takes to apply a file of 10,000 associations."""
     versions, flavors = DECLARED
     with engine.begin() as connection:
@@ -173,19 +179,20 @@ def _apply(engine: sa.Engine, database: api.Database) -> dict[str, float]:
     found = {}
     for what in ('first', 'again'):
         begun = time.perf_counter()
-        there, present = database.versions(), database.rows()
-        changes = declaration.plan(
-            declaration.resolve(declaration.read(data), there, known,
-                                present).rows, present, there, False)
+        there, present = table.versions(), table.rows()
+        changes = planning.plan(
+            resolving.resolve(reading.read(data), there, known,
+                              present).rows, present, there, False)
         found[f'{what}: read and planned'] = time.perf_counter() - begun
         begun = time.perf_counter()
-        database.apply(changes)
+        table.apply(changes)
         found[f'{what}: written'] = time.perf_counter() - begun
-    database.engine().dispose()
+    table.database.engine().dispose()
     return found
 
 
-def _sql(backend: str, engine: sa.Engine, database: api.Database) -> dict:
+def _sql(backend: str, engine: sa.Engine,
+         table: requirements.Requirements) -> dict:
     """Microseconds of the statement by rows in the table; the plan."""
     found: dict = {}
     text = TEXT[backend].format
@@ -219,8 +226,8 @@ def _sql(backend: str, engine: sa.Engine, database: api.Database) -> dict:
                 'ANALYZE TABLE datastore_version_metadata'
                 if backend == 'mysql' else 'ANALYZE'))
         found[f'{rows} rows'] = median(
-            lambda: database.requirement_of('wanted'), 1000)
-    statement = api._REQUIREMENT.params(version_id='wanted').compile(
+            lambda: table.requirement_of('wanted'), 1000)
+    statement = requirements.REQUIREMENT.params(version_id='wanted').compile(
         engine, compile_kwargs={'literal_binds': True})
     explain = ('EXPLAIN QUERY PLAN' if backend == 'sqlite' else 'EXPLAIN')
     with engine.connect() as connection:
@@ -230,22 +237,22 @@ def _sql(backend: str, engine: sa.Engine, database: api.Database) -> dict:
             count = 'SHOW GLOBAL STATUS LIKE \'Com_select\''
             before = int(connection.exec_driver_sql(count).all()[0][1])
             for _turn in range(100):
-                database.requirement_of('wanted')
+                table.requirement_of('wanted')
             after = int(connection.exec_driver_sql(count).all()[0][1])
             found['statements a request'] = (after - before) / 100
     found['plan'] = plan
-    database.engine().dispose()
+    table.database.engine().dispose()
     return found
 
 
 def _memory() -> float:
     tracemalloc.start()
-    snapshot = catalog.Snapshot(time.time(), [
+    latest = snapshot.Snapshot(time.time(), [
         requirement.Flavor(f'{number:05}-flavor', f'db.flavor.{number:05}',
                            512 * number, number, 10 + number, number)
         for number in range(5000)])
-    for flavor in snapshot.flavors:
-        snapshot.pieces[flavor.id] = tuple(  # as views cut it
+    for flavor in latest.flavors:
+        latest.pieces[flavor.id] = tuple(  # as views cut it
             f'{flavor}{part}' for part in ('', '"rel": "self"', ', ' * 60))
     size, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -21,8 +21,10 @@ from oslotest import base
 import sqlalchemy as sa
 
 from trove_flavor_filter import conf as config
-from trove_flavor_filter.db import api
+from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
+from trove_flavor_filter.db import requirements
+from trove_flavor_filter.db import targets
 from trove_flavor_filter.tests import databases
 
 
@@ -58,7 +60,9 @@ class DatabaseTestCase(TestCase):
             id='ds', name='mysql'))
         self.version_id = self.create_version('8.0')
         self.other_id = self.create_version('5.7')
-        self.database = api.Database(self.conf)
+        self.database = engine.Database(self.conf)
+        self.requirements = requirements.Requirements(self.database)
+        self.targets = targets.Targets(self.database)
         self.addCleanup(lambda: self.database.engine().dispose())
 
     def execute(self, statement, parameters=None):

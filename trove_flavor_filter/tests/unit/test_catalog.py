@@ -16,8 +16,10 @@ import time
 
 import fixtures
 
-from trove_flavor_filter import catalog
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import catalog
+from trove_flavor_filter.flavors import shared
+from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.unit import base
 
@@ -31,19 +33,19 @@ FLAVORS = [
 class SnapshotTest(base.TestCase):
 
     def test_it_comes_back_from_text_as_it_was(self):
-        before = catalog.Snapshot(1234.5, FLAVORS)
-        after = catalog.Snapshot.from_text(before.to_text())
+        before = snapshot.Snapshot(1234.5, FLAVORS)
+        after = snapshot.Snapshot.from_text(before.to_text())
         self.assertEqual(before.fetched, after.fetched)
         self.assertEqual(before.flavors, after.flavors)
 
     def test_a_project_sees_public_flavors_and_its_own(self):
-        snapshot = catalog.Snapshot(0, FLAVORS)
-        self.assertEqual(FLAVORS[:2], snapshot.visible_to('p'))
-        self.assertEqual(FLAVORS[:1], snapshot.visible_to('other'))
+        latest = snapshot.Snapshot(0, FLAVORS)
+        self.assertEqual(FLAVORS[:2], latest.visible_to('p'))
+        self.assertEqual(FLAVORS[:1], latest.visible_to('other'))
 
     def test_without_private_flavors_all_are_seen(self):
         self.assertEqual(
-            FLAVORS[:1], catalog.Snapshot(0, FLAVORS[:1]).visible_to('p'))
+            FLAVORS[:1], snapshot.Snapshot(0, FLAVORS[:1]).visible_to('p'))
 
 
 class CatalogTest(base.TestCase):
@@ -57,40 +59,40 @@ class CatalogTest(base.TestCase):
 
     def test_a_fresh_list_is_used_without_asking_anybody(self):
         subject = self.catalog()
-        subject._snapshot = catalog.Snapshot(time.time(), FLAVORS)
+        subject._snapshot = snapshot.Snapshot(time.time(), FLAVORS)
         self.assertIs(subject._snapshot, subject.snapshot())
         self.assertEqual(FLAVORS[1], subject.find('1'))
 
     def test_a_stale_list_is_used_while_there_is_no_newer_one(self):
         subject = self.catalog()
-        subject._snapshot = catalog.Snapshot(time.time() - 600, FLAVORS)
+        subject._snapshot = snapshot.Snapshot(time.time() - 600, FLAVORS)
         self.assertIs(subject._snapshot, subject.snapshot())
 
     def test_a_list_that_is_too_old_is_not_used(self):
         subject = self.catalog('[flavor_filter]\nflavor_stale_time = 300\n')
-        subject._snapshot = catalog.Snapshot(time.time() - 600, FLAVORS)
+        subject._snapshot = snapshot.Snapshot(time.time() - 600, FLAVORS)
         self.assertRaises(exception.NovaUnavailable, subject.snapshot)
 
     def test_without_a_cache_nothing_is_remembered(self):
         subject = self.catalog('[flavor_filter]\nflavor_cache_time = 0\n')
-        subject._snapshot = catalog.Snapshot(time.time(), FLAVORS)
+        subject._snapshot = snapshot.Snapshot(time.time(), FLAVORS)
         self.assertRaises(exception.NovaUnavailable, subject.snapshot)
         self.assertRaises(exception.NovaUnavailable, subject.find, '1')
 
     def test_a_flavor_that_is_not_in_the_list_is_asked_of_nova(self):
         subject = self.catalog()
-        subject._snapshot = catalog.Snapshot(time.time(), FLAVORS)
+        subject._snapshot = snapshot.Snapshot(time.time(), FLAVORS)
         self.assertRaises(exception.NovaUnavailable, subject.find, '%31')
 
 
 class SharedCacheTest(base.TestCase):
 
-    def shared(self, text: str) -> catalog.SharedCache:
-        return catalog.SharedCache(self.configuration(text))
+    def shared(self, text: str) -> shared.SharedCache:
+        return shared.SharedCache(self.configuration(text))
 
     def test_what_is_not_enabled_is_empty_and_its_lock_open(self):
         subject = self.shared('')
-        subject.set(catalog.Snapshot(1, FLAVORS))
+        subject.set(snapshot.Snapshot(1, FLAVORS))
         self.assertIsNone(subject.get())
         with subject.lock() as lock:
             self.assertTrue(lock.acquire())
@@ -98,7 +100,7 @@ class SharedCacheTest(base.TestCase):
     def test_what_was_put_in_comes_out(self):
         subject = self.shared('[cache]\nenabled = true\n'
                               'backend = dogpile.cache.memory\n')
-        subject.set(catalog.Snapshot(1, FLAVORS))
+        subject.set(snapshot.Snapshot(1, FLAVORS))
         self.assertEqual(FLAVORS, subject.get().flavors)
 
     def test_rubbish_is_as_good_as_nothing(self):
@@ -117,7 +119,7 @@ class SharedCacheTest(base.TestCase):
                               'backend_argument = '
                               'url:redis://127.0.0.1:1\n')
         for _turn in range(3):
-            subject.set(catalog.Snapshot(1, FLAVORS))
+            subject.set(snapshot.Snapshot(1, FLAVORS))
             self.assertIsNone(subject.get())
             with subject.lock() as lock:
                 self.assertTrue(lock.acquire())

@@ -16,7 +16,7 @@ import re
 
 from oslotest import base
 
-from trove_flavor_filter.cmd import console_script
+from trove_flavor_filter.deployment import console_script
 from trove_flavor_filter import exception
 
 PIP = '''\

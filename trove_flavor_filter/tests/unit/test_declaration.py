@@ -17,13 +17,15 @@ from hypothesis import strategies
 from oslotest import base
 import yaml
 
-from trove_flavor_filter.cmd import declaration
-from trove_flavor_filter.db import api
+from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import resolving
+from trove_flavor_filter.declaration import writing
 from trove_flavor_filter import requirement
 
-V80 = api.Version('id-80', 'mysql', '8.0', '8.0.29')
-V57 = api.Version('id-57', 'mysql', '5.7', '5.7.40')
-PG = api.Version('id-pg', 'postgresql', '16', '16')
+V80 = requirement.Version('id-80', 'mysql', '8.0', '8.0.29')
+V57 = requirement.Version('id-57', 'mysql', '5.7', '5.7.40')
+PG = requirement.Version('id-pg', 'postgresql', '16', '16')
 VERSIONS = [V57, V80, PG]
 
 SMALL = requirement.Flavor('1', 'm1.small', 512, 1, 5, 0)
@@ -44,7 +46,7 @@ def rows(*flavor_ids: str, **minimums: int) -> set[tuple[str, str]]:
 class TestCase(base.BaseTestCase):
 
     def problems(self, function, *arguments) -> list[str]:
-        error = self.assertRaises(declaration.DeclarationRefused, function,
+        error = self.assertRaises(reading.DeclarationRefused, function,
                                   *arguments)
         return [f'{place.line}:{place.column}: {message}'
                 for place, message in error.problems]
@@ -54,10 +56,10 @@ class ReadTest(TestCase):
 
     def refused(self, text: str | bytes) -> list[str]:
         data = text if isinstance(text, bytes) else text.encode()
-        return self.problems(declaration.read, data)
+        return self.problems(reading.read, data)
 
     def test_names_are_taken_to_the_letter(self):
-        found = declaration.read(b'''
+        found = reading.read(b'''
 datastore_versions:
   mysql:
     8.10:
@@ -74,7 +76,7 @@ datastore_versions:
     def test_a_version_may_be_left_empty(self):
         for text in ('{datastore_versions: {mysql: {8.0: }}}',
                      '{datastore_versions: {mysql: {8.0: {}}}}'):
-            self.assertEqual([], declaration.read(text.encode())[0].flavors)
+            self.assertEqual([], reading.read(text.encode())[0].flavors)
 
     def test_every_problem_is_told_with_its_place(self):
         self.assertEqual([
@@ -148,7 +150,7 @@ datastore_versions:
         self.assertIn('aliases', self.refused('\n'.join(lines))[0])
 
     def test_names_in_other_scripts(self):
-        found = declaration.read(
+        found = reading.read(
             'datastore_versions: {база: {"八": {flavors: [größe, 大]}}}'
             .encode())
         self.assertEqual(('база', '八'), found[0][:2])
@@ -159,10 +161,10 @@ datastore_versions:
         # What takes the square of their number would not end.
         text = 'datastore_versions:\n  mysql:\n    8.0:\n      flavors:\n'
         text += ''.join(f'      - flavor-{n}\n' for n in range(100000))
-        declared = declaration.read(text.encode())
+        declared = reading.read(text.encode())
         self.assertEqual(100000, len(declared[0].flavors))
         self.assertEqual(100000, len(self.problems(
-            declaration.resolve, declared, VERSIONS, [SMALL, LARGE], {})))
+            resolving.resolve, declared, VERSIONS, [SMALL, LARGE], {})))
 
     @hypothesis.given(strategies.binary(max_size=200) | strategies.text(
         'datastore_versions: {}[]&*!|>-\n\t#\'"0:', max_size=80
@@ -170,17 +172,17 @@ datastore_versions:
     @hypothesis.settings(max_examples=500, deadline=None)
     def test_whatever_it_is_fed_it_reads_or_refuses(self, data):
         try:
-            declaration.read(data)
-        except declaration.DeclarationRefused as error:
+            reading.read(data)
+        except reading.DeclarationRefused as error:
             self.assertTrue(error.problems)
 
 
 class ResolveTest(TestCase):
 
     def resolve(self, text: str, flavors=(SMALL, LARGE), present=None,
-                versions=VERSIONS) -> declaration.Wanted:
-        return declaration.resolve(
-            declaration.read(text.encode()), versions, flavors,
+                versions=VERSIONS) -> resolving.Wanted:
+        return resolving.resolve(
+            reading.read(text.encode()), versions, flavors,
             present or {})
 
     def test_flavors_by_id_and_by_name(self):
@@ -194,7 +196,7 @@ class ResolveTest(TestCase):
             'datastore_versions: {mysql: {id-80: }}').rows)
 
     def test_a_version_whose_name_is_its_id_is_one_version(self):
-        same = api.Version('same', 'mysql', 'same', None)
+        same = requirement.Version('same', 'mysql', 'same', None)
         self.assertEqual({same: set()}, self.resolve(
             'datastore_versions: {mysql: {same: }}', versions=[same]).rows)
 
@@ -226,7 +228,7 @@ class ResolveTest(TestCase):
                              (SMALL, LARGE, ODD)).rows)
 
     def test_an_ambiguous_version_is_told_its_ids(self):
-        other = api.Version('id-other', 'mysql', '8.0', '8.0.99')
+        other = requirement.Version('id-other', 'mysql', '8.0', '8.0.99')
         found = self.problems(
             self.resolve, 'datastore_versions: {mysql: {8.0: }}', (), {},
             [*VERSIONS, other])
@@ -263,28 +265,28 @@ class PlanTest(base.BaseTestCase):
 
     PRESENT = {V80.id: rows('1', '9', min_ram=512), PG.id: rows('3')}
 
-    def plan(self, wanted, prune=False) -> list[api.Change]:
-        return declaration.plan(wanted, self.PRESENT, VERSIONS, prune)
+    def plan(self, wanted, prune=False) -> list[requirement.Change]:
+        return planning.plan(wanted, self.PRESENT, VERSIONS, prune)
 
     def test_what_is_so_already_takes_no_change(self):
         self.assertEqual([], self.plan({V80: rows('1', '9', min_ram=512)}))
 
     def test_what_is_not_mentioned_stays(self):
         self.assertEqual(
-            [api.Change(V80, (('flavor', '2'),), ())],
+            [requirement.Change(V80, (('flavor', '2'),), ())],
             self.plan({V80: rows('1', '2')}))
 
     def test_pruned_it_goes(self):
         self.assertEqual(
-            [api.Change(V80, (('flavor', '2'),),
-                        (('flavor', '9'), ('min_ram', '512'))),
-             api.Change(PG, (), (('flavor', '3'),))],
+            [requirement.Change(V80, (('flavor', '2'),),
+                                (('flavor', '9'), ('min_ram', '512'))),
+             requirement.Change(PG, (), (('flavor', '3'),))],
             self.plan({V80: rows('1', '2')}, prune=True))
 
     def test_a_minimum_has_one_value(self):
         self.assertEqual(
-            [api.Change(V80, (('min_ram', '1024'),),
-                        (('min_ram', '512'),))],
+            [requirement.Change(V80, (('min_ram', '1024'),),
+                                (('min_ram', '512'),))],
             self.plan({V80: rows(min_ram=1024)}))
 
     def test_the_difference_names_flavors(self):
@@ -298,7 +300,7 @@ class PlanTest(base.BaseTestCase):
             '+   min_ram 1024',
             '  postgresql/16 (id-pg)',
             '-   flavor 3',
-        ], list(declaration.diff(changes, by_id(SMALL, LARGE))))
+        ], list(planning.diff(changes, by_id(SMALL, LARGE))))
 
 
 class WriteTest(base.BaseTestCase):
@@ -317,29 +319,29 @@ datastore_versions:
   postgresql:
     '16':
       min_disk: 7  # GiB disk
-''', declaration.write(
+''', writing.write(
             VERSIONS, {V80.id: rows('9', '2', min_ram=512),
                        PG.id: rows(min_disk=7)}, by_id(SMALL, LARGE), False))
 
     def test_by_id_the_names_are_comments(self):
         self.assertIn(
             '- id: \'2\'  # m1.large: 4096 MiB RAM',
-            declaration.write(VERSIONS, {V80.id: rows('2')},
-                              by_id(SMALL, LARGE), True))
+            writing.write(VERSIONS, {V80.id: rows('2')},
+                          by_id(SMALL, LARGE), True))
 
     def test_where_nothing_is_required(self):
-        self.assertEqual([], declaration.read(declaration.write(
+        self.assertEqual([], reading.read(writing.write(
             VERSIONS, {}, {}, False).encode()))
 
     def test_versions_of_one_name_go_by_their_ids(self):
-        other = api.Version('id-other', 'mysql', '8.0', '8.0.99')
-        text = declaration.write(
+        other = requirement.Version('id-other', 'mysql', '8.0', '8.0.99')
+        text = writing.write(
             [V80, other], {V80.id: rows('1'), other.id: rows('2')},
             by_id(SMALL, LARGE), False)
         self.assertIn('    id-80:  # 8.0, number 8.0.29\n', text)
         self.assertEqual(
-            {V80: rows('1'), other: rows('2')}, declaration.resolve(
-                declaration.read(text.encode()), [V80, other],
+            {V80: rows('1'), other: rows('2')}, resolving.resolve(
+                reading.read(text.encode()), [V80, other],
                 [SMALL, LARGE], {}).rows)
 
     texts = strategies.text(min_size=1, max_size=30).filter(
@@ -356,15 +358,15 @@ datastore_versions:
             self, said, names, ids):
         flavors = by_id(*(requirement.Flavor(f'id-{n}', name, 1, 1, 1, 0)
                           for n, name in enumerate(names)))
-        versions = [api.Version(f'version-{n}', datastore, name, None)
+        versions = [requirement.Version(f'version-{n}', datastore, name, None)
                     for n, (datastore, name) in enumerate(sorted(said))]
         present = {version.id: rows(*(
             f'id-{n}' for n in said[version.datastore, version.name]))
             for version in versions}
-        text = declaration.write(versions, present, flavors, ids)
+        text = writing.write(versions, present, flavors, ids)
         self.assertEqual(
             {version: present[version.id] for version in versions},
-            declaration.resolve(
-                declaration.read(text.encode()), versions,
+            resolving.resolve(
+                reading.read(text.encode()), versions,
                 flavors.values(), {}).rows)
         yaml.safe_load(text)

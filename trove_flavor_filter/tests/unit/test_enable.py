@@ -24,9 +24,9 @@ import sys
 import fixtures
 from oslotest import base
 
-from trove_flavor_filter.cmd import console_script
 from trove_flavor_filter.cmd import enable
-from trove_flavor_filter.cmd import files
+from trove_flavor_filter.deployment import console_script
+from trove_flavor_filter.deployment import files
 
 PASTE = '''\
 [pipeline:troveapi]

@@ -236,7 +236,7 @@ class GuardTest(test_wsgi.WsgiTestCase):
         self.create(flavorRef='allowed')
         seen = []
         sa.event.listen(
-            self.application._services.database.engine(),
+            self.application._services.requirements.database.engine(),
             'before_cursor_execute',
             lambda _conn, _cursor, statement, *_rest: seen.append(statement))
         for path, body, method in (
@@ -264,7 +264,7 @@ class NamedVersionTest(base.DatabaseTestCase):
 
     def named(self, *words) -> list[str]:
         return [target.version_id
-                for target in self.database.named_version(*words)]
+                for target in self.targets.named_version(*words)]
 
     def test_by_id_and_by_name(self):
         for datastore in ('ds', 'mysql'):

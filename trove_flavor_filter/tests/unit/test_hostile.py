@@ -34,8 +34,8 @@ from hypothesis import strategies
 import sqlalchemy as sa
 import webob
 
-from trove_flavor_filter import catalog
 from trove_flavor_filter.db import models
+from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.unit import test_wsgi
 
@@ -291,7 +291,7 @@ class HostileTest(test_wsgi.WsgiTestCase):
             datastore_version_id=self.version_id, deleted=False))
         self.requests = requests(names)
         # Nova was there for a moment, and its list serves for long.
-        self.application._services.catalog._snapshot = catalog.Snapshot(
+        self.application._services.catalog._snapshot = snapshot.Snapshot(
             time.time() + 86400, FLAVORS)
 
     def trove(self, environ, start_response):

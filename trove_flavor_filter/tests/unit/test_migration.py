@@ -45,7 +45,7 @@ class MigrationTest(base.DatabaseTestCase):
                         kind != 'table' or name == TABLE.name})
             self.assertEqual([], autogenerate.compare_metadata(
                 context, models.Base.metadata))
-        self.database.add_flavors(self.version_id, ['1'])
+        self.requirements.add_flavors(self.version_id, ['1'])
         self.assertEqual([(self.version_id, '1', False)], self.rows())
 
     def test_running_it_twice_is_the_same_as_once(self):

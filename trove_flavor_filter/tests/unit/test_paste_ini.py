@@ -21,7 +21,7 @@ import sys
 from oslotest import base
 from paste.deploy import loadwsgi
 
-from trove_flavor_filter.cmd import paste_ini
+from trove_flavor_filter.deployment import paste_ini
 from trove_flavor_filter import exception
 
 TROVES = pathlib.Path(sys.prefix, 'etc', 'trove', 'api-paste.ini')

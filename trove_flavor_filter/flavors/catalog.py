@@ -19,26 +19,20 @@ one; and then in Nova, by one process at a time and behind the back of the
 requests, which get the last list meanwhile, for up to ``flavor_stale_time``.
 """
 
-from collections.abc import Sequence
-import hashlib
 import threading
 import time
 import typing
 
-from oslo_cache import core as oslo_cache
 from oslo_config import cfg
 from oslo_log import log
-from oslo_serialization import jsonutils
 
 from trove_flavor_filter import exception
-from trove_flavor_filter import nova
+from trove_flavor_filter.flavors import nova
+from trove_flavor_filter.flavors import shared
+from trove_flavor_filter.flavors import snapshot as snapshots
 from trove_flavor_filter import requirement
 
 LOG = log.getLogger(__name__)
-
-# Of a list in the shared cache. Part of its key, so that hosts of two
-# releases leave each other's lists alone.
-FORMAT = 1
 
 # Seconds between two tries to get a list while Nova gives none.
 RETRY = 2
@@ -50,49 +44,6 @@ POLL = 0.05
 # may have been killed. Where nobody has a list yet and Nova needs longer than
 # this for one, each process asks.
 PATIENCE = 3
-
-
-class Snapshot:
-    """A list of flavors, and when Nova gave it.
-
-    :ivar fetched: seconds since the epoch
-    :ivar flavors: all of them, in Nova's order
-    :ivar pieces: for views: parts of documents, by flavor id
-    """
-
-    def __init__(self, fetched: float,
-                 flavors: Sequence[requirement.Flavor]):
-        self.fetched = fetched
-        self.flavors = flavors
-        self.by_id = {flavor.id: flavor for flavor in flavors}
-        self.pieces: dict[str, tuple[str, str, str]] = {}
-        self._any_private = any(
-            flavor.projects is not None for flavor in flavors)
-
-    def visible_to(self, project_id: str) -> Sequence[requirement.Flavor]:
-        """The flavors that a project may see, in Nova's order."""
-        if not self._any_private:
-            return self.flavors
-        return [flavor for flavor in self.flavors
-                if flavor.visible_to(project_id)]
-
-    def to_text(self) -> str:
-        return jsonutils.dumps([self.fetched, [
-            [*flavor[:-1], None if flavor.projects is None
-             else sorted(flavor.projects)]
-            for flavor in self.flavors]])
-
-    @classmethod
-    def from_text(cls, text: str) -> 'Snapshot':
-        """What :meth:`to_text` has made.
-
-        :raises Exception: something else has; of whatever kind
-        """
-        fetched, rows = jsonutils.loads(text)
-        return cls(float(fetched), [
-            requirement.Flavor._make(
-                [*row[:-1], None if row[-1] is None else frozenset(row[-1])])
-            for row in rows])
 
 
 class Catalog:
@@ -107,21 +58,21 @@ class Catalog:
         self._cache_time = conf.flavor_filter.flavor_cache_time
         self._stale_time = max(conf.flavor_filter.flavor_stale_time,
                                self._cache_time)
-        self._shared = SharedCache(conf)
-        self._snapshot: Snapshot | None = None
+        self._shared = shared.SharedCache(conf)
+        self._snapshot: snapshots.Snapshot | None = None
         self._refreshing = threading.Lock()
         self._wanted = threading.Event()
         self._worker: threading.Thread | None = None
         self._failed = 0.0
         self._failure = exception.NovaUnavailable('')
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> snapshots.Snapshot:
         """The list of flavors: the last one, or a newer one.
 
         :raises NovaUnavailable: there is none that may still be used
         """
         if not self._cache_time:
-            return Snapshot(time.time(), self._nova.everything())
+            return snapshots.Snapshot(time.time(), self._nova.everything())
         last = self._snapshot
         if last is not None:
             age = time.time() - last.fetched
@@ -181,7 +132,7 @@ class Catalog:
             finally:
                 self._refreshing.release()
 
-    def _refresh_now(self) -> Snapshot:
+    def _refresh_now(self) -> snapshots.Snapshot:
         """Get a list, or wait for the one that another thread gets."""
         asked = time.time()
         with self._refreshing:
@@ -194,7 +145,7 @@ class Catalog:
                 raise self._failure
             return self._refresh(wait=True)
 
-    def _refresh(self, wait: bool) -> Snapshot:
+    def _refresh(self, wait: bool) -> snapshots.Snapshot:
         """Take a newer list from the shared cache, or else from Nova.
 
         :param wait: when another process is getting one, wait for it
@@ -215,9 +166,9 @@ class Catalog:
                 time.sleep(POLL)
             return self._fetch(found)
 
-    def _fetch(self, found: Snapshot | None) -> Snapshot:
+    def _fetch(self, found: snapshots.Snapshot | None) -> snapshots.Snapshot:
         try:
-            snapshot = Snapshot(time.time(), self._nova.everything())
+            latest = snapshots.Snapshot(time.time(), self._nova.everything())
         except exception.NovaUnavailable as error:
             newest = max((candidate for candidate in (self._snapshot, found)
                           if candidate is not None),
@@ -234,114 +185,11 @@ class Catalog:
             self._failure = error
             if usable:
                 self._snapshot = newest
-                return typing.cast(Snapshot, newest)
+                return typing.cast(snapshots.Snapshot, newest)
             raise
         if self._failed:
             LOG.info('Nova lists flavors again.')
             self._failed = 0.0
-        self._snapshot = snapshot
-        self._shared.set(snapshot)
-        return snapshot
-
-
-class SharedCache:
-    """The cache that ``[cache]`` configures, if it is enabled.
-
-    It may go away, or be full of other people's things: that is the same as
-    its being empty.
-
-    :param conf: the ``[cache]`` of oslo.cache
-    """
-
-    def __init__(self, conf: cfg.ConfigOpts):
-        oslo_cache.configure(conf)
-        self._region: typing.Any = None
-        self._trouble = False
-        self._hold = conf.flavor_filter.nova_timeout * 3
-        if not (conf.cache.enabled and conf.flavor_filter.flavor_cache_time):
-            return
-        # Lists of two regions or clouds must not be taken for each other's.
-        credentials = conf.service_credentials
-        whose = '\n'.join(str(part) for part in (
-            credentials.auth_url, credentials.username,
-            credentials.project_name, credentials.project_id,
-            credentials.region_name, conf.nova_compute_url,
-            conf.nova_compute_service_type))
-        self._key = (f'trove_flavor_filter.flavors.{FORMAT}.'
-                     f'{hashlib.sha256(whose.encode()).hexdigest()[:16]}')
-        conf.set_override(
-            'backend_argument',
-            [*conf.cache.backend_argument, 'distributed_lock:true',
-             f'lock_timeout:{int(self._hold) + 1}'], group='cache')
-        conf.set_override(
-            'expiration_time', max(conf.flavor_filter.flavor_stale_time,
-                                   conf.flavor_filter.flavor_cache_time),
-            group='cache')
-        region = oslo_cache.create_region()
-        oslo_cache.configure_cache_region(conf, region)
-        self._region = region
-
-    def get(self) -> Snapshot | None:
-        text = self._try(lambda: self._region.get(self._key))
-        if not isinstance(text, str):
-            return None
-        try:
-            return Snapshot.from_text(text)
-        except Exception as error:
-            LOG.warning('The list of flavors in the cache cannot be '
-                        'understood: %r', error)
-            return None
-
-    def set(self, snapshot: Snapshot) -> None:
-        self._try(lambda: self._region.set(self._key, snapshot.to_text()))
-
-    def lock(self) -> '_Lock':
-        """What tells whether it is this process's turn to ask Nova."""
-        if self._region is None:
-            return _Lock(self, None)
-        # This asks no server yet, so it is no sign that one is there.
-        return _Lock(self, self._region.backend.get_mutex(
-            f'{self._key}.lock'))
-
-    def _try(self, function: typing.Callable[[], typing.Any]) -> typing.Any:
-        """What a function returns; None when the cache is not there."""
-        if self._region is None:
-            return None
-        try:
-            result = function()
-        except Exception as error:
-            if not self._trouble:
-                LOG.warning('The cache is not available; Nova is asked '
-                            'instead: %r', error)
-            self._trouble = True
-            return None
-        self._trouble = False
-        return result
-
-
-class _Lock:
-    """A lock of the cache's, let go at the end of a context.
-
-    All hold it when the cache has none.
-    """
-
-    def __init__(self, cache: SharedCache, mutex: typing.Any):
-        self._cache = cache
-        self._mutex = mutex
-        self._held = False
-
-    def __enter__(self) -> '_Lock':
-        return self
-
-    def acquire(self) -> bool:
-        """Take it, if nobody has it."""
-        if self._mutex is None:
-            return True
-        # None, since the cache went away, is as good as having it.
-        self._held = self._cache._try(
-            lambda: bool(self._mutex.acquire(False))) is not False
-        return self._held
-
-    def __exit__(self, *_exception: typing.Any) -> None:
-        if self._held:
-            self._cache._try(self._mutex.release)
+        self._snapshot = latest
+        self._shared.set(latest)
+        return latest

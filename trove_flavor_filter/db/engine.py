@@ -1,0 +1,152 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Connections to Trove's database, retries, and its errors in words."""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import re
+import typing
+
+from oslo_config import cfg
+from oslo_db import api as db_api
+from oslo_db import exception as db_exception
+from oslo_db.sqlalchemy import enginefacade
+import sqlalchemy as sa
+
+from trove_flavor_filter import exception
+
+# Options of [database] that the engine takes. Tries to connect are not among
+# them: neither a client nor an administrator should wait minutes to be told
+# that the database is away.
+ENGINE_OPTIONS = (
+    'connection', 'connection_debug', 'connection_parameters',
+    'connection_recycle_time', 'connection_trace', 'max_overflow',
+    'max_pool_size', 'mysql_sql_mode', 'mysql_wsrep_sync_wait',
+    'pool_timeout', 'sqlite_synchronous')
+
+# How the drivers say that a table or a column is not there.
+SCHEMA_PROBLEM = re.compile(
+    r"doesn't exist|does not exist|no such (table|column)|Unknown column")
+
+# How MariaDB and MySQL say that a text has characters beyond their set.
+ALIEN_TEXT = re.compile(r'\((1267|1300|1366|3988),')
+
+# How many values go into one statement: SQLite once took 999.
+PORTION = 500
+
+_Result = typing.TypeVar('_Result')
+_Item = typing.TypeVar('_Item')
+_Method = Callable[..., _Result]
+
+
+class _Transaction:
+    """What enginefacade hangs a transaction on."""
+
+
+enginefacade.transaction_context_provider(_Transaction)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether another writer got in the way, so that a retry will do."""
+    return (isinstance(error, db_exception.DBDuplicateEntry)
+            # SQLite's way to say that it would deadlock.
+            or 'database is locked' in _first_line(error))
+
+
+def read(method: '_Method[_Result]') -> '_Method[_Result]':
+    """A method that reads: once more at once when a connection was stale."""
+    return translated()(db_api.wrap_db_retry(
+        max_retries=1, retry_interval=0,
+        retry_on_disconnect=True, retry_on_deadlock=True)(method))
+
+
+def write(method: '_Method[_Result]') -> '_Method[_Result]':
+    """A method that writes: many tries, since others may write as well."""
+    return translated()(db_api.wrap_db_retry(
+        max_retries=20, retry_interval=0.05, max_retry_interval=1,
+        jitter=True, retry_on_disconnect=False, retry_on_deadlock=True,
+        exception_checker=_is_passing)(method))
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn what the database throws into DatabaseUnavailable."""
+    try:
+        yield
+    except (db_exception.CantStartEngineError, db_exception.DBError,
+            sa.exc.SQLAlchemyError, ImportError) as error:
+        reason = _first_line(error)
+        if ALIEN_TEXT.search(reason):
+            raise exception.BadRequest(
+                'A name has characters that the database cannot hold.'
+            ) from error
+        if SCHEMA_PROBLEM.search(reason):
+            reason += (' (is the schema complete? "trove-manage db_sync", '
+                       'then "trove-manage flavor-filter-db-sync", see to '
+                       'that)')
+        raise exception.DatabaseUnavailable(reason) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What the driver said, without the SQL that oslo.db adds."""
+    cause = getattr(error, 'inner_exception', None) or error
+    cause = getattr(cause, 'orig', None) or cause
+    return str(cause).strip().partition('\n')[0] or type(error).__name__
+
+
+class Database:
+    """Trove's database.
+
+    :param conf: ``[database]`` says where
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        self._conf = conf
+        self._manager = enginefacade.transaction_context()
+        self._manager.configure(
+            max_retries=0,
+            **{name: conf.database[name] for name in ENGINE_OPTIONS
+               if name in conf.database})
+
+    def engine(self) -> sa.Engine:
+        """The engine: for migrations, which are not one transaction."""
+        return self._manager.writer.get_engine()
+
+    def reading(self) -> typing.ContextManager[sa.Connection]:
+        """A transaction that reads."""
+        return self._begin(self._manager.reader)
+
+    def writing(self) -> typing.ContextManager[sa.Connection]:
+        """A transaction that writes: all of it, or nothing."""
+        return self._begin(self._manager.writer)
+
+    @contextlib.contextmanager
+    def _begin(self, manager: typing.Any) -> Iterator[sa.Connection]:
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = stack.enter_context(
+                    manager.connection.using(_Transaction()))
+            except db_exception.DBConnectionError as error:
+                # The pool has tried a fresh connection already, so this is
+                # not the lost connection that another try would mend.
+                raise exception.DatabaseUnavailable(
+                    _first_line(error)) from error
+            yield connection
+
+
+def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """Parts of a list, each short enough for one statement."""
+    for at in range(0, len(items), PORTION):
+        yield items[at:at + PORTION]

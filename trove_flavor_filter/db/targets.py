@@ -1,0 +1,178 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What a request means: found in the database as Trove finds it."""
+
+import collections
+from collections.abc import Collection
+from collections.abc import Iterable
+import typing
+
+from oslo_utils import uuidutils
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from trove_flavor_filter.db import engine
+from trove_flavor_filter.db import models
+from trove_flavor_filter.db import requirements
+from trove_flavor_filter import requirement
+
+
+class Target(typing.NamedTuple):
+    """What a request is about: a datastore version, and flavors it runs on.
+
+    :ivar version_id: of the datastore version
+    :ivar active: whether it is active
+    :ivar requirement: what it requires
+    :ivar flavor_ids: of the instances that are there already
+    :ivar tenant_id: of their project; None where there are none
+    """
+
+    version_id: str
+    active: bool
+    requirement: requirement.Requirement
+    flavor_ids: frozenset[str] = frozenset()
+    tenant_id: str | None = None
+
+
+class Targets:
+    """What requests name in Trove's database.
+
+    Every method raises DatabaseUnavailable when there is no answer to have.
+    """
+
+    def __init__(self, database: engine.Database):
+        self._database = database
+
+    @engine.read
+    def instance_flavors(self, version_ids: Collection[str]
+                         ) -> list[tuple[str, str, int]]:
+        """How many instances of datastore versions run on which flavor.
+
+        :returns: id of the version, id of the flavor, and the number
+        """
+        instance = models.Instance
+        statement: sa.Select = sa.select(
+            instance.datastore_version_id, instance.flavor_id,
+            sa.func.count()).where(instance.deleted.is_(False)).group_by(
+                instance.datastore_version_id, instance.flavor_id)
+        with self._database.reading() as connection:
+            return [(version_id, flavor_id or '', count)
+                    for version_id, flavor_id, count
+                    in connection.execute(statement)
+                    if version_id in version_ids]
+
+    @engine.read
+    def named_version(self, datastore: str, version: str | None,
+                      number: str | None) -> list[Target]:
+        """The datastore version that a request names, found as Trove finds it.
+
+        Trove's ``get_datastore_version``: the datastore by id or else by
+        name, its version by id, or by name and number, or its default. The
+        database itself compares, so that what it takes for equal (case,
+        accents, trailing space) is so to both.
+
+        :param datastore: id or name
+        :param version: id or name; None for the datastore's default
+        :param number: version number, or None
+        :returns: none where Trove finds none, or cannot tell which; more
+            than one where it takes any
+        """
+        ds, dv = models.Datastore, models.DatastoreVersion
+        wanted = ds.default_version_id if version is None else sa.literal(
+            version, sa.String)
+        statement: sa.Select = (
+            requirements.with_requirement(
+                (ds.id == datastore).label('datastore_by_id'),
+                (dv.id == wanted).label('by_id'),
+                (dv.name == wanted).label('by_name'),
+                (dv.version == number).label('by_number'))
+            .select_from(ds)
+            .outerjoin(dv, sa.and_(
+                dv.datastore_id == ds.id,
+                sa.or_(dv.id == wanted, dv.name == wanted)))
+            .outerjoin(*requirements.METADATA)
+            .where(sa.or_(ds.id == datastore, ds.name == datastore)))
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        if any(row.datastore_by_id for row in rows):
+            rows = [row for row in rows if row.datastore_by_id]
+        rows = [row for row in rows if row.id is not None]
+        if version is not None:
+            if uuidutils.is_uuid_like(version):
+                rows = [row for row in rows if row.by_id]
+            else:
+                rows = [row for row in rows if row.by_name and
+                        (not number or row.by_number)]
+                if not number and len({row.id for row in rows}) > 1:
+                    return []
+        return _targets(rows)
+
+    @engine.read
+    def instance_version(self, instance_id: str, version: str | None = None
+                         ) -> list[Target]:
+        """An instance's flavor, and its datastore version or another one.
+
+        :param version: id or name of another version of the same datastore,
+            as an upgrade names it
+        :returns: none where there is no such instance, or no such version
+        """
+        return self._members_and_version(
+            models.Instance, instance_id, version)
+
+    @engine.read
+    def cluster_version(self, cluster_id: str, version: str | None = None
+                        ) -> list[Target]:
+        """A cluster's flavors, and its datastore version or another one.
+
+        As :meth:`instance_version`.
+        """
+        return self._members_and_version(models.Cluster, cluster_id, version)
+
+    def _members_and_version(self, owner: typing.Any, owner_id: str,
+                             version: str | None) -> list[Target]:
+        member = models.Instance
+        target = models.DatastoreVersion
+        statement: sa.Select = requirements.with_requirement(
+            owner.tenant_id, member.flavor_id).select_from(owner)
+        if owner is models.Cluster:
+            statement = statement.outerjoin(member, sa.and_(
+                member.cluster_id == owner.id, member.deleted.is_(False)))
+        if version is None:
+            statement = statement.join(
+                target, target.id == owner.datastore_version_id)
+        else:
+            present = orm.aliased(models.DatastoreVersion)
+            statement = statement.join(
+                present, present.id == owner.datastore_version_id).join(
+                target, sa.and_(
+                    target.datastore_id == present.datastore_id,
+                    target.id == version if uuidutils.is_uuid_like(version)
+                    else target.name == version))
+        statement = statement.outerjoin(*requirements.METADATA).where(
+            owner.id == owner_id, owner.deleted.is_(False))
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return _targets(rows)
+
+
+def _targets(rows: Iterable[typing.Any]) -> list[Target]:
+    by_version = collections.defaultdict(list)
+    for row in rows:
+        by_version[row.id].append(row)
+    return [
+        Target(version_id, bool(rows[0].active),
+               requirements.requirement_in(version_id, rows),
+               frozenset(flavor_id for row in rows if (
+                   flavor_id := getattr(row, 'flavor_id', None))),
+               getattr(rows[0], 'tenant_id', None))
+        for version_id, rows in by_version.items()]

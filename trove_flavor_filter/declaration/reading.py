@@ -1,0 +1,319 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The file that declares what datastore versions require, read.
+
+A file is read as a whole, and every problem that is found in it is told,
+with its place.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import difflib
+import re
+import typing
+
+import jsonschema
+import yaml
+
+from trove_flavor_filter import exception
+from trove_flavor_filter import requirement
+
+# What libyaml reads is read ten times as fast.
+LOADER: typing.Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+
+# How deep a file can make sense.
+DEPTH = 6
+
+TOP = 'datastore_versions'
+
+
+def _minimum(unit: str) -> dict[str, typing.Any]:
+    return {'type': 'integer', 'minimum': 1, 'maximum': requirement.LARGEST,
+            'description': f'a whole number of {unit} from 1 to '
+                           f'{requirement.LARGEST}'}
+
+
+# Each part's description ends the sentence "... is not ...".
+SCHEMA: dict[str, typing.Any] = {
+    'description': f'a mapping with "{TOP}"',
+    'type': 'object',
+    'required': [TOP],
+    'additionalProperties': False,
+    'properties': {TOP: {
+        'description': 'a mapping of datastores by name',
+        'type': 'object',
+        'additionalProperties': {
+            'description': 'a mapping of a datastore\'s versions by name',
+            'type': 'object',
+            'additionalProperties': {
+                'description': 'a mapping of what a datastore version '
+                               'requires',
+                'type': 'object',
+                'additionalProperties': False,
+                'properties': {
+                    'flavors': {
+                        'description': 'a list of flavors',
+                        'type': 'array',
+                        'items': {
+                            'description': 'the id or name of a flavor, or '
+                                           '"id: ID"',
+                            'type': ['string', 'object'],
+                            'minLength': 1,
+                            'maxLength': 255,
+                            'required': ['id'],
+                            'additionalProperties': False,
+                            'properties': {'id': {
+                                'description': 'the id of a flavor',
+                                'type': 'string',
+                                'minLength': 1,
+                                'maxLength': 128}},
+                        }},
+                    'min_ram': _minimum('MiB'),
+                    'min_vcpus': _minimum('vCPUs'),
+                    'min_disk': _minimum('GiB'),
+                },
+            },
+        },
+    }},
+}
+
+
+class Place(typing.NamedTuple):
+    """Where something stands in a file; both count from 1."""
+
+    line: int
+    column: int
+
+
+class Problem(typing.NamedTuple):
+    """What is wrong, and where."""
+
+    place: Place
+    message: str
+
+
+class DeclarationRefused(exception.FlavorFilterError):
+    """A file cannot be taken as it is.
+
+    :param problems: all that is wrong with it
+    """
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = sorted(set(problems))
+        super().__init__(f'{len(self.problems)} problems')
+
+
+class Reference(typing.NamedTuple):
+    """A flavor, as the file refers to it.
+
+    :ivar text: id or name
+    :ivar by_id: whether it says that this is the id
+    """
+
+    text: str
+    by_id: bool
+    place: Place
+
+
+class Declared(typing.NamedTuple):
+    """What the file says of one datastore version.
+
+    :ivar name: of the version, or its id
+    :ivar datastore_place: where the datastore is named
+    :ivar place: where the version is named
+    :ivar minimums: by key of the table
+    """
+
+    datastore: str
+    name: str
+    datastore_place: Place
+    place: Place
+    flavors: list[Reference]
+    minimums: dict[str, int]
+
+
+def read(data: bytes) -> list[Declared]:
+    """What a file declares.
+
+    :param data: YAML, in UTF-8. Names and ids are taken to the letter: 8.0
+        and 010 need no quotes
+    :raises DeclarationRefused: with every problem of its form
+    """
+    root, reader = _Reader.of(data)
+    document = reader.value(root, ())
+    reader.validate(document)
+    if reader.problems:
+        raise DeclarationRefused(reader.problems)
+    return [
+        Declared(
+            datastore, name, reader.keys[TOP, datastore],
+            reader.keys[TOP, datastore, name],
+            [Reference(flavor if isinstance(flavor, str) else flavor['id'],
+                       not isinstance(flavor, str),
+                       reader.places[TOP, datastore, name, 'flavors', at])
+             for at, flavor in enumerate(says.get('flavors', ()))],
+            {key: says[key] for key in requirement.MINIMUMS if key in says})
+        for datastore, versions in document[TOP].items()
+        for name, says in versions.items()]
+
+
+Path = tuple[str | int, ...]
+
+
+class _Reader:
+    """Makes plain values of YAML's nodes, and remembers their places."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.places: dict[Path, Place] = {}
+        self.keys: dict[Path, Place] = {}
+
+    @classmethod
+    def of(cls, data: bytes) -> 'tuple[yaml.Node | None, _Reader]':
+        """The root of a file's nodes, and a reader for it.
+
+        :raises DeclarationRefused: it is no YAML, or none that makes sense
+        """
+        try:
+            text = data.decode('utf-8-sig')
+        except UnicodeDecodeError as error:
+            lines = data[:error.start].split(b'\n')
+            raise DeclarationRefused([Problem(
+                Place(len(lines), len(lines[-1]) + 1),
+                'this is not UTF-8')]) from None
+        try:
+            _refuse_tricks(text)
+            return yaml.compose(text, Loader=LOADER), cls()
+        except yaml.YAMLError as error:
+            raise DeclarationRefused([_yaml_problem(error, text)]) from None
+
+    def value(self, node: yaml.Node | None, path: Path) -> typing.Any:
+        """The value of a node, in which every text is to the letter."""
+        if node is None:
+            self.places[path] = Place(1, 1)
+            return None
+        self.places[path] = _place(node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, at))
+                    for at, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if node.tag == 'tag:yaml.org,2002:null':
+            # What needs nothing may be left empty.
+            return {} if len(path) == 3 else None
+        if path[-1:] and path[-1] in requirement.MINIMUMS and re.fullmatch(
+                '[1-9][0-9]{0,18}', node.value):
+            return int(node.value)
+        return node.value
+
+    def _mapping(self, node: yaml.MappingNode,
+                 path: Path) -> dict[str, typing.Any]:
+        found: dict[str, typing.Any] = {}
+        for key, value in node.value:
+            place = _place(key)
+            if not isinstance(key, yaml.ScalarNode):
+                self.problems.append(Problem(place, 'a key must be a text'))
+                continue
+            name = key.value
+            if name in found:
+                self.problems.append(Problem(
+                    place, f'{short(name)} is there already, in line '
+                           f'{self.keys[*path, name].line}'))
+                continue
+            self.keys[*path, name] = place
+            found[name] = self.value(value, (*path, name))
+        return found
+
+    def validate(self, document: typing.Any) -> None:
+        """Add what the schema says against a document to the problems."""
+        validator = jsonschema.Draft202012Validator(SCHEMA)
+        for error in validator.iter_errors(document):
+            self.problems += self._problems(error)
+
+    def _problems(self, error: jsonschema.ValidationError
+                  ) -> Iterator[Problem]:
+        path = tuple(error.absolute_path)
+        if error.validator == 'additionalProperties':
+            known = list(error.schema['properties'])
+            for name in error.instance:
+                if name not in known:
+                    yield Problem(
+                        self.keys[*path, name],
+                        f'{short(name)} is not known here'
+                        f'{near(name, known)}; known: {", ".join(known)}')
+        elif error.validator == 'required':
+            yield Problem(self.places[path],
+                          f'"{error.validator_value[0]}" is missing')
+        else:
+            yield Problem(
+                self.places[path], f'{short(error.instance)} is not '
+                                   f'{error.schema["description"]}')
+
+
+def _refuse_tricks(text: str) -> None:
+    """Go over a file's events, before anything is built of them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                problem='aliases are not taken; write it out',
+                problem_mark=event.start_mark)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH:
+                raise yaml.MarkedYAMLError(
+                    problem='nested too deep',
+                    problem_mark=event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _yaml_problem(error: yaml.YAMLError, text: str) -> Problem:
+    mark = getattr(error, 'problem_mark', None)
+    at = getattr(error, 'position', None)
+    message = ' '.join(str(
+        getattr(error, 'problem', None)
+        or getattr(error, 'reason', error)).split())
+    if mark is not None:
+        place = Place(mark.line + 1, mark.column + 1)
+        lines = text.split('\n')[mark.line:mark.line + 1]
+        if lines and lines[0][mark.column:mark.column + 1] == '\t':
+            message = 'a tab cannot indent; use spaces'
+    elif at is not None:
+        lines = text[:at].split('\n')
+        place = Place(len(lines), len(lines[-1]) + 1)
+    else:
+        place = Place(1, 1)
+    return Problem(place, message)
+
+
+def _place(node: yaml.Node) -> Place:
+    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def short(value: typing.Any) -> str:
+    """A value for a message, in not too many characters."""
+    if value is None:
+        return 'nothing'
+    if isinstance(value, dict):
+        return 'a mapping'
+    if isinstance(value, list):
+        return 'a list'
+    text = repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'
+
+
+def near(text: str, known: Iterable[str]) -> str:
+    """The known texts that may have been meant, for a message."""
+    found = difflib.get_close_matches(text, list(known), 3)
+    return f' (did you mean {" or ".join(found)}?)' if found else ''

@@ -1,0 +1,164 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What a file of declarations means on a cloud: its versions and flavors."""
+
+import collections
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Sequence
+import typing
+
+from trove_flavor_filter.declaration import reading
+from trove_flavor_filter import requirement
+
+# How many problems get the names that may have been meant. Looking for them
+# takes long among thousands of flavors.
+SUGGESTED = 20
+
+
+class Wanted(typing.NamedTuple):
+    """What a file wants, in terms of one cloud.
+
+    :ivar rows: of each datastore version that the file mentions
+    :ivar warnings: what is odd and no problem
+    """
+
+    rows: dict[requirement.Version, set[requirement.Row]]
+    warnings: list[str]
+
+
+def resolve(declared: Iterable[reading.Declared],
+            versions: Sequence[requirement.Version],
+            flavors: Iterable[requirement.Flavor] | None,
+            present: requirement.Rows) -> Wanted:
+    """What is declared, in ids of one cloud.
+
+    :param versions: all that there are
+    :param flavors: all of Nova's; None to take every flavor for an id
+    :param present: the rows that there are, by id of the version
+    :raises reading.DeclarationRefused: with every version and flavor that
+        there is none of, or more than one
+    """
+    resolver = _Resolver(versions, flavors)
+    rows: dict[requirement.Version, set[requirement.Row]] = {}
+    places: dict[str, reading.Place] = {}
+    for one in declared:
+        version = resolver.version(one)
+        if version is None:
+            continue
+        if version.id in places:
+            resolver.problem(one.place, f'{version} is there already, in '
+                                        f'line {places[version.id].line}')
+            continue
+        places[version.id] = one.place
+        rows[version] = {
+            (key, str(value)) for key, value in one.minimums.items()
+        } | resolver.rows(version, one.flavors,
+                          present.get(version.id, ()))
+    if resolver.problems:
+        raise reading.DeclarationRefused(resolver.problems)
+    return Wanted(rows, resolver.warnings)
+
+
+class _Resolver:
+    """Finds versions and flavors, and collects what is not to be found."""
+
+    def __init__(self, versions: Sequence[requirement.Version],
+                 flavors: Iterable[requirement.Flavor] | None):
+        self.problems: list[reading.Problem] = []
+        self.warnings: list[str] = []
+        self._versions = collections.defaultdict(list)
+        for version in versions:
+            for name in {version.name, version.id}:
+                self._versions[version.datastore, name].append(version)
+        self._datastores = {version.datastore for version in versions}
+        self._validate = flavors is not None
+        self._ids = {flavor.id: flavor for flavor in flavors or ()}
+        self._names = {flavor.name: flavor for flavor in self._ids.values()}
+
+    def problem(self, place: reading.Place, message: str) -> None:
+        self.problems.append(reading.Problem(place, message))
+
+    def _near(self, text: str, known: Iterable[str]) -> str:
+        return (reading.near(text, known)
+                if len(self.problems) < SUGGESTED else '')
+
+    def version(self, declared: reading.Declared
+                ) -> requirement.Version | None:
+        name = f'{declared.datastore}/{declared.name}'
+        found = self._versions.get((declared.datastore, declared.name), [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            self.problem(
+                declared.place, f'there is more than one {name}; put the id '
+                f'in place of the name: {requirement.names(found)}')
+        elif declared.datastore not in self._datastores:
+            self.problem(
+                declared.datastore_place, f'there is no datastore '
+                f'{declared.datastore!r}'
+                f'{self._near(declared.datastore, self._datastores)}')
+        else:
+            of_datastore = [name for datastore, name in self._versions
+                            if datastore == declared.datastore]
+            self.problem(
+                declared.place, f'there is no datastore version {name!r}'
+                f'{self._near(declared.name, of_datastore)}')
+        return None
+
+    def rows(self, version: requirement.Version,
+             flavors: Iterable[reading.Reference],
+             present: Collection[requirement.Row]) -> set[requirement.Row]:
+        """The rows that associate flavors."""
+        places: dict[str, reading.Place] = {}
+        for reference in flavors:
+            flavor_id = self._flavor_id(version, reference, present)
+            if flavor_id is None:
+                continue
+            if flavor_id in places:
+                self.problem(
+                    reference.place, f'flavor {flavor_id} is there already, '
+                    f'in line {places[flavor_id].line}')
+            places[flavor_id] = reference.place
+        return {(requirement.FLAVOR, flavor_id) for flavor_id in places}
+
+    def _flavor_id(self, version: requirement.Version,
+                   reference: reading.Reference,
+                   present: Collection[requirement.Row]) -> str | None:
+        text = reference.text
+        if not self._validate:
+            if requirement.FLAVOR_ID.match(text):
+                return text
+            self.problem(reference.place,
+                         f'{reading.short(text)} is not the id of a flavor')
+            return None
+        named = None if reference.by_id else self._names.get(text)
+        if text in self._ids:
+            if named is None or named.id == text:
+                return text
+            self.problem(
+                reference.place, f'{text!r} is the id of flavor '
+                f'{self._ids[text].name!r} and the name of flavor '
+                f'{named.id!r}: write "id: {text}" or "id: {named.id}"')
+            return None
+        if named is not None:
+            return named.id
+        if (requirement.FLAVOR, text) in present:
+            self.warnings.append(
+                f'flavor {text} of {version} is not in Nova any more')
+            return text
+        known = [*self._ids] if reference.by_id else [
+            *self._ids, *self._names]
+        self.problem(reference.place, f'Nova has no flavor {text!r}'
+                                      f'{self._near(text, known)}')
+        return None

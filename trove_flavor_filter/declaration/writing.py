@@ -1,0 +1,108 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What datastore versions require, written as a file that can be read."""
+
+import collections
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import typing
+
+import yaml
+
+from trove_flavor_filter.declaration import reading
+from trove_flavor_filter import requirement
+
+# What libyaml writes is written ten times as fast.
+DUMPER: typing.Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
+
+
+def write(versions: Iterable[requirement.Version], present: requirement.Rows,
+          flavors: Mapping[str, requirement.Flavor] | None,
+          by_id: bool) -> str:
+    """A file that declares what there is; ``reading.read`` reads it.
+
+    Versions and flavors are in the order of their names, so that two files
+    may be compared.
+
+    :param versions: in that order
+    :param flavors: Nova's, by id; None when Nova is away
+    :param by_id: refer to flavors by their ids rather than by names
+    """
+    lines = [
+        '# Which flavors datastore versions may run on.',
+        '# "trove-manage datastore-version-flavor-apply" makes it so.']
+    if flavors is None:
+        lines.append('# Nova was away: nothing is known of the flavors.')
+    declared = [version for version in versions if present.get(version.id)]
+    names = collections.Counter(
+        (version.datastore, version.name) for version in versions)
+    lines.append(f'{reading.TOP}:' if declared else f'{reading.TOP}: {{}}')
+    datastore = None
+    for version in declared:
+        if version.datastore != datastore:
+            datastore = version.datastore
+            lines.append(f'  {_scalar(datastore)}:')
+        if names[version.datastore, version.name] > 1:
+            lines.append(f'    {version.id}:  # {_comment(version.name)}, '
+                         f'number {_comment(version.number or "none")}')
+        else:
+            lines.append(f'    {_scalar(version.name)}:')
+        lines += _body(present[version.id], flavors, by_id)
+    return ''.join(f'{line}\n' for line in lines)
+
+
+def _body(rows: Collection[requirement.Row],
+          flavors: Mapping[str, requirement.Flavor] | None,
+          by_id: bool) -> Iterator[str]:
+    wanted = requirement.Requirement.of(rows)
+    if wanted.flavor_ids:
+        yield '      flavors:'
+        yield from sorted(
+            _flavor_line(flavor_id, flavors, by_id)
+            for flavor_id in wanted.flavor_ids)
+    for key, value in wanted.minimums.items():
+        unit = requirement.MINIMUMS[key].format('').strip()
+        yield f'      {key}: {value}  # {unit}'
+    for text in wanted.nonsense:
+        yield f'      # {_comment(text)} cannot be understood'
+
+
+def _flavor_line(flavor_id: str,
+                 flavors: Mapping[str, requirement.Flavor] | None,
+                 by_id: bool) -> str:
+    if flavors is None:
+        return f'      - id: {_scalar(flavor_id)}'
+    flavor = flavors.get(flavor_id)
+    if flavor is None:
+        return f'      - id: {_scalar(flavor_id)}  # not in Nova any more'
+    size = (f'{flavor.ram} MiB RAM, {flavor.vcpus} vCPUs, '
+            f'{flavor.disk} GiB disk')
+    if by_id or (flavor.name in flavors and flavor.name != flavor_id):
+        return (f'      - id: {_scalar(flavor_id)}  '
+                f'# {_comment(flavor.name)}: {size}')
+    return f'      - {_scalar(flavor.name)}  # id {flavor_id}: {size}'
+
+
+def _scalar(text: str) -> str:
+    """A text in YAML, on one line."""
+    style = None if text.isprintable() else '"'
+    dumped = yaml.dump(text, Dumper=DUMPER, allow_unicode=True,
+                       default_style=style, width=2 ** 20)
+    return dumped.removesuffix('...\n').strip('\n')
+
+
+def _comment(text: str) -> str:
+    return ''.join(character if character.isprintable() else '?'
+                   for character in text)
