@@ -29,8 +29,6 @@ import zipfile
 
 from oslotest import base
 
-from trove_flavor_filter.tests.cloud import release
-
 ROOT = pathlib.Path(__file__).parents[3]
 
 # What is installed beside the package.
@@ -73,7 +71,7 @@ def folder() -> pathlib.Path:
     """A folder far from the checkout; it goes when this process ends."""
     path = pathlib.Path(tempfile.mkdtemp(prefix='release-', dir=FOLDER))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
-    path.joinpath('constraints.txt').write_text(release.constraints())
+    shutil.copy(ROOT / 'test-constraints.txt', path / 'constraints.txt')
     return path
 
 
@@ -153,6 +151,9 @@ class BuildTest(base.BaseTestCase):
         # And what it leaves out.
         self.assertEqual(tracked() - {'.gitignore'}, names - generated)
 
+    def test_the_version_is_what_the_next_tag_will_be(self):
+        self.assertRegex(built()[0]['wheel'].name, r'-1\.0\.0(\.dev\d+)?-py3-')
+
     def test_twine_finds_nothing_to_complain_of(self):
         printed = check(sys.executable, '-m', 'twine', 'check', '--strict',
                         *built()[0].values())
@@ -162,6 +163,29 @@ class BuildTest(base.BaseTestCase):
         printed = built()[1]
         for text in ('classifiers are deprecated', 'would be ignored'):
             self.assertNotIn(text, printed)
+
+
+class ArchiveTest(base.BaseTestCase):
+    """What "git archive" gives: the files, and nothing of git."""
+
+    DEFAULT_TIMEOUT = 600
+
+    def test_it_builds_what_the_checkout_builds_under_an_early_version(self):
+        archive = folder() / 'archive'
+        archive.mkdir()
+        for name in tracked():
+            target = archive / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target)
+        dist = folder() / 'archive-dist'
+        check(sys.executable, '-m', 'build', '--wheel', '--outdir', dist,
+              archive)
+        wheel, = dist.glob('trove_flavor_filter-1.0.0.dev0-*.whl')
+        with zipfile.ZipFile(wheel) as built_wheel:
+            self.assertEqual(tracked('trove_flavor_filter'), {
+                name for name in built_wheel.namelist()
+                if name.startswith('trove_flavor_filter/')
+                and not name.endswith('/')})
 
 
 class InstalledTests:
