@@ -10,16 +10,13 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A Python environment with another release of Trove, and the plugin.
+"""A Python environment with an older release of Trove, and the plugin."""
 
-python -m trove_flavor_filter.tests.cloud.release RELEASE FOLDER
-"""
-
-import os
 import pathlib
 import subprocess
 import sys
-import tempfile
+
+import uv
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -27,33 +24,26 @@ ROOT = pathlib.Path(__file__).parents[3]
 COMPANIONS = ('PyMySQL', 'psycopg[binary]', 'pymemcache', 'pyuwsgi', 'redis')
 
 
-def constraints() -> str:
-    """The versions that the tests run on, whatever the Trove."""
-    return ''.join(
-        line for line in ROOT.joinpath('test-constraints.txt').open()
-        if not line.startswith('trove=='))
-
-
 def make(release: str, folder: pathlib.Path) -> None:
     """Make the environment, or bring it up to date.
 
+    It has the libraries of that release, as OpenStack constrains them.
+
     :param release: the first part of Trove's version
-    :raises CalledProcessError: it cannot be installed; pip has said why
+    :raises CalledProcessError: it cannot be installed; uv has said why
     """
-    with tempfile.NamedTemporaryFile('w', suffix='.txt') as file:
-        file.write(constraints())
-        file.flush()
-        environment = os.environ | {
-            'PIP_CONSTRAINT': file.name, 'PIP_ROOT_USER_ACTION': 'ignore',
-            'PIP_DISABLE_PIP_VERSION_CHECK': '1'}
-        if not folder.joinpath('bin', 'python').exists():
-            subprocess.run([sys.executable, '-m', 'venv', folder],
-                           check=True)
-        subprocess.run(
-            [folder / 'bin' / 'python', '-m', 'pip', 'install', '--quiet',
-             f'trove=={release}.*', *COMPANIONS, '-e', ROOT],
-            env=environment, check=True)
+    install(folder, ROOT / 'constraints' / f'trove{release}.txt',
+            f'trove=={release}.*', *COMPANIONS, '-e', str(ROOT))
 
 
-if __name__ == '__main__':
-    make(sys.argv[1], pathlib.Path(sys.argv[2]))
+def install(folder: pathlib.Path, constraints: pathlib.Path,
+            *packages: str) -> None:
+    """Install packages in a virtualenv, made first where there is none.
+
+    :raises CalledProcessError: they cannot be installed; uv has said why
+    """
+    program = uv.find_uv_bin()
+    subprocess.run([program, 'venv', '--quiet', '--allow-existing', '--seed',
+                    '--python', sys.executable, folder], check=True)
+    subprocess.run([program, 'pip', 'install', '--quiet', '--python', folder,
+                    '--constraints', constraints, *packages], check=True)

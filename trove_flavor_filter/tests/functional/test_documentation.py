@@ -18,6 +18,7 @@ FLAVOR_FILTER_WRITE_DOCS=1 puts what the commands print into the pages.
 import functools
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -25,6 +26,7 @@ import fixtures
 from oslotest import base
 
 from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import curl
 from trove_flavor_filter.tests.cloud import release
 from trove_flavor_filter.tests.cloud import transcript
 
@@ -33,15 +35,17 @@ DOC = ROOT / 'doc' / 'source'
 STORY = DOC / 'admin' / 'story.rst'
 WRITE = bool(os.environ.get('FLAVOR_FILTER_WRITE_DOCS'))
 
-# Pages that show this begin without the plugin.
-INSTALL = '$ pip install -q trove-flavor-filter'
+# The wheel, as the pages call it. Those that install it begin without the
+# plugin.
+WHEEL = 'dist/trove_flavor_filter-*.whl'
+INSTALL = f'$ pip install -q {WHEEL}'
 
 # The ids are always the same: how a long line is wrapped depends on where they
 # have digits.
 VERSIONS = {'5.7': '14076d7c-4f90-47c0-bd1f-9c401f6728e3',
             '8.0': '5a64e9b0-84d5-47fb-8d2a-4f7b82d5f272'}
 
-# Of the story's Troves: where the story begins, and what it upgrades to.
+# Where the story begins.
 OLD_TROVE = 'trove>=25,<26'
 
 
@@ -53,10 +57,16 @@ def pages() -> list[pathlib.Path]:
 
 
 class Reader:
-    """Somebody who types what a page shows, on a small cloud."""
+    """Somebody who types what a page shows, on a small cloud.
 
-    def __init__(self, booted: cloud.Cloud, **environment: str):
+    :param wheels: folder of the wheel that is installed; '' for none
+    :param environment: of the commands
+    """
+
+    def __init__(self, booted: cloud.Cloud, wheels: str = '',
+                 **environment: str):
         self.cloud = booted
+        self._wheels = wheels
         self._environment = environment
         # How the pages call what has other names here.
         self._names = {
@@ -65,12 +75,18 @@ class Reader:
             str(booted.directory / 'trove'): '/etc/trove',
             str(booted.bin): '/opt/trove/bin',
             str(booted.directory): '/root'}
+        if shutil.which('curl') is None:
+            curl.install(booted.bin)
 
     def execute(self, command: str) -> str:
         if command == 'systemctl restart trove-api':
             # However this machine runs it.
             self.cloud.restart('trove')
             return ''
+        if WHEEL in command and not self._wheels:
+            # The checkout is installed already.
+            return ''
+        command = command.replace(WHEEL, f'{self._wheels}/*.whl')
         for here, shown in self._names.items():
             command = command.replace(shown, here)
         result = subprocess.run(
@@ -140,11 +156,13 @@ class StoryTest(DocumentationTestCase):
         super().setUp()
         self.folder = pathlib.Path(self.useFixture(
             fixtures.TempDir()).path)
-        constraints = self.folder / 'constraints.txt'
-        constraints.write_text(release.constraints())
+        # What the tests run on, whatever the Trove.
+        self.constraints = self.folder / 'constraints.txt'
+        self.constraints.write_text(''.join(
+            line for line in ROOT.joinpath('test-constraints.txt').open()
+            if not line.startswith('trove==')))
         self.environment = {
-            'PIP_CONSTRAINT': str(constraints),
-            'PIP_FIND_LINKS': str(self.folder),
+            'PIP_CONSTRAINT': str(self.constraints),
             'PIP_DISABLE_PIP_VERSION_CHECK': '1',
             'PIP_ROOT_USER_ACTION': 'ignore'}
 
@@ -156,16 +174,16 @@ class StoryTest(DocumentationTestCase):
 
     def test_the_operators_story(self):
         # The wheel that a deployer would get, and a Trove of last year.
-        self.run_command(sys.executable, '-m', 'pip', 'wheel', '--no-deps',
-                         '--wheel-dir', str(self.folder), str(ROOT))
+        self.run_command(sys.executable, '-m', 'build', '--wheel',
+                         '--outdir', str(self.folder), str(ROOT))
         prefix = self.folder / 'trove'
-        self.run_command(sys.executable, '-m', 'venv', str(prefix))
-        self.run_command(str(prefix / 'bin' / 'pip'), 'install', OLD_TROVE)
+        release.install(prefix, self.constraints, OLD_TROVE)
         with cloud.Cloud(trove_prefix=str(prefix),
                          own_scripts=False) as booted:
             furnish(booted)
             paste_ini = booted.paste_ini.read_bytes()
-            self.assertPrints(STORY, Reader(booted, **self.environment))
+            self.assertPrints(STORY, Reader(
+                booted, str(self.folder), **self.environment))
             self.assertEqual(paste_ini, booted.paste_ini.read_bytes())
             # What pip would have written.
             script = (prefix / 'bin' / 'trove-manage').read_bytes()
