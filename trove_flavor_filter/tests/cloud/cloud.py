@@ -33,6 +33,7 @@ from keystoneauth1 import session as keystone_session
 from novaclient import client as nova_client
 import sqlalchemy as sa
 
+from trove_flavor_filter.tests.cloud import prepared
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import settings
 from trove_flavor_filter.tests.cloud import trove_schema
@@ -140,8 +141,9 @@ class Cloud:
 
     def _say(self, text: str) -> None:
         if self._progress is not None:
-            print(f'[{time.monotonic() - self._begun:5.1f} s] {text}',
-                  file=self._progress, flush=True)
+            process.say(
+                self._progress,
+                f'[{time.monotonic() - self._begun:5.1f} s] {text}')
 
     def _boot(self) -> None:
         self._say('a small cloud is booting')
@@ -227,15 +229,19 @@ class Cloud:
         folder = self.directory / 'keystone'
         conf = folder / 'keystone.conf'
         settings.write(conf, settings.keystone(folder))
-        for repository in ('fernet', 'credentials'):
-            (folder / repository).mkdir(mode=0o700)
         manage = ('keystone-manage', '--config-file', str(conf))
         self._say('keystone: database, keys and first user')
-        owner = ('--keystone-user', str(os.getuid()),
-                 '--keystone-group', str(os.getgid()))
-        self._run('keystone', *manage, 'db_sync')
-        self._run('keystone', *manage, 'fernet_setup', *owner)
-        self._run('keystone', *manage, 'credential_setup', *owner)
+
+        def prepare() -> None:
+            for repository in ('fernet', 'credentials'):
+                (folder / repository).mkdir(mode=0o700)
+            owner = ('--keystone-user', str(os.getuid()),
+                     '--keystone-group', str(os.getgid()))
+            self._run('keystone', *manage, 'db_sync')
+            self._run('keystone', *manage, 'fernet_setup', *owner)
+            self._run('keystone', *manage, 'credential_setup', *owner)
+
+        prepared.fill('keystone', folder, sys.prefix, prepare)
         self._run(
             'keystone', *manage, 'bootstrap',
             '--bootstrap-password', self.secrets['admin'],
@@ -300,14 +306,30 @@ class Cloud:
         shutil.copy(_installed('nova/api-paste.ini'), folder)
         manage = ('nova-manage', '--config-file', str(folder / 'nova.conf'))
         self._say('nova: databases and cells')
-        self._run('nova', *manage, 'api_db', 'sync')
-        self._run('nova', *manage, 'cell_v2', 'map_cell0',
-                  '--database_connection',
-                  settings.sqlite(folder / 'cell0.sqlite'))
-        self._run('nova', *manage, 'db', 'sync')
-        self._run('nova', *manage, 'cell_v2', 'create_cell')
+
+        def prepare() -> None:
+            self._run('nova', *manage, 'api_db', 'sync')
+            self._run('nova', *manage, 'cell_v2', 'map_cell0',
+                      '--database_connection',
+                      settings.sqlite(folder / 'cell0.sqlite'))
+            self._run('nova', *manage, 'db', 'sync')
+            self._run('nova', *manage, 'cell_v2', 'create_cell')
+
+        prepared.fill('nova', folder, sys.prefix, prepare)
+        self._locate_cells(folder)
         self._serve('nova', 'nova.wsgi.osapi_compute:application', 8,
                     OS_NOVA_CONFIG_DIR=str(folder))
+
+    def _locate_cells(self, folder: pathlib.Path) -> None:
+        # Nova's API database says where those of the cells are.
+        engine = sa.create_engine(settings.sqlite(folder / 'nova_api.sqlite'))
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text('UPDATE cell_mappings SET database_connection = CASE '
+                        'name WHEN \'cell0\' THEN :cell0 ELSE :cell1 END'),
+                {'cell0': settings.sqlite(folder / 'cell0.sqlite'),
+                 'cell1': settings.sqlite(folder / 'nova.sqlite')})
+        engine.dispose()
 
     def _prepare_glance(self) -> None:
         folder = self.directory / 'glance'
@@ -315,8 +337,9 @@ class Cloud:
             folder, self.auth_url, self.secrets['glance']))
         shutil.copy(_installed('glance/glance-api-paste.ini'), folder)
         self._say('glance: database')
-        self._run('glance', 'glance-manage', '--config-file',
-                  str(folder / 'glance-api.conf'), 'db_sync')
+        prepared.fill('glance', folder, sys.prefix, lambda: self._run(
+            'glance', 'glance-manage', '--config-file',
+            str(folder / 'glance-api.conf'), 'db_sync'))
         self._serve('glance', 'glance.wsgi.api:application', 4,
                     OS_GLANCE_CONFIG_DIR=str(folder))
 
@@ -328,9 +351,10 @@ class Cloud:
         settings.write(conf, sections)
         shutil.copy(_installed('neutron/api-paste.ini'), folder)
         self._say('neutron: database')
-        self._run('neutron', 'python', '-m',
-                  'trove_flavor_filter.tests.cloud.neutron_schema',
-                  str(sections['database']['connection']))
+        prepared.fill('neutron', folder, sys.prefix, lambda: self._run(
+            'neutron', 'python', '-m',
+            'trove_flavor_filter.tests.cloud.neutron_schema',
+            str(sections['database']['connection'])))
         self._serve('neutron', 'neutron.wsgi.api:application', 4,
                     OS_NEUTRON_CONFIG_FILES=str(conf))
 
@@ -344,14 +368,21 @@ class Cloud:
         self.policy_file.write_text('{}\n')
         self._write_trove_conf('')
         self._say(f'trove: database ({self.backend})')
-        self._run('trove', f'{self.trove_prefix}/bin/python',
-                  str(pathlib.Path(trove_schema.__file__)),
-                  '--config-file', str(self.trove_conf), 'db_sync')
-        if self.backend == 'sqlite':
-            # Trove leaves the transaction of some lists (GET /datastores)
-            # open until its garbage is collected, which would lock everybody
-            # else's writes out.
-            self.sql('PRAGMA journal_mode = WAL')
+
+        def prepare() -> None:
+            self._run('trove', f'{self.trove_prefix}/bin/python',
+                      str(pathlib.Path(trove_schema.__file__)),
+                      '--config-file', str(self.trove_conf), 'db_sync')
+
+        if self.backend != 'sqlite':
+            prepare()
+            return
+        prepared.fill(
+            'trove', self.directory, self.trove_prefix, prepare)
+        # Trove leaves the transaction of some lists (GET /datastores) open
+        # until its garbage is collected, which would lock everybody else's
+        # writes out.
+        self.sql('PRAGMA journal_mode = WAL')
 
     def _write_trove_conf(self, project_id: str) -> None:
         sections = settings.trove(

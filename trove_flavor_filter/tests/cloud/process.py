@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import time
+import typing
 
 PR_SET_PDEATHSIG = 1
 
@@ -35,6 +36,16 @@ def _end_with_parent() -> None:
     # included, the kernel ends the services with it: to be exact, with the
     # thread that started them.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def say(stream: typing.TextIO, text: str) -> None:
+    """Print lines whole, also when several threads print at once.
+
+    print() writes the end of a line by itself, after which another thread may
+    already have written, where the stream is not buffered.
+    """
+    stream.write(f'{text}\n')
+    stream.flush()
 
 
 def free_port() -> int:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import subprocess
@@ -46,12 +47,13 @@ def mysql(folder: pathlib.Path) -> process.Process:
     """A MariaDB whose root needs no password."""
     port = process.free_port()
     data = folder / 'mysql'
+    server = _program('mariadbd', '/usr/sbin')
+    install = _program('mariadb-install-db')
     user = _owner(data, 'mysql')
-    _prepare(user, _program('mariadb-install-db'), '--no-defaults',
-             f'--datadir={data}', '--skip-test-db',
-             '--auth-root-authentication-method=normal')
+    _prepare(user, install, '--no-defaults', f'--datadir={data}',
+             '--skip-test-db', '--auth-root-authentication-method=normal')
     return _server('mysql', folder, port, [
-        _program('mariadbd'), '--no-defaults', f'--datadir={data}',
+        server, '--no-defaults', f'--datadir={data}',
         f'--port={port}', '--bind-address=127.0.0.1',
         f'--socket={data}/socket', f'--pid-file={data}/pid'], user)
 
@@ -60,11 +62,13 @@ def postgresql(folder: pathlib.Path) -> process.Process:
     """A PostgreSQL that trusts everybody."""
     port = process.free_port()
     data = folder / 'postgresql'
+    server = _program('postgres', '/usr/lib/postgresql/*/bin')
+    initdb = _program('initdb', '/usr/lib/postgresql/*/bin')
     user = _owner(data, 'postgres')
-    _prepare(user, _program('initdb', '/usr/lib/postgresql/*/bin'),
-             '-D', str(data), '-U', 'postgres', '--auth=trust', '-N')
+    _prepare(user, initdb, '-D', str(data), '-U', 'postgres', '--auth=trust',
+             '-N')
     return _server('postgresql', folder, port, [
-        _program('postgres', '/usr/lib/postgresql/*/bin'), '-D', str(data),
+        server, '-D', str(data),
         '-p', str(port), '-c', 'listen_addresses=127.0.0.1',
         '-c', f'unix_socket_directories={data}'],
         # At SIGTERM it would wait until its clients leave.
@@ -106,10 +110,14 @@ def _program(name: str, folders: str = '') -> str:
          in sorted(pathlib.Path('/').glob(folders.lstrip('/')), reverse=True)
          if (folder / name).exists()) if folders else iter(()), None)
     if found is None:
-        if os.environ.get('CI'):
-            raise process.ServiceFailed(f'{name} is not installed')
-        raise unittest.SkipTest(f'{name} is not installed')
+        raise _missing(f'{name} is not installed')
     return found
+
+
+def _missing(reason: str) -> Exception:
+    if os.environ.get('CI'):
+        return process.ServiceFailed(reason)
+    return unittest.SkipTest(reason)
 
 
 def _owner(data: pathlib.Path, user: str) -> str | None:
@@ -120,6 +128,10 @@ def _owner(data: pathlib.Path, user: str) -> str | None:
     data.mkdir()
     if os.geteuid():
         return None
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        raise _missing(f'there is no user {user}') from None
     data.parent.chmod(0o755)
     shutil.chown(data, user)
     return user

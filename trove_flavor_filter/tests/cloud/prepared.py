@@ -1,0 +1,71 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Databases and keys of a service: made once, and copied for each cloud.
+
+Most of the time that a cloud takes to boot would go into making them anew.
+"""
+
+from collections.abc import Callable
+import hashlib
+import pathlib
+import shutil
+import tempfile
+
+PATTERNS = ('*.sqlite', 'fernet', 'credentials')
+
+
+def fill(name: str, folder: pathlib.Path, prefix: str,
+         prepare: Callable[[], None]) -> None:
+    """Fill a service's folder as its own commands do.
+
+    They are run where no cloud has run them yet with the packages that are
+    installed. What they make is kept under the prefix.
+
+    :param name: of the service
+    :param folder: where it has its databases and keys
+    :param prefix: of the Python environment that has the service
+    :param prepare: runs the commands
+    """
+    kept = pathlib.Path(prefix) / 'small-cloud' / _digest(prefix) / name
+    if not kept.exists():
+        prepare()
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all, whoever boots a cloud at the same time.
+        copy = pathlib.Path(tempfile.mkdtemp(dir=kept.parent))
+        _copy(folder, copy)
+        try:
+            copy.rename(kept)
+        except OSError:
+            shutil.rmtree(copy)
+        return
+    _copy(kept, folder)
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    for pattern in PATTERNS:
+        for path in source.glob(pattern):
+            if path.is_dir():
+                shutil.copytree(path, target / path.name)
+            else:
+                shutil.copy(path, target)
+
+
+def _digest(prefix: str) -> str:
+    """Of all that it depends on: the packages there, and the cloud's code."""
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(prefix).glob(
+            'lib/python*/site-packages/*.dist-info')):
+        digest.update(path.name.encode())
+    for path in sorted(pathlib.Path(__file__).parent.glob('*.py')):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
