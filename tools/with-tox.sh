@@ -6,13 +6,18 @@ if ! command -v tox >/dev/null || ! tox --version 2>/dev/null | grep -q '^4'; th
     if [ ! -x .venv-tox/bin/tox ]; then
         echo 'Making a virtualenv for tox in .venv-tox ...' >&2
         python3 -m venv .venv-tox
-        .venv-tox/bin/python -m pip install --quiet 'tox>=4.6,<5' >&2
+        .venv-tox/bin/python -m pip install --quiet 'tox>=4.28,<5' 'tox-uv>=1.28' >&2
     fi
     PATH="$PWD/.venv-tox/bin:$PATH"
 fi
-# A checkout without a tag and an archive without .git have no version that
-# pbr could tell.
-if ! git describe --tags >/dev/null 2>&1; then
-    export PBR_VERSION="${PBR_VERSION:-0.1.0}"
-fi
+# tox installs by uv, which does not read pip's configuration: the index and
+# the certificates that it names are uv's as well.
+configured() {
+    { .venv-tox/bin/python -m pip config list || python3 -m pip config list || true; } 2>/dev/null |
+        sed -n "s/^\(global\|install\|:env:\)\.$1='\(.*\)'$/\2/p" | tail -n 1
+}
+index=$(configured index-url)
+certificates=$(configured cert)
+[ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
+[ -z "$certificates" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$certificates}"
 exec tox "$@"

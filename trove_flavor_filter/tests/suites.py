@@ -1,0 +1,153 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Suites of tests: python -m trove_flavor_filter.tests.suites [SUITE].
+
+A suite is a run of stestr, under the name that tox knows it by. Without a name
+all those of CI are run, side by side.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from trove_flavor_filter.tests.cloud import process
+from trove_flavor_filter.tests.cloud import release
+
+ROOT = pathlib.Path(__file__).parents[2]
+OLDER_TROVES = ('23', '24', '25')
+
+BY_DATABASE = 'test_guard|test_bypass|OracleTest'
+BY_SERVER = 'test_api|test_route|test_guard|test_bypass'
+# Some of each kind.
+SMOKE = r'test_guard\.C|test_bypass|OracleTest|TrovesOwnTest'
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """Which tests, and what they run on.
+
+    :ivar folder: of the tests
+    :ivar include: regular expression for them, where none is asked for
+    :ivar exclude: regular expression for those that are not meant
+    :ivar workers: processes; on the small cloud each has a cloud of its own,
+        and the tests of a module stay together
+    :ivar environment: variables, unless they are set already
+    :ivar trove: the release of Trove; None for the newest
+    """
+
+    folder: str = 'functional'
+    include: str = ''
+    exclude: str = 'test_release'
+    workers: int = 1
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    trove: str | None = None
+
+
+def functional(trove: str | None) -> Suite:
+    return Suite(exclude='test_release|test_faults|test_hosts', workers=2,
+                 trove=trove)
+
+
+SUITES = {
+    'py3': Suite('unit', workers=2),
+    'functional': functional(None),
+    'faults': Suite(include='test_faults|test_hosts'),
+    'smoke': Suite(include=SMOKE),
+    'functional-mysql': Suite(include=BY_DATABASE, environment={
+        'FLAVOR_FILTER_DATABASE': 'mysql', 'FLAVOR_FILTER_HUNT': '1000'}),
+    'functional-postgresql': Suite(include=BY_DATABASE, environment={
+        'FLAVOR_FILTER_DATABASE': 'postgresql'}),
+    'functional-uwsgi': Suite(include=BY_SERVER, environment={
+        'FLAVOR_FILTER_SERVER': 'uwsgi'}),
+    **{f'functional-trove{number}': functional(number)
+       for number in OLDER_TROVES},
+    **{f'smoke-trove{number}': Suite(include=SMOKE, trove=number, environment={
+        'FLAVOR_FILTER_HUNT': '100'}) for number in OLDER_TROVES},
+}
+
+# What CI runs. The suites of a lane run one after the other. Those of the
+# second lane wait more than they compute, "faults" above all.
+LANES = (('py3', 'functional'),
+         ('faults', 'functional-mysql',
+          *(f'smoke-trove{number}' for number in OLDER_TROVES)))
+
+
+def start(name: str, patterns: list[str], stestr: list[str],
+          output: int | None) -> subprocess.Popen:
+    """Start a suite.
+
+    :param patterns: of tests, in place of the suite's own
+    :param stestr: options of stestr
+    :param output: as Popen's stdout
+    """
+    suite = SUITES[name]
+    environment = suite.environment | os.environ
+    if suite.trove is not None:
+        prefix = pathlib.Path(sys.prefix).with_name(f'release-{suite.trove}')
+        release.make(suite.trove, prefix)
+        environment['FLAVOR_FILTER_TROVE'] = str(prefix)
+    if suite.folder == 'functional':
+        stestr = [*stestr, '--group-regex', r'functional\.(test_[^.]+)']
+    return subprocess.Popen(
+        [sys.executable, '-m', 'stestr', *stestr, '--test-path',
+         f'./trove_flavor_filter/tests/{suite.folder}', 'run',
+         '--suppress-attachments', '--concurrency', str(suite.workers),
+         '--exclude-regex', suite.exclude, *(patterns or [suite.include])],
+        cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,
+        stdout=output, stderr=subprocess.STDOUT if output else None)
+
+
+def run_lane(lane: tuple[str, ...]) -> bool:
+    """Run suites one after the other, each printed whole when it has ended.
+
+    :returns: whether all their tests passed
+    """
+    passed = True
+    for name in lane:
+        begun = time.monotonic()
+        process.say(sys.stdout, f'{name}: begins')
+        # The results of suites that run at once are kept apart.
+        running = start(name, [], ['--repo-url', f'.stestr-{name}'],
+                        subprocess.PIPE)
+        printed = running.communicate()[0]
+        passed = passed and not running.returncode
+        process.say(
+            sys.stdout,
+            f'{printed}{name}: '
+            f'{"failed" if running.returncode else "passed"} after '
+            f'{time.monotonic() - begun:.0f} s')
+    return passed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog='python -m trove_flavor_filter.tests.suites',
+        description='Run a suite of tests; without SUITE, all that CI runs.')
+    parser.add_argument('suite', nargs='?', choices=SUITES, metavar='SUITE',
+                        help=', '.join(SUITES))
+    parser.add_argument('patterns', nargs='*', metavar='REGEX',
+                        help='of the names of tests')
+    args = parser.parse_args()
+    if args.suite:
+        return start(args.suite, args.patterns, [], None).wait()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return int(not all(list(pool.map(run_lane, LANES))))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
