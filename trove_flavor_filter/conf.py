@@ -12,14 +12,25 @@
 
 """The options of [flavor_filter], and how trove.conf is read."""
 
+import argparse
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
 import copy
+import glob
+import io
+import os
+import re
+import stat
+import sys
 import typing
 
 from oslo_config import cfg
 from oslo_db import options as db_options
 from oslo_log import log
+
+from trove_flavor_filter import exception
 
 GROUP = cfg.OptGroup(
     'flavor_filter',
@@ -108,15 +119,25 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
 }
 
 
+# How oslo.config speaks of a value: the file that it is from, and the problem.
+INVALID = re.compile(
+    r"Value for option .*?detail='(.*?)'\) is not valid: (.*)")
+
+# Every option that the plugin reads for itself, by group.
+READ: dict[str | None, list[cfg.Opt]] = {
+    **TROVE_OPTIONS,
+    'database': db_options.database_opts,
+    GROUP.name: OPTIONS,
+}
+
+
 def new() -> cfg.ConfigOpts:
     """An unparsed ConfigOpts with everything registered that we read."""
     conf = cfg.ConfigOpts()
     log.register_options(conf)
-    for group, options in TROVE_OPTIONS.items():
-        conf.register_opts(options, group=group)
-    conf.register_opts(db_options.database_opts, group='database')
     conf.register_group(GROUP)
-    conf.register_opts(OPTIONS, group=GROUP)
+    for group, options in READ.items():
+        conf.register_opts(options, group=group)
     return conf
 
 
@@ -128,7 +149,7 @@ def load(paste: Mapping[str, str]) -> cfg.ConfigOpts:
         they do for the filters of oslo.middleware. Without them, the files
         are those of the process's global configuration, which is Trove's.
     :returns: a ConfigOpts of our own
-    :raises: the errors of oslo.config, when a file cannot be read
+    :raises Misconfigured: as :func:`parse`
     """
     conf = new()
     named: dict[str, typing.Any] = {}
@@ -137,9 +158,114 @@ def load(paste: Mapping[str, str]) -> cfg.ConfigOpts:
     elif 'oslo_config_project' not in paste and _files_of(cfg.CONF):
         named['default_config_files'] = _files_of(cfg.CONF)
         named['default_config_dirs'] = list(cfg.CONF.config_dir or [])
-    conf([], project=paste.get('oslo_config_project', 'trove'),
-         prog=paste.get('oslo_config_program', 'trove-api'), **named)
+    parse(conf, [], project=paste.get('oslo_config_project', 'trove'),
+          prog=paste.get('oslo_config_program', 'trove-api'), **named)
     return conf
+
+
+def parse(conf: cfg.ConfigOpts, arguments: Sequence[str], prog: str,
+          project: str = 'trove', **named: typing.Any) -> None:
+    """Parse a command line and the files that it names or leaves to find.
+
+    :param arguments: the words of the command line, without the program's
+    :param prog: the program, whose own files are found beside trove.conf
+    :param named: ``default_config_files`` and ``default_config_dirs``, to be
+        read rather than what is found
+    :raises Misconfigured: a file cannot be read, or an option that the
+        plugin reads has a value that it cannot have; the message names it
+    :raises SystemExit: the command line is wrong
+    """
+    given = argparse.ArgumentParser(prog=prog, add_help=False,
+                                    allow_abbrev=False)
+    given.add_argument('--config-file', action='append')
+    given.add_argument('--config-dir', action='append')
+    words, _others = given.parse_known_args(arguments)
+    files = (words.config_file or named.get('default_config_files')
+             or cfg.find_config_files(project, prog))
+    folders = (words.config_dir or named.get('default_config_dirs')
+               or cfg.find_config_dirs(project, prog))
+    for path in (*files, *(
+            path for folder in folders for path in sorted(
+                glob.glob(f'{os.path.expanduser(folder)}/*.conf')))):
+        check_file(os.path.expanduser(path))
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            conf(arguments, project=project, prog=prog, **named)
+    except (cfg.Error, OSError, ValueError) as error:
+        raise exception.Misconfigured(' '.join(str(error).split())) from error
+    except SystemExit as left:
+        # oslo.config leaves so when an option that the command line has as
+        # well is wrong in a file; for a wrong command line it says 2.
+        if left.code == 1:
+            raise exception.Misconfigured(
+                f'[DEFAULT] of trove.conf: {said.getvalue().strip()}'
+            ) from left
+        sys.stderr.write(said.getvalue())
+        raise
+    for group, options in READ.items():
+        if group is None or group in conf:
+            _check_options(conf, group, options)
+
+
+def check_file(path: str) -> None:
+    """See that a file can be read, as oslo.config will read it.
+
+    :raises Misconfigured: it cannot, or nobody knows where it would end
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+                or os.path.samefile(path, os.devnull)):
+            # A pipe would be waited for, a device may have no end.
+            raise exception.Misconfigured(f'{path}: not a file')
+        with open(path) as file:
+            file.read()
+    except OSError as error:
+        raise exception.Misconfigured(
+            f'{path}: {error.strerror or error}') from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b'\n', 0, error.start) + 1
+        raise exception.Misconfigured(
+            f'{path}: line {line} cannot be decoded as '
+            f'{error.encoding.upper()}'
+        ) from error
+
+
+def _check_options(conf: cfg.ConfigOpts, group: str | None,
+                   options: Sequence[cfg.Opt]) -> None:
+    """See that options have values of their types.
+
+    :raises Misconfigured: one has not
+    """
+    values = conf if group is None else conf[group]
+    for option in options:
+        try:
+            if option.dest in values:
+                values[option.dest]
+        except (cfg.Error, ValueError) as error:
+            problem = ' '.join(str(error).split())
+            if isinstance(error, (cfg.NoSuchOptError, cfg.NoSuchGroupError,
+                                  cfg.TemplateSubstitutionError)):
+                problem = ('it refers to an option that is not there; write '
+                           '"$$" for a "$"')
+            if found := INVALID.match(problem):
+                path, problem = found.groups()
+            else:
+                path = 'trove.conf'
+            raise exception.Misconfigured(
+                f'{path}: [{group or "DEFAULT"}] {option.name}: {problem}'
+            ) from error
+
+
+def sources(conf: cfg.ConfigOpts) -> str:
+    """Where the settings come from, for a message that misses one."""
+    files = [*(conf.config_file or []), *(
+        f'{folder}/*.conf' for folder in conf.config_dir or [])]
+    if files:
+        return f'read: {", ".join(files)}'
+    return ('there is no trove.conf in ~/.trove, ~, /etc/trove or /etc; '
+            'name one with --config-file')
 
 
 def _files_of(conf: cfg.ConfigOpts) -> list[str]:

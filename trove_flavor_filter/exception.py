@@ -25,6 +25,17 @@ class FlavorFilterError(Exception):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Misconfigured(FlavorFilterError):
+    """A configuration that cannot be used: names the file or the option."""
+
+
+class PolicyUnusable(FlavorFilterError):
+    """A policy file that cannot be used."""
+
+    def __init__(self, path: str, problem: object):
+        super().__init__(f'{path}: {" ".join(str(problem).split())}')
+
+
 class BadRequest(FlavorFilterError):
     status = 400
     fault = 'badRequest'

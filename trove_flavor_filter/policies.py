@@ -12,11 +12,22 @@
 
 """The policy rules, and who is asked whether they hold."""
 
+from collections.abc import Iterator
+import contextlib
+import logging
+import os
+import threading
+import typing
+
 from oslo_config import cfg
 from oslo_context import context
+from oslo_log import log
 from oslo_policy import policy
 
+from trove_flavor_filter.deployment import files
 from trove_flavor_filter import exception
+
+LOG = log.getLogger(__name__)
 
 LIST = 'flavor_filter:flavors:list'
 BYPASS = 'flavor_filter:bypass'
@@ -62,16 +73,34 @@ RULES = [
 ]
 
 
+# A check that never holds.
+NOBODY: typing.Any = policy.RuleDefault('nobody', '!').check
+
+Values = dict[str, typing.Any]
+
+# For each path that [oslo_policy] names and that is there: the files to read,
+# each with what changes whenever the file does.
+State = dict[str, tuple[tuple[str, tuple[int, ...]], ...]]
+
+
 class Policy:
     """Decides by the deployment's own policy file.
+
+    A change of the file is seen by the next request. While a file cannot be
+    used, the rules loaded before stay in force; without any, nobody may do
+    anything.
 
     :param conf: names the file, in ``[oslo_policy]``
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
-        self._admin_roles = {role.lower() for role in conf.admin_roles}
-        self._enforcer = policy.Enforcer(conf)
-        self._enforcer.register_defaults([*BASE_RULES, *RULES])
+        self._conf = conf
+        self._admin_roles = frozenset(conf.admin_roles)
+        self._loading = threading.Lock()
+        self._rules = Rules(new_enforcer(conf, use_conf=False))
+        self._loaded: State = {}
+        self._seen: State | None = None
+        self._current()
 
     def authorize(self, ctx: context.RequestContext, rule: str) -> None:
         """Check that a rule holds for a caller, on the caller's own project.
@@ -84,9 +113,9 @@ class Policy:
 
     def allows(self, ctx: context.RequestContext, rule: str) -> bool:
         """Whether a rule holds for a caller, on the caller's own project."""
-        values = self._values(ctx) | {'is_admin': self.is_admin(ctx)}
-        target = {'tenant': ctx.project_id, 'project_id': ctx.project_id}
-        return self._enforcer.authorize(rule, target, values)
+        rules, values = self._current(), _values(ctx)
+        values['is_admin'] = self._is_admin(rules, values)
+        return rules.hold(rule, values)
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
         """Whether Trove takes this caller for an admin.
@@ -94,19 +123,278 @@ class Policy:
         As Trove's ContextMiddleware does: by ``[DEFAULT] admin_roles`` where
         that is set, by the rule ``context_is_admin`` otherwise.
         """
-        if self._admin_roles:
-            return any(role.lower() in self._admin_roles
-                       for role in ctx.roles)
-        return self._enforcer.authorize(
-            'context_is_admin', {'tenant': ctx.project_id},
-            self._values(ctx))
+        return self._is_admin(self._current(), _values(ctx))
 
-    @staticmethod
-    def _values(ctx: context.RequestContext) -> dict[str, object]:
-        # "tenant" and "user" are what rules written for older Troves say.
-        # The token is not among these values, so it cannot reach a log.
-        return dict(ctx.to_policy_values(),
-                    tenant=ctx.project_id, user=ctx.user_id)
+    def _is_admin(self, rules: 'Rules', values: Values) -> bool:
+        if self._admin_roles:
+            # Trove lowers the caller's roles, and not its own option.
+            return any(role.lower() in self._admin_roles
+                       for role in values['roles'])
+        return rules.hold('context_is_admin', values)
+
+    def _current(self) -> 'Rules':
+        """The rules in force, loaded again when a file has changed."""
+        state = find_files(self._conf)
+        if state != self._seen:
+            with self._loading:
+                if state != self._seen:
+                    self._load(state)
+                    self._seen = state
+        return self._rules
+
+    def _load(self, state: State) -> None:
+        try:
+            # Without its file a deployment's rules would be the defaults.
+            if gone := self._loaded.keys() - state.keys():
+                raise exception.PolicyUnusable(
+                    ', '.join(sorted(gone)), 'no longer there')
+            rules = load(self._conf, state)
+        except exception.PolicyUnusable as error:
+            LOG.error('The policy cannot be loaded, so %s: %s',
+                      'the rules loaded before stay in force'
+                      if self._seen is not None and self._loaded
+                      else 'nobody may do anything', error)
+            return
+        self._rules, self._loaded = rules, state
+        for problem in rules.problems():
+            LOG.error('%s. It holds for nobody.', problem)
+
+
+class Rules:
+    """The rules of one load, each with the rules that it names put in place.
+
+    oslo.policy takes an undefined rule for the rule "default", which in
+    Trove every member of a project meets. It takes a word that it cannot
+    parse for a check that never holds, which "not" turns round. Here a rule
+    that names anything of the kind holds for nobody.
+
+    :param enforcer: with the files and the defaults loaded
+    """
+
+    def __init__(self, enforcer: policy.Enforcer):
+        self._rules = enforcer.rules
+        self._written = enforcer.file_rules
+        self._checks: dict[str, typing.Any] = {}
+        self._problems: dict[str, str] = {}
+        for name in self._rules:
+            self._resolve(name, ())
+        # The enforcer looks at no file any more.
+        enforcer.set_rules(self._checks, use_conf=False)
+        self._enforcer = enforcer
+        self._told: set[str] = set()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the rules that the plugin asks, a text each."""
+        return [f'Policy rule "{name}" {problem}'
+                for name, problem in sorted(self._problems.items())
+                if name in self._enforcer.registered_rules]
+
+    def hold(self, name: str, values: Values) -> bool:
+        """Whether a rule holds for a caller, on the caller's own project.
+
+        :param values: what the caller's token says
+        """
+        target = {'tenant': values['project_id'],
+                  'project_id': values['project_id']}
+        try:
+            return bool(self._enforcer.enforce(name, target, values))
+        except Exception as error:
+            # A check may ask a server, or be anybody's code.
+            if name not in self._told:
+                self._told.add(name)
+                LOG.error('Policy rule "%s" does not hold, since a check of '
+                          'it failed: %r', name, error)
+            return False
+
+    def _resolve(self, name: str, within: tuple[str, ...]) -> None:
+        """Make the check of a rule, and of all rules that it names.
+
+        :param within: the rules that lead to this one
+        """
+        if name in self._checks:
+            return
+        try:
+            rule = self._written.get(name)
+            if rule is not None and not _is_understood(rule):
+                raise _Undecidable(f'cannot be parsed: {rule.check_str!r}')
+            check = self._put(self._rules[name], (*within, name))
+        except _Undecidable as error:
+            self._problems[name] = str(error)
+            check = NOBODY
+        self._checks[name] = check
+
+    def _put(self, check: typing.Any, within: tuple[str, ...]) -> typing.Any:
+        """A check with the rules that it names put in their place."""
+        if isinstance(check, policy.RuleCheck):
+            name = check.match
+            if name in within:
+                raise _Undecidable(f'leads back to the rule "{name}"')
+            if name not in self._rules:
+                raise _Undecidable(
+                    f'names the rule "{name}", which is not defined')
+            self._resolve(name, within)
+            if name in self._problems:
+                raise _Undecidable(
+                    f'names the rule "{name}", which {self._problems[name]}')
+            return self._checks[name]
+        if isinstance(check, policy.NotCheck):
+            return policy.NotCheck(self._put(check.rule, within))
+        if isinstance(check, policy.AndCheck | policy.OrCheck):
+            return type(check)([self._put(part, within)
+                                for part in check.rules])
+        return check
+
+
+class _Undecidable(Exception):
+    """Why a rule cannot be decided."""
+
+
+def _is_understood(rule: policy.RuleDefault) -> bool:
+    """Whether oslo.policy has parsed the whole of a rule.
+
+    What it cannot parse becomes a check that never holds; what is false,
+    such as null, becomes one that always holds.
+    """
+    text: typing.Any = rule.check_str
+    if isinstance(text, str):
+        words = [word.strip('()') for word in text.split()]
+    elif isinstance(text, list):
+        # The older syntax: a list of lists.
+        words = [word for part in text if part
+                 for word in ([part] if isinstance(part, str) else part)]
+    else:
+        return False
+    if rule.check == NOBODY:
+        return words == ['!']
+    return words.count('!') == _count_nobody(rule.check)
+
+
+def _count_nobody(check: typing.Any) -> int:
+    if isinstance(check, policy.NotCheck):
+        return _count_nobody(check.rule)
+    if isinstance(check, policy.AndCheck | policy.OrCheck):
+        return sum(map(_count_nobody, check.rules))
+    return int(check == NOBODY)
+
+
+def _values(ctx: context.RequestContext) -> Values:
+    # "tenant" and "user" are what rules written for older Troves say. The
+    # token is not among these values, so it cannot reach a log.
+    return dict(ctx.to_policy_values(), is_admin=False,
+                tenant=ctx.project_id, user=ctx.user_id)
+
+
+def find_files(conf: cfg.ConfigOpts) -> State:
+    """The files of rules that there are now."""
+    state: State = {}
+    if path := conf.find_file(conf.oslo_policy.policy_file):
+        state[path] = ((path, _stamp(path)),)
+    for name in conf.oslo_policy.policy_dirs:
+        if folder := conf.find_file(name):
+            state[folder] = tuple((inside, _stamp(inside))
+                                  for inside in _files_in(folder))
+    return state
+
+
+def _files_in(folder: str) -> list[str]:
+    """The files that oslo.policy reads in a folder, in its order."""
+    try:
+        return sorted(entry.path for entry in os.scandir(folder)
+                      if not entry.name.startswith('.')
+                      and not entry.is_dir())
+    except OSError:
+        # Reading it as a file will tell what is wrong with it.
+        return [folder]
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ()
+    # The time alone would miss an older file that is put back.
+    return (status.st_ino, status.st_size, status.st_mtime_ns,
+            status.st_ctime_ns)
+
+
+def load(conf: cfg.ConfigOpts, state: State) -> Rules:
+    """The rules of the deployment's files, and the defaults of the others.
+
+    :param state: as :func:`find_files` gives it
+    :raises PolicyUnusable: a file cannot be used; the message names it
+    """
+    for entries in state.values():
+        for path, _changes in entries:
+            _check_file(path)
+    try:
+        enforcer = new_enforcer(conf)
+        with _without_tracebacks():
+            enforcer.load_rules()
+        return Rules(enforcer)
+    except Exception as error:
+        raise exception.PolicyUnusable(', '.join(state), error) from error
+
+
+@contextlib.contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keep oslo.policy's tracebacks of what it cannot parse off the log.
+
+    Rules tells of those that the plugin asks in a line each, and Trove loads
+    the same files for itself.
+    """
+    parser = logging.getLogger('oslo_policy._parser')
+    here = threading.get_ident()
+
+    def elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    parser.addFilter(elsewhere)
+    try:
+        yield
+    finally:
+        parser.removeFilter(elsewhere)
+
+
+def problems(conf: cfg.ConfigOpts) -> list[str]:
+    """What is wrong with the rules that the plugin asks, a text each.
+
+    :raises PolicyUnusable: a file cannot be used; the message names it
+    """
+    # It is what registers [oslo_policy].
+    new_enforcer(conf)
+    return load(conf, find_files(conf)).problems()
+
+
+def _check_file(path: str) -> None:
+    """See that a file has rules in it.
+
+    oslo.policy takes a file that it cannot read for an empty one, and waits
+    for somebody to write to a pipe.
+    """
+    try:
+        rules = policy.parse_file_contents(files.read(path))
+    except OSError as error:
+        raise exception.PolicyUnusable(
+            path, error.strerror or error) from error
+    except (exception.FlavorFilterError, ValueError,
+            RecursionError) as error:
+        raise exception.PolicyUnusable(path, error) from error
+    if not isinstance(rules, dict):
+        raise exception.PolicyUnusable(path, 'it must map names to rules')
+    for name, rule in rules.items():
+        if rule and not isinstance(rule, str | list | dict):
+            raise exception.PolicyUnusable(
+                path, f'rule "{name}" is neither a text nor a list: {rule!r}')
+
+
+def new_enforcer(conf: cfg.ConfigOpts,
+                 use_conf: bool = True) -> policy.Enforcer:
+    """An enforcer to which an undefined rule is one that never holds."""
+    enforcer = policy.Enforcer(conf, default_rule=NOBODY, use_conf=use_conf)
+    enforcer.register_defaults([*BASE_RULES, *RULES])
+    # Those that the plugin asks are told by name; the others are Trove's.
+    enforcer.skip_undefined_check = True
+    return enforcer
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:

@@ -24,6 +24,8 @@ import typing
 from oslo_config import cfg
 from oslo_log import log
 
+from trove_flavor_filter import conf as config
+from trove_flavor_filter import exception
 
 P = typing.ParamSpec('P')
 
@@ -85,9 +87,21 @@ def set_up_logging(conf: cfg.ConfigOpts) -> None:
 
     That is printed. The libraries' logs would bury it, so they are for
     ``--debug`` alone.
+
+    :raises Misconfigured: trove.conf says of logs what cannot be done
     """
     if conf.debug:
-        log.setup(conf, 'trove')
+        try:
+            if conf.log_config_append:
+                config.check_file(conf.log_config_append)
+            log.setup(conf, 'trove')
+        except Exception as error:
+            # Handlers of any library may be named there.
+            option = ('log_config_append' if conf.log_config_append
+                      else 'log_file, log_dir or another option of the log')
+            raise exception.Misconfigured(
+                f'[DEFAULT] {option} of trove.conf: '
+                f'{" ".join(str(error).split())}') from error
     else:
         # Among them one that oslo.log prints with until it is set up.
         logging.getLogger().handlers[:] = [logging.NullHandler()]

@@ -23,6 +23,7 @@ import sys
 from oslo_config import cfg
 
 from trove_flavor_filter.cmd import base
+from trove_flavor_filter import conf as config
 from trove_flavor_filter.deployment import console_script
 from trove_flavor_filter.deployment import files
 from trove_flavor_filter.deployment import paste_ini
@@ -136,12 +137,12 @@ def paste_config(config_files: list[str]) -> str:
     conf.register_opt(
         cfg.StrOpt('api_paste_config', default='api-paste.ini'))
     try:
-        conf([f'--config-file={name}' for name in config_files],
-             project='trove', prog='trove-api')
+        config.parse(conf, [f'--config-file={name}' for name in config_files],
+                     prog='trove-api')
         path = conf.find_file(conf.api_paste_config)
-    except (cfg.Error, OSError, ValueError) as error:
+    except ValueError as error:
         raise exception.FlavorFilterError(
-            'trove.conf: ' + ' '.join(str(error).split())) from None
+            f'[DEFAULT] api_paste_config of trove.conf: {error}') from None
     if path is None:
         where = ', '.join(conf.config_file) or 'a trove.conf (none is found)'
         raise exception.FlavorFilterError(

@@ -33,6 +33,7 @@ from trove_flavor_filter.deployment import files
 from trove_flavor_filter.deployment import paste_ini
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
+from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
 
 DESCRIPTION = '''\
@@ -71,13 +72,11 @@ def main() -> int:
         'command', handler=lambda parsers: add_parser(
             parsers, Checks(conf, sys.argv[0]).check)))
     try:
-        conf(sys.argv[1:], project='trove',
-             prog='trove-flavor-filter-status')
-    except (cfg.Error, OSError) as error:
-        print(f'trove-flavor-filter-status: {" ".join(str(error).split())}',
-              file=sys.stderr)
+        config.parse(conf, sys.argv[1:], prog='trove-flavor-filter-status')
+        base.set_up_logging(conf)
+    except exception.Misconfigured as error:
+        print(f'trove-flavor-filter-status: {error}', file=sys.stderr)
         return 255
-    base.set_up_logging(conf)
     # It is where oslo.upgradecheck looks for --json.
     upgradecheck.CONF = conf
     return int(upgradecheck.run(conf))
@@ -121,8 +120,9 @@ def _guarded(check: Check) -> Check:
                             'flavors.'])
         except exception.FlavorFilterError as error:
             return failure([getattr(error, 'reason', str(error))])
-        except OSError as error:
-            return failure([str(error)])
+        except Exception as error:
+            # Whatever it is, the other checks have their say as well.
+            return failure([str(error) or type(error).__name__])
     return guarded
 
 
@@ -191,6 +191,23 @@ class Checks(upgradecheck.UpgradeCommands):
         ] if changes else [])
 
     @_guarded
+    def policy(self) -> upgradecheck.Result:
+        problems = policies.problems(self._conf)
+        name = self._conf.oslo_policy.policy_file
+        path = self._conf.find_file(name)
+        if problems:
+            return failure([
+                *(f'{problem}. It holds for nobody.' for problem in problems),
+                f'Mend the rules in {path or name}; trove-api reads them '
+                f'again by itself.'])
+        location = self._conf.get_location('policy_file', 'oslo_policy')
+        return warning([
+            f'There is no policy file {name}, which [oslo_policy] of '
+            f'trove.conf names, so the defaults of all rules are in force.'
+        ] if path is None and location is not None
+            and location.location == cfg.Locations.user else [])
+
+    @_guarded
     def nova(self) -> upgradecheck.Result:
         return failure([
             f'No flavors can be listed: {self._nova.reason}. See to '
@@ -249,6 +266,7 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Table and migrations', table),
         ('Pipeline in api-paste.ini', pipeline),
         ('Subcommands of trove-manage', trove_manage),
+        ('Policy rules', policy),
         ('Keystone and Nova', nova),
         ('Flavors that Nova no longer has', stale),
         ('Versions that no flavor is left for', nothing_left),

@@ -73,7 +73,7 @@ def run(argv: list[str]) -> int:
     conf.register_cli_opt(cfg.SubCommandOpt(
         'action', handler=lambda parsers: add_parsers(parsers, conf)))
     try:
-        conf(argv[1:], project='trove', prog=program)
+        config.parse(conf, argv[1:], prog=program)
         base.set_up_logging(conf)
         return conf.action.flavor_filter_command.run(conf.action)
     except exception.FlavorFilterError as error:

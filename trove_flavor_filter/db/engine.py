@@ -25,6 +25,7 @@ from oslo_db import exception as db_exception
 from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy as sa
 
+from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
 
 # Options of [database] that the engine takes. Tries to connect are not among
@@ -35,6 +36,9 @@ ENGINE_OPTIONS = (
     'connection_recycle_time', 'connection_trace', 'max_overflow',
     'max_pool_size', 'mysql_sql_mode', 'mysql_wsrep_sync_wait',
     'pool_timeout', 'sqlite_synchronous')
+
+# Behind what a driver says of a connection that it cannot make.
+WHERE = ' (see "connection" in [database] of trove.conf)'
 
 # How the drivers say that a table or a column is not there.
 SCHEMA_PROBLEM = re.compile(
@@ -88,6 +92,9 @@ def translated() -> Iterator[None]:
     except (db_exception.CantStartEngineError, db_exception.DBError,
             sa.exc.SQLAlchemyError, ImportError) as error:
         reason = _first_line(error)
+        if isinstance(error, (db_exception.DBConnectionError,
+                              sa.exc.ArgumentError, ImportError)):
+            reason += WHERE
         if ALIEN_TEXT.search(reason):
             raise exception.BadRequest(
                 'A name has characters that the database cannot hold.'
@@ -121,8 +128,11 @@ class Database:
                if name in conf.database})
 
     def engine(self) -> sa.Engine:
-        """The engine: for migrations, which are not one transaction."""
-        return self._manager.writer.get_engine()
+        """The engine: for migrations, which are not one transaction.
+
+        :raises DatabaseUnavailable: trove.conf names none that is there
+        """
+        return self._start(self._manager.writer)
 
     def reading(self) -> typing.ContextManager[sa.Connection]:
         """A transaction that reads."""
@@ -132,17 +142,31 @@ class Database:
         """A transaction that writes: all of it, or nothing."""
         return self._begin(self._manager.writer)
 
+    def _start(self, manager: typing.Any) -> sa.Engine:
+        """The engine of a manager, made and tried when it is first wanted."""
+        if not self._conf.database.connection:
+            raise exception.DatabaseUnavailable(
+                f'trove.conf has no "connection" in [database] '
+                f'({config.sources(self._conf)})')
+        try:
+            return manager.get_engine()
+        except (ValueError, TypeError, AttributeError) as error:
+            # What drivers make of a URL with nonsense in it.
+            raise exception.DatabaseUnavailable(
+                f'{_first_line(error)}{WHERE}') from error
+
     @contextlib.contextmanager
     def _begin(self, manager: typing.Any) -> Iterator[sa.Connection]:
         with contextlib.ExitStack() as stack:
             try:
+                self._start(manager)
                 connection = stack.enter_context(
                     manager.connection.using(_Transaction()))
             except db_exception.DBConnectionError as error:
                 # The pool has tried a fresh connection already, so this is
                 # not the lost connection that another try would mend.
                 raise exception.DatabaseUnavailable(
-                    _first_line(error)) from error
+                    f'{_first_line(error)}{WHERE}') from error
             yield connection
 
 

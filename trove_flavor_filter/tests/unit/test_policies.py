@@ -1,0 +1,370 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What a policy file allows: never more than it plainly says."""
+
+import http.server
+import json
+import os
+import pathlib
+import threading
+
+import fixtures
+from oslo_context import context
+from oslo_policy import policy
+
+from trove_flavor_filter import policies
+from trove_flavor_filter.tests.unit import base
+
+# Rules under which nobody may bypass: (the policy file, what the log names).
+# The second column is empty where the rule is plainly a "no".
+CLOSED = [
+    # A rule that is not there, at every depth and under every operator.
+    ('"flavor_filter:bypass": "rule:context_is_adm"', 'context_is_adm'),
+    ('"flavor_filter:bypass": "not rule:typo"', 'typo'),
+    ('"flavor_filter:bypass": "role:admin or rule:typo"', 'typo'),
+    ('"flavor_filter:bypass": "role:admin and not rule:typo"', 'typo'),
+    ('"flavor_filter:bypass": "@ and (rule:typo or role:member)"', 'typo'),
+    ('"flavor_filter:bypass": [["rule:typo"]]', 'typo'),
+    ('"flavor_filter:bypass": "rule:a"\n"a": "rule:b"\n"b": "rule:typo"',
+     'typo'),
+    ('"flavor_filter:bypass": "not rule:a"\n"a": "not rule:typo"', 'typo'),
+    ('"flavor_filter:bypass": "rule:admin"\n"admin": "rule:typo"', 'typo'),
+    ('"flavor_filter:bypass": "rule:admin_or_owner"\n'
+     '"admin_or_owner": "rule:admin or rule:typo"', 'typo'),
+    # Whatever "default" says.
+    ('"flavor_filter:bypass": "rule:typo"\n"default": "@"', 'typo'),
+    ('"flavor_filter:bypass": "rule:default"\n"default": "rule:typo"',
+     'typo'),
+    # Rules that go round in a circle.
+    ('"flavor_filter:bypass": "rule:flavor_filter:bypass"', 'leads back'),
+    ('"flavor_filter:bypass": "not rule:a"\n"a": "rule:b"\n"b": "rule:a"',
+     'leads back'),
+    # What cannot be parsed.
+    ('"flavor_filter:bypass": "not admin"', 'cannot be parsed'),
+    ('"flavor_filter:bypass": "role:member or admin"', 'cannot be parsed'),
+    ('"flavor_filter:bypass": "role:member or"', 'cannot be parsed'),
+    ('"flavor_filter:bypass": "(role:member"', 'cannot be parsed'),
+    ('"flavor_filter:bypass": "! or"', 'cannot be parsed'),
+    ('"flavor_filter:bypass": " "', 'cannot be parsed'),
+    ('"flavor_filter:bypass": "\'a\':\'a\'"', 'cannot be parsed'),
+    ('"flavor_filter:bypass": [["role:member", "admin"], ["member"]]',
+     'cannot be parsed'),
+    ('"flavor_filter:bypass": "not rule:a"\n"a": "role:x role:y"',
+     'cannot be parsed'),
+    ('"flavor_filter:bypass":', 'cannot be parsed'),
+    ('"flavor_filter:bypass": false', 'cannot be parsed'),
+    ('"flavor_filter:bypass": 0', 'cannot be parsed'),
+    ('"flavor_filter:bypass": {}', 'cannot be parsed'),
+    ('"flavor_filter:bypass": {"role": "member"}', 'cannot be parsed'),
+    # A check that fails when it is asked.
+    ('"flavor_filter:bypass": "not project_id:%(tenant"', 'check of it'),
+    ('"flavor_filter:bypass": "not a..b:1"', 'check of it'),
+    ('"flavor_filter:bypass": "not user_id.name:1"', 'check of it'),
+    ('"flavor_filter:bypass": "not http://%(nosuch)s/"', 'check of it'),
+    ('"flavor_filter:bypass": "not rule:a"\n"a": "http://%(nosuch)s/"',
+     'check of it'),
+    ('"flavor_filter:bypass": "not http://127.0.0.1:1/"', 'check of it'),
+    ('"flavor_filter:bypass": "not broken:check"', 'check of it'),
+    # Rules that say no.
+    ('{}', ''),
+    ('"flavor_filter:bypass": "!"', ''),
+    ('"flavor_filter:bypass": "not @"', ''),
+    ('"flavor_filter:bypass": [["!"]]', ''),
+    ('"flavor_filter:bypass": "role:dba"', ''),
+    ('"flavor_filter:bypass": "project_id:%(nosuch)s"', ''),
+    ('"flavor_filter:bypass": "is_admin:True"', ''),
+]
+
+# Rules under which a member may bypass, as oslo.policy documents.
+OPEN = [
+    '"flavor_filter:bypass": "@"',
+    '"flavor_filter:bypass": ""',
+    '"flavor_filter:bypass": []',
+    '"flavor_filter:bypass": "not !"',
+    '"flavor_filter:bypass": "role:member"',
+    '"flavor_filter:bypass": "! or (role:member and not role:admin)"',
+    '"flavor_filter:bypass": [["role:nosuch"], ["role:member", "@"]]',
+    '"flavor_filter:bypass": ["rule:default"]',
+    '"flavor_filter:bypass": "rule:admin_or_owner"',
+    '"flavor_filter:bypass": "rule:a or rule:a"\n"a": "tenant:%(tenant)s"',
+    '{"flavor_filter:bypass": "rule:site:dba", "site:dba": "user:u"}',
+]
+
+
+class BrokenCheck(policy.Check):
+    """A site's own check, with a bug."""
+
+    def __call__(self, target, creds, enforcer, current_rule=None):
+        raise SystemError('no such thing')
+
+
+class PolicyTestCase(base.TestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.everything = self.useFixture(fixtures.FakeLogger())
+        self.logged = self.useFixture(fixtures.FakeLogger(
+            name='trove_flavor_filter', format='%(message)s',
+            nuke_handlers=False))
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.file = self.folder / 'policy.yaml'
+
+    def load(self, text: str | None = None,
+             trove_conf: str = '') -> policies.Policy:
+        if text is not None:
+            self.file.write_text(text)
+        path = self.folder / 'trove.conf'
+        path.write_text(f'{trove_conf}\n[oslo_policy]\n'
+                        f'policy_file = {self.file}\n')
+        self.conf = base.config.load({'oslo_config_file': str(path)})
+        return policies.Policy(self.conf)
+
+    def caller(self, *roles: str) -> context.RequestContext:
+        return context.RequestContext(
+            user_id='u', project_id='p', roles=list(roles))
+
+    def lines(self) -> list[str]:
+        return self.logged.output.splitlines()
+
+
+class RuleTest(PolicyTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        policy.register('broken', BrokenCheck)
+
+    def test_what_is_not_plainly_allowed_is_nobodys(self):
+        for text, named in CLOSED:
+            self.logged.reset_output()
+            asked = self.load(text)
+            for _time in range(3):
+                for roles in (('member',), ()):
+                    self.assertFalse(asked.allows(
+                        self.caller(*roles), policies.BYPASS), text)
+            found = [line for line in self.lines()
+                     if f'"{policies.BYPASS}"' in line]
+            if named:
+                # Once, however often it is asked.
+                self.assertEqual(1, len(found), (text, self.lines()))
+                self.assertIn(named, found[0], text)
+            else:
+                self.assertEqual([], found, text)
+        self.assertNotIn('Traceback', self.everything.output)
+
+    def test_a_rule_that_cannot_be_decided_is_no_admins_either(self):
+        for text, named in CLOSED:
+            if named:
+                self.assertFalse(self.load(text).allows(
+                    self.caller('admin', 'member'), policies.BYPASS), text)
+
+    def test_what_is_allowed_stays_so(self):
+        for text in OPEN:
+            self.assertTrue(self.load(text).allows(
+                self.caller('member'), policies.BYPASS), text)
+        self.assertEqual([], self.lines())
+
+    def test_a_typo_in_the_rule_for_admins_makes_nobody_one(self):
+        for text in ('rule:admim', 'not rule:admim', 'admin', 'not admin'):
+            asked = self.load(f'"context_is_admin": "{text}"\n')
+            for role in ('member', 'admin'):
+                self.assertFalse(asked.is_admin(self.caller(role)), text)
+            self.assertIn('"context_is_admin"', self.logged.output)
+
+    def test_a_default_rule_of_another_name_opens_nothing(self):
+        asked = self.load(
+            '"everybody": "@"\n"flavor_filter:bypass": "rule:typo"\n'
+            '"context_is_admin": "rule:typo"\n')
+        self.conf.set_override('policy_default_rule', 'everybody',
+                               'oslo_policy')
+        asked = policies.Policy(self.conf)
+        self.assertFalse(asked.allows(self.caller('member'),
+                                      policies.BYPASS))
+        self.assertFalse(asked.is_admin(self.caller('member')))
+
+    def test_a_rule_that_nobody_defines_is_no(self):
+        self.assertFalse(self.load('{}').allows(
+            self.caller('admin'), 'flavor_filter:no:such'))
+
+    def test_rules_that_are_sound_go_on_beside_one_that_is_not(self):
+        asked = self.load('"flavor_filter:bypass": "rule:typo"\n')
+        self.assertTrue(asked.allows(self.caller('member'), policies.LIST))
+        self.assertTrue(asked.is_admin(self.caller('admin')))
+
+    def test_a_server_that_decides_is_told_the_rule(self):
+        asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                length = int(self.headers['Content-Length'])
+                asked.append(self.rfile.read(length).decode())
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'True')
+
+            def log_message(self, *_arguments):
+                pass
+
+        server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        remote = self.load(f'"flavor_filter:bypass": "rule:a"\n'
+                           f'"a": "http://127.0.0.1:{server.server_port}/"')
+        self.assertTrue(remote.allows(self.caller('member'),
+                                      policies.BYPASS))
+        self.assertIn('flavor_filter', asked[0])
+
+
+class AdminRolesTest(PolicyTestCase):
+
+    def test_they_are_compared_as_trove_compares_them(self):
+        # Trove lowers the role of the caller, and not its own option.
+        for option, role, is_admin in (
+                ('dbadmin', 'dbadmin', True), ('dbadmin', 'DBAdmin', True),
+                ('DBAdmin', 'DBAdmin', False), ('DBAdmin', 'dbadmin', False),
+                ('a, dbadmin', 'dbadmin', True), ('a', 'admin', False)):
+            asked = self.load('{}', f'[DEFAULT]\nadmin_roles = {option}\n')
+            self.assertEqual(is_admin, asked.is_admin(
+                self.caller('member', role)), (option, role))
+
+
+class FileTest(PolicyTestCase):
+
+    restricted = '"flavor_filter:flavors:list": "role:dba"\n'
+
+    def allowed(self, asked: policies.Policy) -> bool:
+        return asked.allows(self.caller('member'), policies.LIST)
+
+    def test_a_change_is_seen_by_the_next_request(self):
+        asked = self.load('{}')
+        self.assertTrue(self.allowed(asked))
+        self.file.write_text(self.restricted)
+        self.assertFalse(self.allowed(asked))
+        self.file.write_text('"flavor_filter:flavors:list": "rule:typo"')
+        self.assertFalse(self.allowed(asked))
+        self.assertEqual(1, len(self.lines()))
+        self.file.write_text('{}')
+        self.assertTrue(self.allowed(asked))
+
+    def test_an_older_file_that_is_put_back_is_seen(self):
+        asked = self.load('{}')
+        older = self.folder / 'older.yaml'
+        older.write_text(self.restricted)
+        os.utime(older, (1, 1))
+        os.replace(older, self.file)
+        self.assertFalse(self.allowed(asked))
+
+    def test_json_is_read_as_well(self):
+        self.file = self.folder / 'policy.json'
+        self.assertFalse(self.allowed(self.load(
+            json.dumps({'flavor_filter:flavors:list': 'role:dba'}))))
+
+    def test_no_file_at_all_is_the_defaults(self):
+        asked = self.load()
+        self.assertTrue(self.allowed(asked))
+        self.assertFalse(asked.allows(self.caller('admin'), policies.BYPASS))
+        self.assertEqual([], self.lines())
+
+    # What stands in the place of a policy file.
+    UNUSABLE = {
+        'a list': lambda path: path.write_text('- a'),
+        'a text': lambda path: path.write_text('rules'),
+        'no YAML': lambda path: path.write_text('"a": "b'),
+        'no UTF-8': lambda path: path.write_bytes(b'"a": "\xe9"'),
+        'a number': lambda path: path.write_text('"instance:index": 5'),
+        'a deep rule': lambda path: path.write_text(
+            f'"a": "{"not " * 9000}role:a"'),
+        'a long chain': lambda path: path.write_text(''.join(
+            f'"a{number}": "rule:a{number + 1}"\n'
+            for number in range(5000)) + '"a5000": "@"\n'),
+        'a folder': lambda path: path.mkdir(),
+        'a pipe': lambda path: os.mkfifo(path),
+        'a device': lambda path: path.symlink_to('/dev/zero'),
+    }
+
+    def test_without_a_usable_file_nobody_may_do_anything(self):
+        for name, make in self.UNUSABLE.items():
+            self.file = self.folder / f'{name}.yaml'
+            make(self.file)
+            self.logged.reset_output()
+            asked = self.load()
+            for _time in range(3):
+                self.assertFalse(self.allowed(asked), name)
+                self.assertFalse(asked.is_admin(self.caller('admin')), name)
+            self.assertEqual(1, len(self.lines()), self.logged.output)
+            self.assertIn(str(self.file), self.lines()[0])
+            self.assertIn('nobody may do anything', self.lines()[0])
+
+    def test_when_it_becomes_unusable_the_rules_of_before_stay(self):
+        for name, make in (*self.UNUSABLE.items(),
+                           ('nothing', lambda path: None)):
+            self.file = self.folder / f'{name}.yaml'
+            asked = self.load(self.restricted)
+            self.assertFalse(self.allowed(asked))
+            self.file.unlink()
+            make(self.file)
+            self.logged.reset_output()
+            for _time in range(3):
+                self.assertFalse(self.allowed(asked), name)
+                self.assertTrue(asked.allows(self.caller('dba'),
+                                             policies.LIST), name)
+            self.assertEqual(1, len(self.lines()), self.logged.output)
+            self.assertIn(str(self.file), self.lines()[0])
+            self.assertIn('loaded before stay in force', self.lines()[0])
+        self.file.write_text('{}')
+        self.assertTrue(self.allowed(asked))
+
+    def test_folders_of_rules_are_read_and_watched(self):
+        rules = self.folder / 'policy.d'
+        rules.mkdir()
+        inside = rules / '10-site.yaml'
+        inside.write_text(self.restricted)
+        asked = self.load('{}')
+        self.assertFalse(self.allowed(asked))
+        inside.write_text('"flavor_filter:flavors:list": "not rule:typo"')
+        self.assertFalse(self.allowed(asked))
+        self.assertIn('typo', self.logged.output)
+        inside.write_text('"flavor_filter:flavors:list": "role:member"')
+        self.assertTrue(self.allowed(asked))
+        os.mkfifo(rules / '20-pipe.yaml')
+        inside.write_text(self.restricted)
+        self.assertTrue(self.allowed(asked))
+        self.assertIn('20-pipe.yaml', self.lines()[-1])
+        (rules / '20-pipe.yaml').unlink()
+        self.assertFalse(self.allowed(asked))
+
+    def test_threads_never_see_half_of_a_load(self):
+        # While it loads, oslo.policy has no rules but those of the file.
+        texts = [f'"default": "@"\n"x{number}": "@"\n' * 50
+                 for number in range(2)]
+        asked = self.load(texts[0])
+        allowed, done = [], threading.Event()
+
+        def ask():
+            while not done.is_set():
+                if asked.allows(self.caller('member'), policies.BYPASS):
+                    allowed.append(True)
+
+        threads = [threading.Thread(target=ask) for _number in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(60):
+            spare = self.folder / 'spare'
+            spare.write_text(texts[number % 2])
+            os.replace(spare, self.file)
+        done.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([], allowed)
