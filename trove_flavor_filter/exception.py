@@ -76,6 +76,13 @@ class MethodNotAllowed(FlavorFilterError):
         self.headers = (('Allow', ', '.join(allowed)),)
 
 
+class RevisionChanged(FlavorFilterError):
+    """A datastore version is not at the revision that the caller knows."""
+
+    status = 412
+    fault = 'preconditionFailed'
+
+
 class Unavailable(FlavorFilterError):
     """Something that an answer needs is away; asking again may help.
 

@@ -12,10 +12,12 @@
 
 """Which flavors a datastore version allows. Pure: no I/O, no settings."""
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import functools
 import re
 import typing
 
@@ -36,9 +38,8 @@ FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
 LARGEST = 2 ** 31 - 1
 
 
-# A key and a value of the table; and those of many versions, by their ids.
+# A key and a value of the table. A value that is empty or NULL is ''.
 Row = tuple[str, str]
-Rows = Mapping[str, Collection[Row]]
 
 
 class Version(typing.NamedTuple):
@@ -53,12 +54,61 @@ class Version(typing.NamedTuple):
         return f'{self.datastore}/{self.name} ({self.id})'
 
 
+class Present(typing.NamedTuple):
+    """The rows that there are: what a change is planned from.
+
+    :ivar rows: of datastore versions, by names of datastore and version;
+        empty for a version that requires nothing
+    :ivar ignores_case: whether the database takes two values for equal that
+        differ in case only
+    """
+
+    rows: Mapping[Version, frozenset[Row]]
+    ignores_case: bool = False
+
+    def identity(self, row: Row) -> Row:
+        """What the database tells a row apart by."""
+        key, value = row
+        return (key, value.lower()) if self.ignores_case else row
+
+    def distinct(self, rows: Iterable[Row]) -> dict[Row, Row]:
+        """Rows by their identity; of those that share one, the last."""
+        return {self.identity(row): row for row in rows}
+
+
+# A pure function: from the rows that there are to those that are wanted, of
+# the versions that it is about. It may be asked more than once, and raises
+# what is to be told when it refuses.
+Plan = Callable[[Present], Mapping[Version, Collection[Row]]]
+
+
 class Change(typing.NamedTuple):
-    """What is to change for a datastore version: keys and values of rows."""
+    """What a plan makes of a datastore version.
+
+    :ivar before: the rows that there were
+    :ivar after: the rows that there are now
+    :ivar revision: how often the rows have been changed, this change included
+    :ivar ignores_case: as of Present
+    """
 
     version: Version
-    added: tuple[Row, ...]
-    ended: tuple[Row, ...]
+    before: frozenset[Row]
+    after: frozenset[Row]
+    revision: int = 0
+    ignores_case: bool = False
+
+    @property
+    def added(self) -> list[Row]:
+        return sorted(self.after - self.before)
+
+    @property
+    def ended(self) -> list[Row]:
+        return sorted(self.before - self.after)
+
+    @property
+    def requirement(self) -> 'Requirement':
+        """What the datastore version requires now."""
+        return Requirement.of(self.after, self.ignores_case)
 
 
 class Flavor(typing.NamedTuple):
@@ -90,15 +140,18 @@ class Flavor(typing.NamedTuple):
 class Requirement:
     """What a datastore version requires of a flavor.
 
-    :ivar flavor_ids: the associated flavors; when empty, nothing is
-        associated and every flavor is, as in Trove's own
-        ``list_datastore_version_flavor_associations``
+    :ivar flavor_ids: the associated flavors, as they are spelled in the
+        table; when empty, nothing is associated and every flavor is, as in
+        Trove's own ``list_datastore_version_flavor_associations``. An
+        association without a value is '', the id of no flavor
     :ivar min_ram: MiB, 0 for no minimum
     :ivar min_vcpus: count, 0 for no minimum
     :ivar min_disk: GiB, 0 for no minimum
     :ivar nonsense: rows that cannot be understood, as ``key=value``. While
         there are any nothing is allowed: whoever wrote them meant to require
         something
+    :ivar ignores_case: whether the database takes two ids for equal that
+        differ in case only
     """
 
     flavor_ids: frozenset[str] = frozenset()
@@ -106,10 +159,11 @@ class Requirement:
     min_vcpus: int = 0
     min_disk: int = 0
     nonsense: tuple[str, ...] = ()
+    ignores_case: bool = dataclasses.field(default=False, compare=False)
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[str | None, str | None]]
-           ) -> 'Requirement':
+    def of(cls, rows: Iterable[tuple[str | None, str | None]],
+           ignores_case: bool = False) -> 'Requirement':
         """The requirement that rows of keys and values make.
 
         Other keys than ours are passed over. Where a minimum has more than
@@ -118,15 +172,15 @@ class Requirement:
         flavor_ids, nonsense = set(), []
         minimums = dict.fromkeys(MINIMUMS, 0)
         for key, value in rows:
-            if key == FLAVOR and value is not None:
-                flavor_ids.add(value)
+            if key == FLAVOR:
+                flavor_ids.add(value or '')
             elif key in minimums:
                 try:
                     minimums[key] = max(minimums[key], minimum(value or ''))
                 except ValueError:
-                    nonsense.append(f'{key}={value}')
+                    nonsense.append(f'{key}={value or ""}')
         return cls(frozenset(flavor_ids), nonsense=tuple(nonsense),
-                   **minimums)
+                   ignores_case=ignores_case, **minimums)
 
     @property
     def is_empty(self) -> bool:
@@ -144,9 +198,32 @@ class Requirement:
         return ', '.join(MINIMUMS[key].format(value)
                          for key, value in self.minimums.items())
 
+    @functools.cached_property
+    def _folded(self) -> frozenset[str]:
+        """The associated flavors, as they are compared."""
+        if not self.ignores_case:
+            return self.flavor_ids
+        return frozenset(flavor_id.lower() for flavor_id in self.flavor_ids)
+
     def is_associated(self, flavor_id: str) -> bool:
         """Whether a flavor is associated, or nothing is."""
-        return not self.flavor_ids or flavor_id in self.flavor_ids
+        return not self.flavor_ids or (
+            flavor_id.lower() if self.ignores_case
+            else flavor_id) in self._folded
+
+    def associated(self, known: Collection[str]) -> list[str]:
+        """The associated flavors, by id.
+
+        :param known: ids of Nova's flavors. One that is associated is spelled
+            as Nova does; one that Nova does not have as the table does
+        """
+        if not self.ignores_case:
+            return sorted(self.flavor_ids)
+        found = {flavor_id: flavor_id.lower() for flavor_id in known
+                 if flavor_id.lower() in self._folded}
+        return sorted([*found, *(
+            flavor_id for flavor_id in self.flavor_ids
+            if flavor_id.lower() not in found.values())])
 
     def shortcomings(self, flavor: Flavor) -> list[str]:
         """Why a flavor is not allowed, in words; empty when it is."""
@@ -175,13 +252,16 @@ class Requirement:
         # As allows() has it, spelled out: there may be thousands.
         if self.nonsense:
             return []
-        ids, ram = self.flavor_ids, self.min_ram
+        ids, ram = self._folded, self.min_ram
         vcpus, disk = self.min_vcpus, self.min_disk
+        if ids:
+            flavors = ([flavor for flavor in flavors
+                        if flavor.id.lower() in ids] if self.ignores_case
+                       else [flavor for flavor in flavors
+                             if flavor.id in ids])
         if not self.minimums:
-            return ([flavor for flavor in flavors if flavor.id in ids]
-                    if ids else list(flavors))
-        return [flavor for flavor in flavors
-                if (not ids or flavor.id in ids) and flavor.ram >= ram
+            return list(flavors)
+        return [flavor for flavor in flavors if flavor.ram >= ram
                 and flavor.vcpus >= vcpus and flavor.disk >= disk]
 
 

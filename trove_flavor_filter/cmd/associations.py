@@ -14,6 +14,7 @@
 
 import argparse
 from collections.abc import Iterable
+import functools
 import sys
 import typing
 
@@ -24,6 +25,7 @@ from oslo_config import cfg
 from trove_flavor_filter.cmd import base
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
+from trove_flavor_filter.declaration import planning
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
@@ -136,12 +138,16 @@ class Add(_OfVersion):
         if not parsed_args.no_validate:
             check_in_nova(nova.NovaFlavors(self.conf).everything(),
                           flavor_ids)
-        result = database.add_flavors(version.id, flavor_ids)
-        if result.added:
-            print(f'Associated with {version}: {", ".join(result.added)}')
-        if result.present:
-            print(f'Associated with {version} already: '
-                  f'{", ".join(result.present)}')
+        (change,) = database.change(
+            functools.partial(planning.add, flavor_ids), [version.id])
+        added = [flavor_id for flavor_id in flavor_ids
+                 if (requirement.FLAVOR, flavor_id) in change.added]
+        if added:
+            print(f'Associated with {version}: {", ".join(added)}')
+        if len(added) < len(flavor_ids):
+            print(f'Associated with {version} already: ' + ', '.join(
+                flavor_id for flavor_id in flavor_ids
+                if flavor_id not in added))
 
 
 def check_in_nova(flavors: Iterable[requirement.Flavor],
@@ -181,10 +187,11 @@ class Delete(_OfVersion):
         flavor_ids = self.flavor_ids(parsed_args)
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        left = database.delete_flavors(version.id, flavor_ids)
+        (change,) = database.change(
+            functools.partial(planning.delete, flavor_ids), [version.id])
         print(f'No longer associated with {version}: '
-              f'{", ".join(flavor_ids)}')
-        if not left:
+              f'{", ".join(flavor_id for _key, flavor_id in change.ended)}')
+        if not change.requirement.flavor_ids:
             print(f'Nothing is associated with {version} now: every flavor '
                   f'is allowed.')
 
@@ -239,8 +246,10 @@ datastore-version-flavor-require mysql/8.0 --clear
             self._usage_error('say a minimum, or --clear')
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        wanted = database.set_minimums(version.id, minimums,
-                                       parsed_args.clear)
+        (change,) = database.change(
+            functools.partial(planning.require, minimums, parsed_args.clear),
+            [version.id])
+        wanted = change.requirement
         if wanted.minimums:
             print(f'{version} requires at least {wanted}.')
         else:
@@ -253,9 +262,9 @@ datastore-version-flavor-require mysql/8.0 --clear
         flavors = flavors_if_known(self.conf)
         if flavors is None:
             return
-        for flavor_id in sorted(wanted.flavor_ids & flavors.keys()):
-            flavor = flavors[flavor_id]
-            if reasons := wanted.shortcomings(flavor):
+        for flavor_id in wanted.associated(flavors):
+            flavor = flavors.get(flavor_id)
+            if flavor and (reasons := wanted.shortcomings(flavor)):
                 warn(f'flavor {flavor_id} ({flavor.name}) is associated and '
                      f'not allowed: {"; ".join(reasons)}')
         if not wanted.select(flavors.values()):
@@ -368,7 +377,8 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
         flavors = flavors_by_id(self.conf)
         return [_row(version, needs, flavors, flavor_id)
                 for version, needs in wanted
-                for flavor_id in sorted(needs.flavor_ids - flavors.keys())]
+                for flavor_id in needs.associated(flavors)
+                if flavor_id not in flavors]
 
 
 def find_flavor(flavors: dict[str, requirement.Flavor],
@@ -402,7 +412,8 @@ def _listed(wanted: requirement.Requirement,
             flavors: dict[str, requirement.Flavor] | None
             ) -> list[str | None]:
     """Ids of the flavors to list; None alone when they are not known."""
-    return [*sorted(wanted.flavor_ids or flavors or ())] or [None]
+    return [*(wanted.associated(flavors or ()) or sorted(flavors or ()))
+            ] or [None]
 
 
 def _described(wanted: requirement.Requirement,
@@ -412,6 +423,8 @@ def _described(wanted: requirement.Requirement,
 
     None stands for what is not known.
     """
+    if flavor_id == '':
+        return (None,) * 4 + (False, False, 'the association has no value')
     if flavors is None or flavor_id is None:
         return (None,) * 7
     flavor = flavors.get(flavor_id)

@@ -64,9 +64,8 @@ datastore-version-flavor-export flavors.yaml
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         database = associations.table(self.conf)
-        versions, rows = database.versions(), database.rows()
         text = writing.write(
-            versions, rows, associations.flavors_if_known(self.conf),
+            database.present(), associations.flavors_if_known(self.conf),
             parsed_args.ids)
         if parsed_args.file == STANDARD:
             sys.stdout.buffer.write(text.encode())
@@ -137,7 +136,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         try:
-            changes = self._plan(parsed_args)
+            changes = self._changes(parsed_args)
         except reading.DeclarationRefused as error:
             name = ('standard input' if parsed_args.file == STANDARD
                     else parsed_args.file)
@@ -153,29 +152,36 @@ datastore-version-flavor-apply --prune - < flavors.yaml
                 f'datastore version{"s" if len(changes) != 1 else ""}')
         if not changes:
             print('Nothing to change.')
-        elif parsed_args.dry_run:
-            print(f'To do: {what}.')
         else:
-            self._database.apply(changes)
-            print(f'Done: {what}.')
+            print(f'{"To do" if parsed_args.dry_run else "Done"}: {what}.')
         return 2 if (changes and parsed_args.dry_run
                      and parsed_args.detailed_exitcode) else 0
 
-    def _plan(self, parsed_args: argparse.Namespace
-              ) -> list[requirement.Change]:
-        """The changes that it takes, which are printed as well."""
+    def _changes(self, parsed_args: argparse.Namespace
+                 ) -> list[requirement.Change]:
+        """The changes that it takes, made unless this is a dry run.
+
+        They are printed as well.
+        """
         declared = reading.read(_read(parsed_args.file))
-        self._database = associations.table(self.conf)
         flavors = (None if parsed_args.no_validate
                    else associations.flavors_by_id(self.conf))
-        versions, present = self._database.versions(), self._database.rows()
-        wanted = resolving.resolve(
-            declared, versions, None if flavors is None
-            else flavors.values(), present)
-        for text in wanted.warnings:
+        warnings: list[str] = []
+
+        def plan(present: requirement.Present) -> planning.Wanted:
+            wanted = resolving.resolve(
+                declared, None if flavors is None else flavors.values(),
+                present)
+            warnings[:] = wanted.warnings
+            return planning.apply(wanted.rows, parsed_args.prune, present)
+
+        database = associations.table(self.conf)
+        made = (database.foresee(plan) if parsed_args.dry_run
+                else database.change(plan))
+        for text in warnings:
             associations.warn(text)
-        changes = planning.plan(wanted.rows, present, versions,
-                                parsed_args.prune)
+        changes = [change for change in made
+                   if change.before != change.after]
         for line in planning.diff(changes, flavors or {}):
             print(line)
         return changes

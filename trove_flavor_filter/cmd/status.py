@@ -216,10 +216,10 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def stale(self) -> upgradecheck.Result:
-        gone = [f'{flavor_id} of {version}'
+        gone = [f'{flavor_id or "(one without a value)"} of {version}'
                 for version, wanted in self._requirements
-                for flavor_id in sorted(wanted.flavor_ids
-                                        - self._flavors.keys())]
+                for flavor_id in wanted.associated(self._flavors)
+                if flavor_id not in self._flavors]
         return warning([
             f'Nova no longer has {len(gone)} of the associated flavors: '
             f'{_some(gone)}. "trove-manage datastore-version-flavor-list '

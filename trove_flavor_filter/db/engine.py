@@ -64,9 +64,15 @@ enginefacade.transaction_context_provider(_Transaction)
 
 def _is_passing(error: Exception) -> bool:
     """Whether another writer got in the way, so that a retry will do."""
-    return (isinstance(error, db_exception.DBDuplicateEntry)
-            # SQLite's way to say that it would deadlock.
-            or 'database is locked' in _first_line(error))
+    reason = _first_line(error)
+    if isinstance(error, db_exception.DBDeadlock):
+        # oslo.db counts as one that somebody has held a lock for the whole
+        # of innodb_lock_wait_timeout. That is long enough.
+        return '(1205,' not in reason
+    # SQLite's and PostgreSQL's ways to say that it would deadlock, and
+    # MariaDB's to say that a row is newer than the transaction.
+    return any(text in reason for text in (
+        'database is locked', 'could not serialize access', '(1020,'))
 
 
 def read(method: '_Method[_Result]') -> '_Method[_Result]':
@@ -77,11 +83,18 @@ def read(method: '_Method[_Result]') -> '_Method[_Result]':
 
 
 def write(method: '_Method[_Result]') -> '_Method[_Result]':
-    """A method that writes: many tries, since others may write as well."""
+    """A method that writes: many tries, since others may write as well.
+
+    Where another writer has added the same row, a few tries will see it. A
+    duplicate that stays is one that no try will mend.
+    """
+    duplicates = db_api.wrap_db_retry(
+        max_retries=5, retry_interval=0.02, jitter=True,
+        exception_checker=lambda error: isinstance(
+            error, db_exception.DBDuplicateEntry))
     return translated()(db_api.wrap_db_retry(
         max_retries=20, retry_interval=0.05, max_retry_interval=1,
-        jitter=True, retry_on_disconnect=False, retry_on_deadlock=True,
-        exception_checker=_is_passing)(method))
+        jitter=True, exception_checker=_is_passing)(duplicates(method)))
 
 
 @contextlib.contextmanager

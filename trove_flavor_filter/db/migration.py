@@ -10,10 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Brings the table to the form that this release reads: flavor-filter-db-sync.
+"""Brings the tables to the form that this release reads.
 
-Trove's own migrations have made the table since Kilo. The plugin's are kept
-apart from them: a version table of their own, and nothing of Trove's touched.
+Trove's own migrations have made datastore_version_metadata since Kilo. The
+plugin's are kept apart from them: a version table of their own, and nothing
+of Trove's touched.
 """
 
 import pathlib
@@ -43,13 +44,18 @@ def sync(database: engine.Database) -> str:
     with engine.translated():
         with database.engine().connect() as connection:
             check(connection)
-        with database.engine().begin() as connection:
             before = current(connection)
             if before == head():
-                return f'The table is up to date (revision {before}).'
-            command.upgrade(_alembic(connection), 'head')
-            return (f'The table was brought from revision '
-                    f'{before or "none"} to {head()}.')
+                return f'The tables are up to date (revision {before}).'
+        try:
+            with database.engine().begin() as connection:
+                command.upgrade(_alembic(connection), 'head')
+        except BaseException:
+            with database.engine().begin() as connection:
+                _clean_up(connection)
+            raise
+        return (f'The tables were brought from revision {before or "none"} '
+                f'to {head()}.')
 
 
 def problems(database: engine.Database) -> list[str]:
@@ -62,8 +68,8 @@ def problems(database: engine.Database) -> list[str]:
             check(connection)
         except exception.NotFound as error:
             return [str(error)]
-        table = models.DatastoreVersionMetadata.__tablename__
         inspector = sa.inspect(connection)
+        table = models.DatastoreVersionMetadata.__tablename__
         if not inspector.has_table(table):
             return [f'There is no table {table}. {CURE}']
         needed = {column.name for column in sa.inspect(
@@ -74,7 +80,7 @@ def problems(database: engine.Database) -> list[str]:
             return [f'Table {table} has no column '
                     f'{", ".join(missing)}: run "trove-manage db_sync".']
         if current(connection) != head():
-            return [f'The table is at revision '
+            return [f'The tables are at revision '
                     f'{current(connection) or "none"}, this release needs '
                     f'{head()}. {CURE}']
     return []
@@ -89,6 +95,17 @@ def check(connection: sa.Connection) -> None:
         raise exception.NotFound(
             'Trove\'s own tables are not in this database: run '
             '"trove-manage db_sync" first.')
+
+
+def _clean_up(connection: sa.Connection) -> None:
+    """Leave no table behind that says nothing.
+
+    MariaDB and MySQL do not roll back what makes tables.
+    """
+    if (sa.inspect(connection).has_table(VERSION_TABLE)
+            and current(connection) is None):
+        connection.execute(sa.schema.DropTable(sa.Table(
+            VERSION_TABLE, sa.MetaData())))
 
 
 def current(connection: sa.Connection) -> str | None:

@@ -68,6 +68,23 @@ class DatastoreVersionMetadata(Base):
     updated_at = sa.Column(sa.DateTime)
 
 
+class FlavorFilterRevision(Base):
+    """How often the rows of a datastore version have been changed.
+
+    Every transaction that plans on a version's rows and changes any row
+    writes this one. Row locks do not reach another Galera node; two
+    transactions that write the same row collide there when they commit.
+    """
+
+    __tablename__ = 'flavor_filter_revision'
+
+    datastore_version_id = sa.Column(
+        sa.String(36),
+        sa.ForeignKey('datastore_versions.id', ondelete='CASCADE'),
+        primary_key=True)
+    revision = sa.Column(sa.Integer, nullable=False)
+
+
 class Cluster(Base):
     __tablename__ = 'clusters'
 

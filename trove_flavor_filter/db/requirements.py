@@ -21,6 +21,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import types
 import typing
 
 from oslo_log import log
@@ -35,8 +36,6 @@ from trove_flavor_filter import requirement
 
 LOG = log.getLogger(__name__)
 
-FLAVOR = requirement.FLAVOR
-
 
 class VersionRequirement(typing.NamedTuple):
     """Whether a datastore version is active, and what it requires."""
@@ -45,11 +44,12 @@ class VersionRequirement(typing.NamedTuple):
     requirement: requirement.Requirement
 
 
-class Added(typing.NamedTuple):
-    """Flavor ids that were associated, and those that had been already."""
+class Revised(typing.NamedTuple):
+    """What a datastore version requires, and how often that was changed."""
 
-    added: list[str]
-    present: list[str]
+    version: requirement.Version
+    requirement: requirement.Requirement
+    revision: int
 
 
 class Requirements:
@@ -107,21 +107,9 @@ class Requirements:
         return self._versions()
 
     def _versions(self, *conditions: typing.Any) -> list[requirement.Version]:
-        statement: sa.Select = (
-            sa.select(
-                models.DatastoreVersion.id,
-                models.Datastore.name.label('datastore'),
-                models.DatastoreVersion.name,
-                models.DatastoreVersion.version.label('number'))
-            .join(models.Datastore)
-            .where(*conditions)
-            .order_by(models.Datastore.name, models.DatastoreVersion.name,
-                      models.DatastoreVersion.version))
         with self.database.reading() as connection:
-            return [requirement.Version(*row)
-                    for row in connection.execute(statement)]
+            return _versions(connection, *conditions)
 
-    @engine.read
     def requirements(self, version_id: str | None = None) -> list[
             tuple[requirement.Version, requirement.Requirement]]:
         """What datastore versions require, of those that require something.
@@ -129,221 +117,277 @@ class Requirements:
         :param version_id: of this datastore version; None means of all
         :returns: by names of datastore and version
         """
-        versions = self._versions(
-            *([models.DatastoreVersion.id == version_id]
-              if version_id else []))
-        metadata = models.DatastoreVersionMetadata
-        statement: sa.Select = sa.select(
-            metadata.datastore_version_id, metadata.key,
-            metadata.value).where(
-                metadata.key.in_(requirement.KEYS),
-                metadata.deleted.is_(False),
-                *([metadata.datastore_version_id == version_id]
-                  if version_id else []))
-        rows = collections.defaultdict(list)
-        with self.database.reading() as connection:
-            for row in connection.execute(statement):
-                rows[row.datastore_version_id].append(row)
-        return [(version, requirement_in(version.id, rows[version.id]))
-                for version in versions if version.id in rows]
+        present = self.present(None if version_id is None else [version_id])
+        return [
+            (version, requirement.Requirement.of(rows, present.ignores_case))
+            for version, rows in present.rows.items() if rows]
 
     @engine.read
-    def rows(self) -> dict[str, set[tuple[str, str]]]:
-        """Keys and values of all that is said, by id of the version."""
-        metadata = models.DatastoreVersionMetadata
-        found: dict[str, set[tuple[str, str]]] = collections.defaultdict(set)
-        statement: sa.Select = sa.select(
-            metadata.datastore_version_id, metadata.key,
-            metadata.value).where(
-                metadata.key.in_(requirement.KEYS),
-                metadata.value.is_not(None), metadata.deleted.is_(False))
+    def present(self, version_ids: Collection[str] | None = None
+                ) -> requirement.Present:
+        """The rows that there are.
+
+        :param version_ids: of these datastore versions; None means of all
+        """
         with self.database.reading() as connection:
+            return _Rows(connection, version_ids).present
+
+    @engine.read
+    def revised(self, version_id: str) -> Revised | None:
+        """What a datastore version requires, and the revision of that.
+
+        :returns: None when there is no such datastore version; the revision
+            is 0 as long as nothing was changed
+        """
+        if not _may_be_id(version_id):
+            return None
+        with self.database.reading() as connection:
+            # First the revision: were it newer than the rows, whoever has
+            # them would take them for those of the next change.
+            revision = _revisions(connection, [version_id])
+            present = _Rows(connection, [version_id]).present
+        for version, rows in present.rows.items():
+            if version.id == version_id:
+                return Revised(
+                    version, requirement.Requirement.of(
+                        rows, present.ignores_case),
+                    revision.get(version_id, 0))
+        return None
+
+    def foresee(self, plan: requirement.Plan,
+                version_ids: Collection[str] | None = None
+                ) -> list[requirement.Change]:
+        """What :meth:`change` would change now. Nothing is written."""
+        return _changes(plan, self.present(version_ids), {})
+
+    @engine.write
+    def change(self, plan: requirement.Plan,
+               version_ids: Collection[str] | None = None,
+               expected: Mapping[str, int] = types.MappingProxyType({})
+               ) -> list[requirement.Change]:
+        """Change what datastore versions require: all of it, or nothing.
+
+        The plan is asked under a lock that keeps other writers off, and
+        what it wants is written in the same transaction. Where another
+        writer has got in the way all of it is done anew. Rows that end stay,
+        marked as deleted, as Trove leaves them.
+
+        :param plan: is asked for the wanted rows; what it raises is raised,
+            and nothing is changed
+        :param version_ids: of these datastore versions the plan is told;
+            None means of all that there are
+        :param expected: revisions that these of them must be at, by id of
+            the version
+        :returns: a change for each datastore version that the plan speaks
+            of, in its order, also where there is nothing to change
+        :raises NotFound: one of the datastore versions is gone
+        :raises RevisionChanged: one of them is at another revision
+        """
+        with self.database.writing() as connection:
+            _lock(connection, version_ids)
+            rows = _Rows(connection, version_ids)
+            revisions = _revisions(connection, version_ids)
+            for version_id, revision in expected.items():
+                if revisions.get(version_id, 0) != revision:
+                    raise exception.RevisionChanged(
+                        f'What datastore version {version_id} requires was '
+                        f'changed meanwhile.')
+            changes = _changes(plan, rows.present, revisions)
+            if any(change.before != change.after for change in changes):
+                _write_revisions(connection, changes, revisions)
+                rows.write(changes)
+        return changes
+
+
+def _versions(connection: sa.Connection,
+              *conditions: typing.Any) -> list[requirement.Version]:
+    """Datastore versions, by name."""
+    statement: sa.Select = (
+        sa.select(
+            models.DatastoreVersion.id,
+            models.Datastore.name.label('datastore'),
+            models.DatastoreVersion.name,
+            models.DatastoreVersion.version.label('number'))
+        .join(models.Datastore)
+        .where(*conditions)
+        .order_by(models.Datastore.name, models.DatastoreVersion.name,
+                  models.DatastoreVersion.version))
+    return [requirement.Version(*row)
+            for row in connection.execute(statement)]
+
+
+def _in(column: typing.Any, values: Collection[str] | None
+        ) -> typing.Iterator[tuple[typing.Any, ...]]:
+    """Conditions that a column is among values, a portion at a time.
+
+    :param values: None means any
+    """
+    if values is None:
+        yield ()
+        return
+    for some in engine.portions(sorted(values)):
+        yield (column.in_(some),)
+
+
+def _lock(connection: sa.Connection,
+          version_ids: Collection[str] | None) -> None:
+    """Keep other writers off datastore versions.
+
+    InnoDB reads a transaction's rows as of its first read that takes no
+    lock. So all is locked before anything is read.
+
+    :raises NotFound: one of them is gone
+    """
+    version = models.DatastoreVersion
+    found: set[str] = set()
+    for condition in _in(version.id, version_ids):
+        found.update(connection.scalars(
+            sa.select(version.id).where(*condition).order_by(version.id)
+            # PostgreSQL: let Trove create an instance meanwhile.
+            .with_for_update(key_share=True)))
+    if gone := set(version_ids or ()) - found:
+        raise exception.NotFound(
+            f'Datastore version {min(gone)} is gone.')
+
+
+def _revisions(connection: sa.Connection,
+               version_ids: Collection[str] | None) -> dict[str, int]:
+    """Revisions by id of the datastore version, of those that have one."""
+    table = models.FlavorFilterRevision
+    found: dict[str, int] = {}
+    for condition in _in(table.datastore_version_id, version_ids):
+        statement: sa.Select = sa.select(
+            table.datastore_version_id, table.revision).where(*condition)
+        found.update(tuple(row) for row in connection.execute(statement))
+    return found
+
+
+def _write_revisions(connection: sa.Connection,
+                     changes: Sequence[requirement.Change],
+                     revisions: Mapping[str, int]) -> None:
+    """Write the revision of every datastore version that was planned on.
+
+    Also of those that nothing changes of: the plan has gone by their rows,
+    so a transaction that changes them meanwhile must collide with this one.
+    A row is deleted and inserted, since an update to the same value would
+    not be written at all.
+    """
+    table = models.FlavorFilterRevision
+    ids = [change.version.id for change in changes]
+    for condition in _in(table.datastore_version_id,
+                         revisions.keys() & set(ids)):
+        connection.execute(sa.delete(table).where(*condition))
+    connection.execute(sa.insert(table), [
+        {'datastore_version_id': change.version.id,
+         'revision': change.revision} for change in changes])
+
+
+def _changes(plan: requirement.Plan, present: requirement.Present,
+             revisions: Mapping[str, int]) -> list[requirement.Change]:
+    """What a plan comes to."""
+    changes = []
+    for version, wanted in plan(present).items():
+        before = present.rows[version]
+        after = frozenset(present.distinct(wanted).values())
+        changes.append(requirement.Change(
+            version, before, after,
+            revisions.get(version.id, 0) + (before != after),
+            present.ignores_case))
+    return changes
+
+
+class _Rows:
+    """The rows of datastore versions in the table, deleted ones as well.
+
+    :param version_ids: of the datastore versions; None means of all
+    """
+
+    def __init__(self, connection: sa.Connection,
+                 version_ids: Collection[str] | None):
+        self._connection = connection
+        version, metadata = (models.DatastoreVersion,
+                             models.DatastoreVersionMetadata)
+        self._rows: dict[str, list[sa.Row]] = collections.defaultdict(list)
+        live: dict[str, list[requirement.Row]] = collections.defaultdict(list)
+        versions: list[requirement.Version] = []
+        for condition in _in(version.id, version_ids):
+            versions += _versions(connection, *condition)
+            # By the version's own id, since a row may spell it otherwise.
+            statement: sa.Select = (
+                sa.select(metadata.id, version.id.label('version_id'),
+                          _KEY, metadata.value, metadata.deleted)
+                .select_from(version).join(metadata, _OWN).where(*condition))
             for row in connection.execute(statement):
-                found[row.datastore_version_id].add((row.key, row.value))
-        return dict(found)
+                self._rows[row.version_id].append(row)
+                if not row.deleted:
+                    live[row.version_id].append((row.key, row.value or ''))
+        self.present = requirement.Present(
+            {version: frozenset(live[version.id]) for version in versions},
+            bool(connection.scalar(sa.select(_IGNORES_CASE))))
 
-    @engine.write
-    def add_flavors(self, version_id: str,
-                    flavor_ids: Sequence[str]) -> Added:
-        """Associate flavors with a datastore version: all, or none.
+    def write(self, changes: Iterable[requirement.Change]) -> None:
+        """Make the table say what is there after changes."""
+        ended: list[str] = []
+        kept: list[str] = []
+        spelled: list[dict[str, str]] = []
+        new: list[tuple[str, requirement.Row]] = []
+        for change in changes:
+            if change.before == change.after:
+                continue
+            there = collections.defaultdict(list)
+            for row in self._rows[change.version.id]:
+                there[self.present.identity((row.key, row.value or ''))
+                      ].append(row)
+            wanted = self.present.distinct(change.after)
+            ended += [row.id for identity, rows in there.items()
+                      if identity not in wanted
+                      for row in rows if not row.deleted]
+            for identity, (key, value) in wanted.items():
+                if identity not in there:
+                    new.append((change.version.id, (key, value)))
+                    continue
+                row = min(there[identity], key=lambda row: row.deleted)
+                if (row.value or '') != value:
+                    spelled.append({'row_id': row.id, 'spelling': value})
+                elif row.deleted:
+                    kept.append(row.id)
+        self._mark(ended, deleted=True)
+        self._mark(kept, deleted=False)
+        self._spell(spelled)
+        self._insert(new)
 
-        :raises NotFound: the datastore version is gone
-        """
-        with self.database.writing() as connection:
-            rows = self._lock(connection, version_id, flavor_ids)
-            live = {row.value for row in rows if not row.deleted}
-            kept = {row.value: row.id for row in rows if row.deleted}
-            self._mark(connection, [*kept.values()], deleted=False)
-            self._insert(connection, [
-                (version_id, FLAVOR, flavor_id) for flavor_id in flavor_ids
-                if flavor_id not in live | kept.keys()])
-        return Added(
-            [flavor_id for flavor_id in flavor_ids if flavor_id not in live],
-            [flavor_id for flavor_id in flavor_ids if flavor_id in live])
-
-    @engine.write
-    def delete_flavors(self, version_id: str,
-                       flavor_ids: Sequence[str]) -> int:
-        """End the association of flavors: of all of them, or of none.
-
-        The rows stay, marked as deleted, as Trove leaves them.
-
-        :returns: how many flavors are still associated
-        :raises NotFound: one of them is not associated, or the datastore
-            version is gone
-        """
-        with self.database.writing() as connection:
-            rows = self._lock(connection, version_id)
-            live = {row.value: row.id for row in rows if not row.deleted}
-            missing = [flavor_id for flavor_id in flavor_ids
-                       if flavor_id not in live]
-            if missing:
-                raise exception.NotFound(
-                    f'Nothing was deleted: not associated with datastore '
-                    f'version {version_id}: {", ".join(missing)}.')
-            self._mark(connection, [live[flavor_id]
-                                    for flavor_id in flavor_ids],
-                       deleted=True)
-            return len(live.keys() - set(flavor_ids))
-
-    @engine.write
-    def set_minimums(self, version_id: str, minimums: Mapping[str, int],
-                     clear: bool = False) -> requirement.Requirement:
-        """Say how large a flavor must at least be.
-
-        :param minimums: by key (``min_ram``: MiB, ``min_vcpus``,
-            ``min_disk``: GiB); one that is not named stays as it is
-        :param clear: end all minimums that are not named
-        :returns: what the datastore version requires now
-        :raises NotFound: the datastore version is gone
-        """
-        with self.database.writing() as connection:
-            rows = self._lock(connection, version_id,
-                              keys=tuple(requirement.MINIMUMS))
-            wanted = {(key, str(value)) for key, value in minimums.items()}
-            ended = [row.id for row in rows if not row.deleted
-                     and (row.key, row.value) not in wanted
-                     and (clear or row.key in minimums)]
-            kept = [row.id for row in rows if row.deleted
-                    and (row.key, row.value) in wanted]
-            self._mark(connection, ended, deleted=True)
-            self._mark(connection, kept, deleted=False)
-            self._insert(connection, [
-                (version_id, *row) for row in sorted(
-                    wanted - {(row.key, row.value) for row in rows})])
-            return requirement_in(version_id, connection.execute(
-                REQUIREMENT, {'version_id': version_id}))
-
-    @engine.write
-    def apply(self, changes: Sequence[requirement.Change]) -> None:
-        """Make changes to many datastore versions: all of them, or none.
-
-        :raises NotFound: a datastore version is gone, or has another name
-            than when the changes were planned
-        """
-        with self.database.writing() as connection:
-            there = self._lock_versions(
-                connection, [change.version for change in changes])
-            new: list[tuple[str, str, str]] = []
-            ended: list[str] = []
-            kept: list[str] = []
-            for version, added, gone in changes:
-                rows = there[version.id]
-                ended += [rows[row].id for row in gone
-                          if row in rows and not rows[row].deleted]
-                kept += [rows[row].id for row in added
-                         if row in rows and rows[row].deleted]
-                new += [(version.id, *row) for row in added
-                        if row not in rows]
-            self._mark(connection, ended, deleted=True)
-            self._mark(connection, kept, deleted=False)
-            self._insert(connection, new)
-
-    def _lock_versions(self, connection: sa.Connection,
-                       versions: Sequence[requirement.Version]
-                       ) -> dict[str, dict[tuple[str, str], sa.Row]]:
-        """Keep other writers off datastore versions, and read their rows.
-
-        :returns: rows, deleted ones as well, by id of the version and by
-            key and value
-        :raises NotFound: one of them is gone, or has another name
-        """
-        ds, dv = models.Datastore, models.DatastoreVersion
-        metadata = models.DatastoreVersionMetadata
-        found: dict[str, dict[tuple[str, str], sa.Row]] = {}
-        for some in engine.portions(sorted(versions)):
-            ids = [version.id for version in some]
-            lock: sa.Select = (
-                sa.select(dv.id, dv.name, ds.name.label('datastore'))
-                .join(ds).where(dv.id.in_(ids)).order_by(dv.id)
-                .with_for_update(of=dv))
-            names = {row.id: (row.datastore, row.name)
-                     for row in connection.execute(lock)}
-            for version in some:
-                if names.get(version.id) != (version.datastore,
-                                             version.name):
-                    raise exception.NotFound(
-                        f'Nothing was changed: datastore version {version} '
-                        f'was deleted or renamed meanwhile. Run this again.')
-                found[version.id] = {}
-            rows: sa.Select = sa.select(
-                metadata.id, metadata.datastore_version_id, metadata.key,
-                metadata.value, metadata.deleted).where(
-                    metadata.datastore_version_id.in_(ids),
-                    metadata.key.in_(requirement.KEYS))
-            for row in connection.execute(rows):
-                found[row.datastore_version_id][row.key, row.value] = row
-        return found
-
-    @staticmethod
-    def _mark(connection: sa.Connection, row_ids: Sequence[str],
-              deleted: bool) -> None:
+    def _mark(self, row_ids: Sequence[str], deleted: bool) -> None:
         """Mark rows as deleted, or as not."""
         metadata = models.DatastoreVersionMetadata
         now = timeutils.utcnow()
         for some in engine.portions(row_ids):
-            connection.execute(
+            self._connection.execute(
                 sa.update(metadata).where(metadata.id.in_(some))
                 .values(deleted=deleted, updated_at=now,
                         deleted_at=now if deleted else None))
 
-    @staticmethod
-    def _insert(connection: sa.Connection,
-                rows: Sequence[tuple[str, str, str]]) -> None:
-        """Write new rows: ids of versions, keys and values."""
+    def _spell(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Give rows another spelling, and have them count."""
+        metadata = models.DatastoreVersionMetadata
+        if rows:
+            self._connection.execute(
+                sa.update(metadata)
+                .where(metadata.id == sa.bindparam('row_id'))
+                .values(value=sa.bindparam('spelling'), deleted=False,
+                        updated_at=timeutils.utcnow(), deleted_at=None),
+                rows)
+
+    def _insert(self, rows: Sequence[tuple[str, requirement.Row]]) -> None:
+        """Write new rows, by ids of versions."""
         if rows:
             now = timeutils.utcnow()
-            connection.execute(
+            self._connection.execute(
                 sa.insert(models.DatastoreVersionMetadata), [
                     {'id': uuidutils.generate_uuid(),
                      'datastore_version_id': version_id,
                      'key': key, 'value': value,
                      'created': now, 'updated_at': now, 'deleted': False}
-                    for version_id, key, value in rows])
-
-    def _lock(self, connection: sa.Connection, version_id: str,
-              flavor_ids: Collection[str] | None = None,
-              keys: Collection[str] = (FLAVOR,)) -> Sequence[sa.Row]:
-        """Keep other writers off a datastore version, and read its rows.
-
-        :param flavor_ids: the rows of these; None means of all flavors
-        :param keys: rows of these keys
-        """
-        version = models.DatastoreVersion
-        if connection.execute(
-                sa.select(version.id).where(version.id == version_id)
-                .with_for_update()).first() is None:
-            raise exception.NotFound(
-                f'Datastore version {version_id} is gone.')
-        metadata = models.DatastoreVersionMetadata
-        statement: sa.Select = sa.select(
-            metadata.id, metadata.key, metadata.value,
-            metadata.deleted).where(
-                metadata.datastore_version_id == version_id,
-                metadata.key.in_(keys))
-        if flavor_ids is not None:
-            statement = statement.where(metadata.value.in_(flavor_ids))
-        return connection.execute(statement).all()
+                    for version_id, (key, value) in rows])
 
 
 def _may_be_id(text: str) -> bool:
@@ -354,21 +398,35 @@ def _may_be_id(text: str) -> bool:
     return 0 < len(text) <= 36 and text.isascii() and text.isprintable()
 
 
+# The rows of a datastore version that say what it requires. The database
+# itself compares: what it takes for one of our keys is one.
+_OWN = sa.and_(
+    models.DatastoreVersionMetadata.datastore_version_id
+    == models.DatastoreVersion.id,
+    models.DatastoreVersionMetadata.key.in_(requirement.KEYS))
+_KEY: typing.Any = sa.case(
+    {key: key for key in requirement.KEYS},
+    value=models.DatastoreVersionMetadata.key).label('key')
+
 METADATA: typing.Any = (
     models.DatastoreVersionMetadata,
-    sa.and_(
-        models.DatastoreVersionMetadata.datastore_version_id
-        == models.DatastoreVersion.id,
-        models.DatastoreVersionMetadata.key.in_(requirement.KEYS),
-        models.DatastoreVersionMetadata.deleted.is_(False)))
+    sa.and_(_OWN, models.DatastoreVersionMetadata.deleted.is_(False)))
+
+# Whether the database takes values for equal that differ in case only.
+_LETTER = sa.union_all(
+    sa.select(models.DatastoreVersionMetadata.value).where(sa.false()),
+    sa.select(sa.literal_column("'a'"))).subquery()
+_IGNORES_CASE: typing.Any = (
+    sa.select(sa.func.count()).select_from(_LETTER)
+    .where(_LETTER.c.value == sa.literal_column("'A'"))
+    .scalar_subquery().label('ignores_case'))
 
 
 def with_requirement(*columns: typing.Any) -> sa.Select:
     """Select a datastore version, a row for each row of its requirement."""
     return sa.select(
         models.DatastoreVersion.id, models.DatastoreVersion.active,
-        models.DatastoreVersionMetadata.key,
-        models.DatastoreVersionMetadata.value, *columns)
+        _KEY, models.DatastoreVersionMetadata.value, _IGNORES_CASE, *columns)
 
 
 REQUIREMENT: sa.Select = (
@@ -377,10 +435,12 @@ REQUIREMENT: sa.Select = (
     .where(models.DatastoreVersion.id == sa.bindparam('version_id')))
 
 
-def requirement_in(version_id: str,
-                   rows: Iterable[typing.Any]) -> requirement.Requirement:
+def requirement_in(version_id: str, rows: Collection[typing.Any]
+                   ) -> requirement.Requirement:
     """The requirement of rows; the log tells of those that are nonsense."""
-    found = requirement.Requirement.of((row.key, row.value) for row in rows)
+    found = requirement.Requirement.of(
+        ((row.key, row.value) for row in rows),
+        any(row.ignores_case for row in rows))
     if found.nonsense:
         LOG.error('Datastore version %s allows no flavor: in table '
                   'datastore_version_metadata, %s cannot be understood',

@@ -15,7 +15,6 @@
 import collections
 from collections.abc import Collection
 from collections.abc import Iterable
-from collections.abc import Sequence
 import typing
 
 from trove_flavor_filter.declaration import reading
@@ -38,18 +37,16 @@ class Wanted(typing.NamedTuple):
 
 
 def resolve(declared: Iterable[reading.Declared],
-            versions: Sequence[requirement.Version],
             flavors: Iterable[requirement.Flavor] | None,
-            present: requirement.Rows) -> Wanted:
+            present: requirement.Present) -> Wanted:
     """What is declared, in ids of one cloud.
 
-    :param versions: all that there are
     :param flavors: all of Nova's; None to take every flavor for an id
-    :param present: the rows that there are, by id of the version
+    :param present: the rows of all datastore versions that there are
     :raises reading.DeclarationRefused: with every version and flavor that
         there is none of, or more than one
     """
-    resolver = _Resolver(versions, flavors)
+    resolver = _Resolver(flavors, present)
     rows: dict[requirement.Version, set[requirement.Row]] = {}
     places: dict[str, reading.Place] = {}
     for one in declared:
@@ -63,8 +60,7 @@ def resolve(declared: Iterable[reading.Declared],
         places[version.id] = one.place
         rows[version] = {
             (key, str(value)) for key, value in one.minimums.items()
-        } | resolver.rows(version, one.flavors,
-                          present.get(version.id, ()))
+        } | resolver.rows(version, one.flavors)
     if resolver.problems:
         raise reading.DeclarationRefused(resolver.problems)
     return Wanted(rows, resolver.warnings)
@@ -73,15 +69,16 @@ def resolve(declared: Iterable[reading.Declared],
 class _Resolver:
     """Finds versions and flavors, and collects what is not to be found."""
 
-    def __init__(self, versions: Sequence[requirement.Version],
-                 flavors: Iterable[requirement.Flavor] | None):
+    def __init__(self, flavors: Iterable[requirement.Flavor] | None,
+                 present: requirement.Present):
         self.problems: list[reading.Problem] = []
         self.warnings: list[str] = []
+        self._present = present
         self._versions = collections.defaultdict(list)
-        for version in versions:
+        for version in present.rows:
             for name in {version.name, version.id}:
                 self._versions[version.datastore, name].append(version)
-        self._datastores = {version.datastore for version in versions}
+        self._datastores = {version.datastore for version in present.rows}
         self._validate = flavors is not None
         self._ids = {flavor.id: flavor for flavor in flavors or ()}
         self._names = {flavor.name: flavor for flavor in self._ids.values()}
@@ -117,12 +114,12 @@ class _Resolver:
         return None
 
     def rows(self, version: requirement.Version,
-             flavors: Iterable[reading.Reference],
-             present: Collection[requirement.Row]) -> set[requirement.Row]:
+             flavors: Iterable[reading.Reference]) -> set[requirement.Row]:
         """The rows that associate flavors."""
+        there = self._present.distinct(self._present.rows[version])
         places: dict[str, reading.Place] = {}
         for reference in flavors:
-            flavor_id = self._flavor_id(version, reference, present)
+            flavor_id = self._flavor_id(version, reference, there)
             if flavor_id is None:
                 continue
             if flavor_id in places:
@@ -134,7 +131,7 @@ class _Resolver:
 
     def _flavor_id(self, version: requirement.Version,
                    reference: reading.Reference,
-                   present: Collection[requirement.Row]) -> str | None:
+                   there: Collection[requirement.Row]) -> str | None:
         text = reference.text
         if not self._validate:
             if requirement.FLAVOR_ID.match(text):
@@ -153,7 +150,7 @@ class _Resolver:
             return None
         if named is not None:
             return named.id
-        if (requirement.FLAVOR, text) in present:
+        if self._present.identity((requirement.FLAVOR, text)) in there:
             self.warnings.append(
                 f'flavor {text} of {version} is not in Nova any more')
             return text

@@ -13,8 +13,6 @@
 """What datastore versions require, written as a file that can be read."""
 
 import collections
-from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import typing
@@ -28,7 +26,7 @@ from trove_flavor_filter import requirement
 DUMPER: typing.Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 
 
-def write(versions: Iterable[requirement.Version], present: requirement.Rows,
+def write(present: requirement.Present,
           flavors: Mapping[str, requirement.Flavor] | None,
           by_id: bool) -> str:
     """A file that declares what there is; ``reading.read`` reads it.
@@ -36,7 +34,7 @@ def write(versions: Iterable[requirement.Version], present: requirement.Rows,
     Versions and flavors are in the order of their names, so that two files
     may be compared.
 
-    :param versions: in that order
+    :param present: of all datastore versions, by their names
     :param flavors: Nova's, by id; None when Nova is away
     :param by_id: refer to flavors by their ids rather than by names
     """
@@ -45,12 +43,13 @@ def write(versions: Iterable[requirement.Version], present: requirement.Rows,
         '# "trove-manage datastore-version-flavor-apply" makes it so.']
     if flavors is None:
         lines.append('# Nova was away: nothing is known of the flavors.')
-    declared = [version for version in versions if present.get(version.id)]
     names = collections.Counter(
-        (version.datastore, version.name) for version in versions)
+        (version.datastore, version.name) for version in present.rows)
+    declared = {version: rows for version, rows in present.rows.items()
+                if rows}
     lines.append(f'{reading.TOP}:' if declared else f'{reading.TOP}: {{}}')
     datastore = None
-    for version in declared:
+    for version, rows in declared.items():
         if version.datastore != datastore:
             datastore = version.datastore
             lines.append(f'  {_scalar(datastore)}:')
@@ -59,19 +58,23 @@ def write(versions: Iterable[requirement.Version], present: requirement.Rows,
                          f'number {_comment(version.number or "none")}')
         else:
             lines.append(f'    {_scalar(version.name)}:')
-        lines += _body(present[version.id], flavors, by_id)
+        lines += _body(requirement.Requirement.of(
+            rows, present.ignores_case), flavors, by_id)
     return ''.join(f'{line}\n' for line in lines)
 
 
-def _body(rows: Collection[requirement.Row],
+def _body(wanted: requirement.Requirement,
           flavors: Mapping[str, requirement.Flavor] | None,
           by_id: bool) -> Iterator[str]:
-    wanted = requirement.Requirement.of(rows)
-    if wanted.flavor_ids:
+    flavor_ids = wanted.associated(flavors or ())
+    if any(flavor_ids):
         yield '      flavors:'
         yield from sorted(
             _flavor_line(flavor_id, flavors, by_id)
-            for flavor_id in wanted.flavor_ids)
+            for flavor_id in flavor_ids if flavor_id)
+    if '' in flavor_ids:
+        yield ('      # An association has no value. It allows no flavor, and '
+               'this file leaves it out.')
     for key, value in wanted.minimums.items():
         unit = requirement.MINIMUMS[key].format('').strip()
         yield f'      {key}: {value}  # {unit}'

@@ -13,6 +13,7 @@
 """What the database is asked and told, on each kind of database."""
 
 import concurrent.futures
+import functools
 
 import fixtures
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
+from trove_flavor_filter.declaration import planning
 from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.cloud import faults
@@ -28,49 +30,92 @@ from trove_flavor_filter.tests.unit import base
 
 class DatabaseTest(base.DatabaseTestCase):
 
-    def change(self, version_id: str, added=(), ended=(), name='8.0'):
-        return requirement.Change(
-            requirement.Version(version_id, 'mysql', name, name),
-            tuple(('flavor', value) for value in added),
-            tuple(('flavor', value) for value in ended))
+    def change(self, plan, *arguments, version_id=None, by=None, **options):
+        """Have a plan change one version; the change."""
+        (change,) = (by or self.requirements).change(
+            functools.partial(plan, *arguments),
+            [version_id or self.version_id], **options)
+        return change
+
+    def add(self, *flavor_ids: str, **options) -> list[str]:
+        change = self.change(planning.add, flavor_ids, **options)
+        return [value for _key, value in change.added]
+
+    def delete(self, *flavor_ids: str, **options) -> requirement.Change:
+        return self.change(planning.delete, flavor_ids, **options)
+
+    def require(self, clear=False, version_id=None, by=None,
+                **minimums: int) -> requirement.Requirement:
+        return self.change(planning.require, minimums, clear, by=by,
+                           version_id=version_id).requirement
+
+    def apply(self, prune=False, **flavor_ids: list[str]
+              ) -> list[requirement.Change]:
+        """Apply flavors by names of versions, dots left out."""
+        def plan(present):
+            wanted = {version: {('flavor', flavor_id) for flavor_id
+                                in flavor_ids[f'v{version.name}'.replace(
+                                    '.', '')]}
+                      for version in present.rows
+                      if f'v{version.name}'.replace('.', '') in flavor_ids}
+            return planning.apply(wanted, prune, present)
+        return self.requirements.change(plan)
+
+    def live(self, **options) -> dict[str, set[tuple[str, str]]]:
+        """The rows that count, by id of the version."""
+        return {version.id: set(rows) for version, rows
+                in self.requirements.present().rows.items() if rows}
 
     def test_changes_to_several_versions_at_once(self):
         self.create_row(self.version_id, '1')
         self.create_row(self.version_id, '2', deleted=True)
-        self.requirements.apply([
-            self.change(self.version_id, ['2', '3'], ['1']),
-            self.change(self.other_id, ['4'], name='5.7')])
+        changes = self.apply(v80=['2', '3'], v57=['4'], prune=True)
         self.assertEqual(
             sorted([(self.version_id, '1', True),
                     (self.version_id, '2', False),
                     (self.version_id, '3', False),
                     (self.other_id, '4', False)]), self.rows())
+        self.assertEqual(
+            [('5.7', [('flavor', '4')], []),
+             ('8.0', [('flavor', '2'), ('flavor', '3')], [('flavor', '1')])],
+            [(change.version.name, change.added, change.ended)
+             for change in changes])
 
     def test_changes_that_are_made_already_change_nothing(self):
         self.create_row(self.version_id, '1')
         self.create_row(self.version_id, '2', deleted=True)
         before = self.rows()
-        self.requirements.apply([self.change(self.version_id, ['1'], ['2'])])
+        (change,) = self.apply(v80=['1'])
+        self.assertEqual(([], []), (change.added, change.ended))
         self.assertEqual(before, self.rows())
+        self.assertEqual(0, self.revision())
 
-    def test_a_version_renamed_or_deleted_meanwhile_and_nothing_is_changed(
-            self):
-        for bad in (self.change(self.other_id, ['4'], name='5.6'),
-                    self.change('no-such-version', ['4'])):
+    def test_a_version_that_is_gone_and_nothing_is_changed(self):
+        for plan in (planning.add, planning.delete):
             error = self.assertRaises(
-                exception.NotFound, self.requirements.apply,
-                [self.change(self.version_id, ['1']), bad])
-            self.assertIn('Run this again', str(error))
+                exception.NotFound, self.requirements.change,
+                functools.partial(plan, ['1']),
+                [self.version_id, 'no-such-version'])
+            self.assertIn('no-such-version', str(error))
             self.assertEqual([], self.rows())
+
+    def test_a_plan_that_refuses_changes_nothing(self):
+        self.add('1')
+
+        def plan(present):
+            raise exception.BadRequest('No.')
+
+        self.assertRaises(exception.BadRequest, self.requirements.change, plan)
+        self.assertEqual(1, self.revision())
 
     def test_thousands_of_changes(self):
         values = [f'f{number}' for number in range(3000)]
-        self.requirements.apply([self.change(self.version_id, values)])
-        self.requirements.apply([self.change(self.version_id, [], values)])
-        self.requirements.apply([self.change(self.version_id, values)])
+        self.add(*values)
+        self.delete(*values)
+        self.add(*values)
         self.assertEqual(
             {self.version_id: {('flavor', value) for value in values}},
-            self.requirements.rows())
+            self.live())
 
     def test_rows_of_others_are_not_among_the_rows(self):
         self.create_row(self.version_id, '1')
@@ -79,7 +124,60 @@ class DatabaseTest(base.DatabaseTestCase):
         self.create_row(self.version_id, 'lvm', key='volume_type')
         self.assertEqual(
             {self.version_id: {('flavor', '1'), ('min_ram', '512')}},
-            self.requirements.rows())
+            self.live())
+
+    def revision(self, version_id=None) -> int:
+        return self.requirements.revised(
+            version_id or self.version_id).revision
+
+    def test_a_revision_counts_the_changes_of_a_version(self):
+        self.assertEqual(0, self.revision())
+        self.add('1')
+        self.add('1')
+        self.require(min_ram=5)
+        self.assertEqual([2, 0],
+                         [self.revision(), self.revision(self.other_id)])
+        found = self.requirements.revised(self.version_id)
+        self.assertEqual(
+            ('8.0', 'mysql', {'1'}, {'min_ram': 5}),
+            (found.version.name, found.version.datastore,
+             found.requirement.flavor_ids, found.requirement.minimums))
+        self.assertIsNone(self.requirements.revised('no-such-version'))
+
+    def test_a_version_planned_on_and_unchanged_keeps_its_revision(self):
+        self.add('1')
+        changes = self.apply(v80=['1'], v57=['2'])
+        self.assertEqual([1, 1], [change.revision for change in changes])
+        self.assertEqual([1, 1],
+                         [self.revision(), self.revision(self.other_id)])
+
+    def test_another_revision_than_expected_changes_nothing(self):
+        self.add('1')
+        error = self.assertRaises(
+            exception.RevisionChanged, self.add, '2',
+            expected={self.version_id: 0})
+        self.assertEqual(412, error.status)
+        self.assertEqual([(self.version_id, '1', False)], self.rows())
+        self.assertEqual(['2'], self.add('2', expected={self.version_id: 1}))
+
+    def test_a_dry_run_tells_and_writes_nothing(self):
+        self.add('1')
+        (change,) = self.requirements.foresee(
+            functools.partial(planning.add, ['1', '2']), [self.version_id])
+        self.assertEqual([('flavor', '2')], change.added)
+        self.assertEqual([(self.version_id, '1', False)], self.rows())
+
+    def test_without_the_table_of_revisions_lists_work(self):
+        self.add('1')
+        models.FlavorFilterRevision.__table__.drop(self.sql)
+        found = self.requirements.requirement_of(self.version_id)
+        self.assertEqual({'1'}, found.requirement.flavor_ids)
+        self.assertEqual(1, len(self.requirements.requirements()))
+        self.assertEqual(1, len(self.targets.named_version(
+            'mysql', '8.0', None)))
+        error = self.assertRaises(
+            exception.DatabaseUnavailable, self.add, '2')
+        self.assertIn('trove-manage flavor-filter-db-sync', error.reason)
 
     def test_instances_are_counted_by_version_and_flavor(self):
         for number, (version_id, flavor_id, deleted) in enumerate((
@@ -129,48 +227,44 @@ class DatabaseTest(base.DatabaseTestCase):
             1, len([text for text in seen if text != 'BEGIN']), seen)
 
     def test_adding_writes_rows_that_trove_understands(self):
-        result = self.requirements.add_flavors(self.version_id, ['1', '2'])
-        self.assertEqual(requirements.Added(['1', '2'], []), result)
+        self.assertEqual(['1', '2'], self.add('1', '2'))
         self.assertEqual([(self.version_id, '1', False),
                           (self.version_id, '2', False)], self.rows())
 
     def test_adding_again_changes_nothing_and_says_so(self):
-        self.requirements.add_flavors(self.version_id, ['1'])
-        result = self.requirements.add_flavors(self.version_id, ['1', '2'])
-        self.assertEqual(requirements.Added(['2'], ['1']), result)
+        self.add('1')
+        self.assertEqual(['2'], self.add('1', '2'))
         self.assertEqual([(self.version_id, '1', False),
                           (self.version_id, '2', False)], self.rows())
 
     def test_adding_what_was_deleted_brings_its_row_back(self):
         self.create_row(self.version_id, '1', deleted=True)
-        result = self.requirements.add_flavors(self.version_id, ['1'])
-        self.assertEqual(requirements.Added(['1'], []), result)
+        self.assertEqual(['1'], self.add('1'))
         self.assertEqual([(self.version_id, '1', False)], self.rows())
 
     def test_adding_to_a_version_that_is_gone_writes_nothing(self):
-        self.assertRaises(exception.NotFound, self.requirements.add_flavors,
-                          'gone', ['1'])
+        self.assertRaises(exception.NotFound, self.add, '1',
+                          version_id='gone')
         self.assertEqual([], self.rows())
 
     def test_deleting_marks_the_row(self):
-        self.requirements.add_flavors(self.version_id, ['1', '2'])
+        self.add('1', '2')
         self.assertEqual(
-            1, self.requirements.delete_flavors(self.version_id, ['1']))
+            {'2'}, self.delete('1').requirement.flavor_ids)
         self.assertEqual([(self.version_id, '1', True),
                           (self.version_id, '2', False)], self.rows())
 
     def test_deleting_what_is_not_there_deletes_nothing_at_all(self):
-        self.requirements.add_flavors(self.version_id, ['1'])
+        self.add('1')
         error = self.assertRaises(
-            exception.NotFound, self.requirements.delete_flavors,
-            self.version_id, ['1', 'no-such'])
+            exception.NotFound, self.delete, '1', 'no-such')
         self.assertIn('no-such', str(error))
         self.assertEqual([(self.version_id, '1', False)], self.rows())
 
     def test_volume_types_are_not_touched(self):
         self.create_row(self.version_id, 'ssd', key='volume_type')
-        self.requirements.add_flavors(self.version_id, ['ssd'])
-        self.requirements.delete_flavors(self.version_id, ['ssd'])
+        self.add('ssd')
+        self.delete('ssd')
         self.assertEqual([(self.version_id, 'ssd', False)],
                          self.rows('volume_type'))
 
@@ -189,7 +283,7 @@ class DatabaseTest(base.DatabaseTestCase):
             self.assertEqual([], self.requirements.find_versions(text), text)
 
     def test_requirements_are_ordered_by_names(self):
-        self.requirements.add_flavors(self.version_id, ['2', '1'])
+        self.add('2', '1')
         self.create_row(self.other_id, '512', key='min_ram')
         self.create_row(self.create_version('9.0'), 'x', deleted=True)
         self.assertEqual(
@@ -201,10 +295,8 @@ class DatabaseTest(base.DatabaseTestCase):
                       in self.requirements.requirements(self.other_id)])
 
     def test_minimums_are_set_one_row_each(self):
-        self.requirements.set_minimums(self.version_id,
-                                       {'min_ram': 512, 'min_disk': 5})
-        wanted = self.requirements.set_minimums(self.version_id,
-                                                {'min_ram': 1024})
+        self.require(min_ram=512, min_disk=5)
+        wanted = self.require(min_ram=1024)
         self.assertEqual({'min_ram': 1024, 'min_disk': 5}, wanted.minimums)
         self.assertEqual([(self.version_id, '1024', False),
                           (self.version_id, '512', True)],
@@ -212,25 +304,19 @@ class DatabaseTest(base.DatabaseTestCase):
 
     def test_a_minimum_that_comes_back_takes_its_row_again(self):
         for value in (512, 1024, 512):
-            wanted = self.requirements.set_minimums(self.version_id,
-                                                    {'min_ram': value})
+            wanted = self.require(min_ram=value)
         self.assertEqual({'min_ram': 512}, wanted.minimums)
         self.assertEqual(2, len(self.rows('min_ram')))
 
     def test_clear_ends_what_is_not_named(self):
-        self.requirements.set_minimums(self.version_id,
-                                       {'min_ram': 512, 'min_vcpus': 2})
-        wanted = self.requirements.set_minimums(
-            self.version_id, {'min_disk': 5}, clear=True)
+        self.require(min_ram=512, min_vcpus=2)
+        wanted = self.require(min_disk=5, clear=True)
         self.assertEqual({'min_disk': 5}, wanted.minimums)
-        self.assertEqual(
-            {}, self.requirements.set_minimums(self.version_id, {},
-                                               clear=True).minimums)
+        self.assertEqual({}, self.require(clear=True).minimums)
 
     def test_minimums_leave_associations_alone(self):
-        self.requirements.add_flavors(self.version_id, ['512'])
-        wanted = self.requirements.set_minimums(
-            self.version_id, {'min_ram': 512}, clear=True)
+        self.add('512')
+        wanted = self.require(min_ram=512, clear=True)
         self.assertEqual({'512'}, wanted.flavor_ids)
 
     def test_nonsense_allows_nothing_and_the_log_names_the_row(self):
@@ -250,7 +336,7 @@ class DatabaseTest(base.DatabaseTestCase):
 
         def add(place):
             for flavor_id in ids[place::2] + ids[::3]:
-                admins[place].add_flavors(self.version_id, [flavor_id])
+                self.add(flavor_id, by=admins[place])
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             list(pool.map(add, range(4)))
@@ -261,18 +347,18 @@ class DatabaseTest(base.DatabaseTestCase):
                    for flavor_id in wanted), self.rows())
 
     def test_adding_and_deleting_at_once_end_in_one_of_two_states(self):
-        self.requirements.add_flavors(self.version_id, ['1'])
+        self.add('1')
         other = requirements.Requirements(engine.Database(self.conf))
         self.addCleanup(other.database.engine().dispose)
 
         def add():
             for _turn in range(20):
-                self.requirements.add_flavors(self.version_id, ['1'])
+                self.add('1')
 
         def delete():
             for _turn in range(20):
                 try:
-                    other.delete_flavors(self.version_id, ['1'])
+                    self.delete('1', by=other)
                 except exception.NotFound:
                     continue
 

@@ -43,6 +43,14 @@ def rows(*flavor_ids: str, **minimums: int) -> set[tuple[str, str]]:
             | {(key, str(value)) for key, value in minimums.items()})
 
 
+def present(said=None, versions=VERSIONS,
+            ignores_case=False) -> requirement.Present:
+    """The rows of versions: none but those that are said."""
+    return requirement.Present(
+        {version: frozenset((said or {}).get(version, ()))
+         for version in versions}, ignores_case)
+
+
 class TestCase(base.BaseTestCase):
 
     def problems(self, function, *arguments) -> list[str]:
@@ -164,7 +172,7 @@ datastore_versions:
         declared = reading.read(text.encode())
         self.assertEqual(100000, len(declared[0].flavors))
         self.assertEqual(100000, len(self.problems(
-            resolving.resolve, declared, VERSIONS, [SMALL, LARGE], {})))
+            resolving.resolve, declared, [SMALL, LARGE], present())))
 
     @hypothesis.given(strategies.binary(max_size=200) | strategies.text(
         'datastore_versions: {}[]&*!|>-\n\t#\'"0:', max_size=80
@@ -179,11 +187,10 @@ datastore_versions:
 
 class ResolveTest(TestCase):
 
-    def resolve(self, text: str, flavors=(SMALL, LARGE), present=None,
+    def resolve(self, text: str, flavors=(SMALL, LARGE), said=None,
                 versions=VERSIONS) -> resolving.Wanted:
         return resolving.resolve(
-            reading.read(text.encode()), versions, flavors,
-            present or {})
+            reading.read(text.encode()), flavors, present(said, versions))
 
     def test_flavors_by_id_and_by_name(self):
         wanted = self.resolve(
@@ -247,7 +254,7 @@ class ResolveTest(TestCase):
 
     def test_what_nova_lost_may_stay_and_not_come(self):
         text = 'datastore_versions: {mysql: {8.0: {flavors: [id: gone]}}}'
-        wanted = self.resolve(text, present={V80.id: rows('gone')})
+        wanted = self.resolve(text, said={V80: rows('gone')})
         self.assertEqual({V80: rows('gone')}, wanted.rows)
         self.assertEqual(1, len(wanted.warnings))
         self.assertEqual(1, len(self.problems(self.resolve, text)))
@@ -263,30 +270,39 @@ class ResolveTest(TestCase):
 
 class PlanTest(base.BaseTestCase):
 
-    PRESENT = {V80.id: rows('1', '9', min_ram=512), PG.id: rows('3')}
+    PRESENT = present({V80: rows('1', '9', min_ram=512), PG: rows('3')})
 
     def plan(self, wanted, prune=False) -> list[requirement.Change]:
-        return planning.plan(wanted, self.PRESENT, VERSIONS, prune)
+        """The changes that it takes to have what is wanted."""
+        return [
+            change for version, after in planning.apply(
+                wanted, prune, self.PRESENT).items()
+            if (change := requirement.Change(
+                version, self.PRESENT.rows[version],
+                frozenset(after))).added or change.ended]
+
+    def assertChanges(self, expected, changes) -> None:
+        self.assertEqual(expected, [
+            (change.version, change.added, change.ended)
+            for change in changes])
 
     def test_what_is_so_already_takes_no_change(self):
         self.assertEqual([], self.plan({V80: rows('1', '9', min_ram=512)}))
 
     def test_what_is_not_mentioned_stays(self):
-        self.assertEqual(
-            [requirement.Change(V80, (('flavor', '2'),), ())],
+        self.assertChanges(
+            [(V80, [('flavor', '2')], [])],
             self.plan({V80: rows('1', '2')}))
 
     def test_pruned_it_goes(self):
-        self.assertEqual(
-            [requirement.Change(V80, (('flavor', '2'),),
-                                (('flavor', '9'), ('min_ram', '512'))),
-             requirement.Change(PG, (), (('flavor', '3'),))],
+        self.assertChanges(
+            [(V80, [('flavor', '2')], [('flavor', '9'), ('min_ram', '512')]),
+             (PG, [], [('flavor', '3')])],
             self.plan({V80: rows('1', '2')}, prune=True))
 
     def test_a_minimum_has_one_value(self):
-        self.assertEqual(
-            [requirement.Change(V80, (('min_ram', '1024'),),
-                                (('min_ram', '512'),))],
+        self.assertChanges(
+            [(V80, [('min_ram', '1024')], [('min_ram', '512')])],
             self.plan({V80: rows(min_ram=1024)}))
 
     def test_the_difference_names_flavors(self):
@@ -320,29 +336,29 @@ datastore_versions:
     '16':
       min_disk: 7  # GiB disk
 ''', writing.write(
-            VERSIONS, {V80.id: rows('9', '2', min_ram=512),
-                       PG.id: rows(min_disk=7)}, by_id(SMALL, LARGE), False))
+            present({V80: rows('9', '2', min_ram=512),
+                     PG: rows(min_disk=7)}), by_id(SMALL, LARGE), False))
 
     def test_by_id_the_names_are_comments(self):
         self.assertIn(
             '- id: \'2\'  # m1.large: 4096 MiB RAM',
-            writing.write(VERSIONS, {V80.id: rows('2')},
+            writing.write(present({V80: rows('2')}),
                           by_id(SMALL, LARGE), True))
 
     def test_where_nothing_is_required(self):
         self.assertEqual([], reading.read(writing.write(
-            VERSIONS, {}, {}, False).encode()))
+            present(), {}, False).encode()))
 
     def test_versions_of_one_name_go_by_their_ids(self):
         other = requirement.Version('id-other', 'mysql', '8.0', '8.0.99')
         text = writing.write(
-            [V80, other], {V80.id: rows('1'), other.id: rows('2')},
+            present({V80: rows('1'), other: rows('2')}, [V80, other]),
             by_id(SMALL, LARGE), False)
         self.assertIn('    id-80:  # 8.0, number 8.0.29\n', text)
         self.assertEqual(
             {V80: rows('1'), other: rows('2')}, resolving.resolve(
-                reading.read(text.encode()), [V80, other],
-                [SMALL, LARGE], {}).rows)
+                reading.read(text.encode()), [SMALL, LARGE],
+                present(versions=[V80, other])).rows)
 
     texts = strategies.text(min_size=1, max_size=30).filter(
         lambda text: all(character.isprintable() for character in text))
@@ -360,13 +376,11 @@ datastore_versions:
                           for n, name in enumerate(names)))
         versions = [requirement.Version(f'version-{n}', datastore, name, None)
                     for n, (datastore, name) in enumerate(sorted(said))]
-        present = {version.id: rows(*(
+        there = {version: rows(*(
             f'id-{n}' for n in said[version.datastore, version.name]))
             for version in versions}
-        text = writing.write(versions, present, flavors, ids)
-        self.assertEqual(
-            {version: present[version.id] for version in versions},
-            resolving.resolve(
-                reading.read(text.encode()), versions,
-                flavors.values(), {}).rows)
+        text = writing.write(present(there, versions), flavors, ids)
+        self.assertEqual(there, resolving.resolve(
+            reading.read(text.encode()), flavors.values(),
+            present(versions=versions)).rows)
         yaml.safe_load(text)

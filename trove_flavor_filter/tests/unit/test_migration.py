@@ -12,12 +12,15 @@
 
 """flavor-filter-db-sync, on each kind of database."""
 
+import functools
+
 from alembic import autogenerate
 from alembic.runtime import migration as alembic_migration
 import sqlalchemy as sa
 
 from trove_flavor_filter.db import migration
 from trove_flavor_filter.db import models
+from trove_flavor_filter.declaration import planning
 from trove_flavor_filter import exception
 from trove_flavor_filter.tests.unit import base
 
@@ -35,23 +38,27 @@ class MigrationTest(base.DatabaseTestCase):
             before, self.execute(sa.select(TABLE).order_by(TABLE.c.id)))
 
     def test_a_missing_table_is_made_as_the_models_say(self):
-        TABLE.drop(self.sql)
+        ours = [TABLE, models.FlavorFilterRevision.__table__]
+        for table in ours:
+            table.drop(self.sql)
         migration.sync(self.database)
         with self.sql.connect() as connection:
             context = alembic_migration.MigrationContext.configure(
                 connection, opts={
                     'version_table': migration.VERSION_TABLE,
                     'include_object': lambda _item, name, kind, *_rest:
-                        kind != 'table' or name == TABLE.name})
+                        kind != 'table' or name in [
+                            table.name for table in ours]})
             self.assertEqual([], autogenerate.compare_metadata(
                 context, models.Base.metadata))
-        self.requirements.add_flavors(self.version_id, ['1'])
+        self.requirements.change(
+            functools.partial(planning.add, ['1']), [self.version_id])
         self.assertEqual([(self.version_id, '1', False)], self.rows())
 
     def test_running_it_twice_is_the_same_as_once(self):
         first = migration.sync(self.database)
         second = migration.sync(self.database)
-        self.assertIn('to 0001', first)
+        self.assertIn('to 0002', first)
         self.assertIn('up to date', second)
 
     def test_without_troves_schema_it_refuses_and_makes_nothing(self):

@@ -15,6 +15,7 @@
 from alembic import op
 import sqlalchemy as sa
 
+from trove_flavor_filter.db.migrations import beside_trove
 from trove_flavor_filter import exception
 
 revision = '0001'
@@ -59,4 +60,5 @@ def create() -> None:
         sa.UniqueConstraint(
             'datastore_version_id', 'key', 'value',
             name='UQ_datastore_version_metadata_datastore_version_id_key_'
-                 'value'))
+                 'value'),
+        **beside_trove.table_options(op.get_bind()))

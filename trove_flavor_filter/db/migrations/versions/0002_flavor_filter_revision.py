@@ -1,0 +1,38 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Count the changes to what datastore versions require."""
+
+from alembic import op
+import sqlalchemy as sa
+
+from trove_flavor_filter.db.migrations import beside_trove
+
+revision = '0002'
+down_revision = '0001'
+
+
+TABLE = 'flavor_filter_revision'
+
+
+def upgrade() -> None:
+    # MariaDB does not roll a new table back: a run that ended just after it
+    # has left it.
+    if sa.inspect(op.get_bind()).has_table(TABLE):
+        return
+    op.create_table(
+        TABLE,
+        sa.Column('datastore_version_id', sa.String(36),
+                  sa.ForeignKey('datastore_versions.id', ondelete='CASCADE'),
+                  primary_key=True, nullable=False),
+        sa.Column('revision', sa.Integer(), nullable=False),
+        **beside_trove.table_options(op.get_bind()))
