@@ -112,6 +112,10 @@ def translated() -> Iterator[None]:
             raise exception.BadRequest(
                 'A name has characters that the database cannot hold.'
             ) from error
+        if isinstance(error, db_exception.DBDuplicateEntry):
+            raise exception.BadRequest(
+                f'The database takes a value for one that it has already, '
+                f'spelled differently: {reason}') from error
         if SCHEMA_PROBLEM.search(reason):
             reason += (' (is the schema complete? "trove-manage db_sync", '
                        'then "trove-manage flavor-filter-db-sync", see to '

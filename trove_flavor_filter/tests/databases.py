@@ -39,15 +39,17 @@ class EmptyDatabase(fixtures.Fixture):
     :param backend: 'sqlite', 'mysql' or 'postgresql'
     :param folder: for SQLite's file; None for one of its own
     :param server: URL of the server; None for the one in SERVERS
+    :param collation: of MariaDB's, for its tables; None for the server's own
     :ivar url: where it is, with the password if there is one
     """
 
     def __init__(self, backend: str, folder: str | None = None,
-                 server: str | None = None):
+                 server: str | None = None, collation: str | None = None):
         super().__init__()
         self.server = server or SERVERS.get(backend, '')
         self.backend = backend
         self.folder = folder
+        self.collation = collation
 
     def _setUp(self) -> None:
         if self.backend == 'sqlite':
@@ -63,7 +65,10 @@ class EmptyDatabase(fixtures.Fixture):
             isolation_level='AUTOCOMMIT', poolclass=sa.pool.NullPool)
         try:
             with admin.connect() as connection:
-                connection.execute(sa.text(f'CREATE DATABASE {name}'))
+                connection.execute(sa.text(
+                    f'CREATE DATABASE {name}' + (
+                        f' COLLATE {self.collation}' if self.collation
+                        else '')))
         except sa.exc.OperationalError as error:
             if os.environ.get('CI'):
                 raise

@@ -45,17 +45,55 @@ def memcached(folder: pathlib.Path) -> process.Process:
 
 def mysql(folder: pathlib.Path) -> process.Process:
     """A MariaDB whose root needs no password."""
-    port = process.free_port()
-    data = folder / 'mysql'
-    server = _program('mariadbd', '/usr/sbin')
+    _install(folder, 'mysql')
+    return _mariadb('mysql', folder)
+
+
+def galera(folder: pathlib.Path, nodes: int = 3) -> list[process.Process]:
+    """A cluster of MariaDB nodes, which are to be started one by one.
+
+    The first begins it; the others copy its data.
+    """
+    _program('rsync')
+    provider = _program('libgalera_smm.so', '/usr/lib*/galera*',
+                        package='galera-4')
+    ports = [process.free_port() for _node in range(nodes)]
+    _install(folder, 'galera0')
+    members = ','.join(f'127.0.0.1:{port}' for port in ports)
+    return [
+        _mariadb(
+            f'galera{node}', folder, '--wsrep-on=ON',
+            f'--wsrep-provider={provider}', '--binlog-format=ROW',
+            '--innodb-autoinc-lock-mode=2', '--wsrep-cluster-name=tests',
+            f'--wsrep-cluster-address=gcomm://{members if node else ""}',
+            f'--wsrep-node-name=node{node}',
+            '--wsrep-node-address=127.0.0.1', '--wsrep-sst-method=rsync',
+            f'--wsrep-sst-receive-address=127.0.0.1:{process.free_port()}',
+            f'--wsrep-provider-options=base_port={port};'
+            f'gmcast.listen_addr=tcp://127.0.0.1:{port};'
+            f'ist.recv_addr=127.0.0.1:{process.free_port()};'
+            f'gcache.size=32M')
+        for node, port in enumerate(ports)]
+
+
+def _install(folder: pathlib.Path, name: str) -> None:
+    """Make MariaDB's own tables."""
     install = _program('mariadb-install-db')
+    _prepare(_owner(folder / name, 'mysql'), install, '--no-defaults',
+             f'--datadir={folder / name}', '--skip-test-db',
+             '--auth-root-authentication-method=normal')
+
+
+def _mariadb(name: str, folder: pathlib.Path,
+             *options: str) -> process.Process:
+    server = _program('mariadbd', '/usr/sbin')
+    port = process.free_port()
+    data = folder / name
     user = _owner(data, 'mysql')
-    _prepare(user, install, '--no-defaults', f'--datadir={data}',
-             '--skip-test-db', '--auth-root-authentication-method=normal')
-    return _server('mysql', folder, port, [
+    return _server(name, folder, port, [
         server, '--no-defaults', f'--datadir={data}',
         f'--port={port}', '--bind-address=127.0.0.1',
-        f'--socket={data}/socket', f'--pid-file={data}/pid'], user)
+        f'--socket={data}/socket', f'--pid-file={data}/pid', *options], user)
 
 
 def postgresql(folder: pathlib.Path) -> process.Process:
@@ -103,14 +141,18 @@ SERVERS: dict[str, Callable[[pathlib.Path], process.Process]] = {
     'postgresql': postgresql}
 
 
-def _program(name: str, folders: str = '') -> str:
-    """Where a program is; a test without it is skipped, but not in CI."""
+def _program(name: str, folders: str = '', package: str = '') -> str:
+    """Where a program is; a test without it is skipped, but not in CI.
+
+    :param folders: a pattern of those to look in as well
+    :param package: whose it is, if that is not called by the same name
+    """
     found = shutil.which(name) or next(
         (str(folder / name) for folder
          in sorted(pathlib.Path('/').glob(folders.lstrip('/')), reverse=True)
          if (folder / name).exists()) if folders else iter(()), None)
     if found is None:
-        raise _missing(f'{name} is not installed')
+        raise _missing(f'{package or name} is not installed')
     return found
 
 
@@ -125,7 +167,7 @@ def _owner(data: pathlib.Path, user: str) -> str | None:
 
     :returns: whom it runs as; None for whoever runs the tests
     """
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     if os.geteuid():
         return None
     try:

@@ -48,10 +48,14 @@ class DatabaseTestCase(TestCase):
     """
 
     backend = 'sqlite'
+    server: str | None = None
+    collation: str | None = None
 
     def setUp(self) -> None:
         super().setUp()
-        self.url = self.useFixture(databases.EmptyDatabase(self.backend)).url
+        self.url = self.useFixture(databases.EmptyDatabase(
+            self.backend, server=self.server,
+            collation=self.collation)).url
         self.conf = self.configuration(
             f'[database]\nconnection = {self.url}\n')
         self.sql = sa.create_engine(self.url, poolclass=sa.pool.NullPool)

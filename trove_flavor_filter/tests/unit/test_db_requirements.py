@@ -14,6 +14,7 @@
 
 import concurrent.futures
 import functools
+import time
 
 import fixtures
 import sqlalchemy as sa
@@ -383,6 +384,61 @@ class DatabaseTest(base.DatabaseTestCase):
             exception.DatabaseUnavailable, self.requirements.requirement_of,
             self.version_id)
         self.assertIn('deleted', error.reason)
+
+
+class LockTest(base.DatabaseTestCase):
+
+    backend = 'mysql'
+    WAIT = 'SET SESSION innodb_lock_wait_timeout = 1'
+
+    def test_rows_are_as_the_last_lock_finds_them(self):
+        # More than one statement locks.
+        ids = [f'many-{number:04}' for number in range(engine.PORTION + 1)]
+        with self.sql.begin() as connection:
+            connection.execute(sa.insert(models.DatastoreVersion), [
+                {'id': version_id, 'datastore_id': 'ds', 'name': version_id,
+                 'version': '1', 'active': True} for version_id in ids])
+        locks = []
+
+        def meanwhile(_connection, _cursor, statement, *_rest):
+            if statement.startswith('SELECT') and 'UPDATE' in statement:
+                locks.append(statement)
+                if len(locks) == 2:
+                    self.create_row(ids[-1], 'late')
+
+        sa.event.listen(self.database.engine(), 'before_cursor_execute',
+                        meanwhile)
+        changes = self.requirements.change(
+            lambda present: {version: () for version in present.rows}, ids)
+        self.assertEqual(2, len(locks))
+        self.assertEqual(
+            [[('flavor', 'late')]],
+            [change.ended for change in changes if change.ended])
+        self.assertEqual([(ids[-1], 'late', True)], self.rows())
+
+    def test_a_lock_that_is_held_on_is_waited_for_once(self):
+        self.database = engine.Database(self.configuration(
+            f'[database]\nconnection = {self.url}\n'))
+        self.addCleanup(self.database.engine().dispose)
+        self.useFixture(fixtures.FakeLogger())
+        sa.event.listen(
+            self.database.engine(), 'begin', lambda connection:
+            connection.exec_driver_sql(self.WAIT))
+        begun = time.monotonic()
+        with self.sql.begin() as connection:
+            connection.execute(
+                sa.select(models.DatastoreVersion.id).with_for_update()).all()
+            error = self.assertRaises(
+                exception.DatabaseUnavailable,
+                requirements.Requirements(self.database).change,
+                functools.partial(planning.add, ['1']), [self.version_id])
+        self.assertIn('imeout', error.reason)
+        self.assertLess(time.monotonic() - begun, 5)
+
+
+class PostgreSQLLockTest(LockTest):
+    backend = 'postgresql'
+    WAIT = "SET LOCAL lock_timeout = '1s'"
 
 
 class RestartTest(base.DatabaseTestCase):

@@ -78,9 +78,67 @@ class MigrationTest(base.DatabaseTestCase):
         error = self.assertRaises(exception.NotFound, migration.sync,
                                   self.database)
 
+    def test_the_revision_of_before_is_brought_to_this_one(self):
+        migration.sync(self.database)
+        self.create_row(self.version_id, '1')
+        models.FlavorFilterRevision.__table__.drop(self.sql)
+        self.execute(sa.text(
+            f'UPDATE {migration.VERSION_TABLE} SET version_num = \'0001\''))
+        (problem,) = migration.problems(self.database)
+        self.assertIn('flavor-filter-db-sync', problem)
+        self.assertIn('from revision 0001 to 0002',
+                      migration.sync(self.database))
+        self.assertEqual([], migration.problems(self.database))
+        self.assertEqual([(self.version_id, '1', False)], self.rows())
+        self.assertEqual(0, self.requirements.revised(
+            self.version_id).revision)
+
+    def test_a_run_that_ended_in_between_is_taken_up(self):
+        # Tables made, and their revision not written.
+        migration.sync(self.database)
+        for before in ('0001', None):
+            self.execute(
+                sa.text(f'DELETE FROM {migration.VERSION_TABLE}')
+                if before is None else sa.text(
+                    f'UPDATE {migration.VERSION_TABLE} '
+                    f'SET version_num = \'{before}\''))
+            migration.sync(self.database)
+            self.assertEqual([], migration.problems(self.database))
+
 
 class MySQLMigrationTest(MigrationTest):
     backend = 'mysql'
+    collation = 'utf8mb3_general_ci'
+
+    def tables(self) -> set[str]:
+        return set(sa.inspect(self.sql).get_table_names())
+
+    def test_new_tables_have_the_collation_of_troves(self):
+        for table in (TABLE, models.FlavorFilterRevision.__table__):
+            table.drop(self.sql)
+        # Of tables that are made from now on.
+        self.execute(sa.text('ALTER DATABASE COLLATE utf8mb4_unicode_ci'))
+        migration.sync(self.database)
+        self.assertEqual({'utf8mb3_general_ci'}, {
+            collation for collation, in self.execute(sa.text(
+                'SELECT collation_name FROM information_schema.columns '
+                'WHERE table_schema = DATABASE() AND collation_name '
+                'IS NOT NULL AND (table_name LIKE \'datastore%\' '
+                'OR table_name = \'flavor_filter_revision\')'))})
+
+    def test_what_fails_leaves_nothing_behind(self):
+        models.Base.metadata.drop_all(self.sql)
+        # No foreign key can refer to it.
+        self.execute(sa.text(
+            'CREATE TABLE datastore_versions (id VARCHAR(36) PRIMARY KEY) '
+            'ENGINE MyISAM'))
+        error = self.assertRaises(exception.DatabaseUnavailable,
+                                  migration.sync, self.database)
+        self.assertIn('150', error.reason)
+        self.assertEqual({'datastore_versions'}, self.tables())
+        self.execute(sa.text('ALTER TABLE datastore_versions ENGINE InnoDB'))
+        migration.sync(self.database)
+        self.assertEqual([], migration.problems(self.database))
 
 
 class PostgreSQLMigrationTest(MigrationTest):
