@@ -46,3 +46,5 @@ fi
 installed redis-server redis-server
 installed memcached memcached
 installed haproxy haproxy
+[ -e /usr/lib/galera/libgalera_smm.so ] || installed no-such-command galera-4
+installed rsync rsync

@@ -21,11 +21,12 @@ from trove_flavor_filter.db import engine
 
 
 class DbSync(base.Subcommand, command.Command):
-    """Create or adopt the table that associates flavors.
+    """Create or adopt the tables of what datastore versions require.
 
     The plugin shares the table datastore_version_metadata with Trove. Where
     Trove's own migrations have made it, it is adopted as it is and no row is
-    touched; where it is missing it is made in the same shape.
+    touched; where it is missing it is made in the same shape. A table of the
+    plugin's own, flavor_filter_revision, counts the changes.
 
     Run this after "trove-manage db_sync", when installing and after each
     upgrade of the plugin. Running it again changes nothing.

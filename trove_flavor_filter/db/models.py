@@ -71,9 +71,9 @@ class DatastoreVersionMetadata(Base):
 class FlavorFilterRevision(Base):
     """How often the rows of a datastore version have been changed.
 
-    Every transaction that plans on a version's rows and changes any row
-    writes this one. Row locks do not reach another Galera node; two
-    transactions that write the same row collide there when they commit.
+    Every transaction that plans on a version's rows writes this one. Row
+    locks do not reach another Galera node; two transactions that write the
+    same row collide there when they commit.
     """
 
     __tablename__ = 'flavor_filter_revision'

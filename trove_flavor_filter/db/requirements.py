@@ -193,7 +193,7 @@ class Requirements:
                         f'What datastore version {version_id} requires was '
                         f'changed meanwhile.')
             changes = _changes(plan, rows.present, revisions)
-            if any(change.before != change.after for change in changes):
+            if changes:
                 _write_revisions(connection, changes, revisions)
                 rows.write(changes)
         return changes
@@ -268,9 +268,10 @@ def _write_revisions(connection: sa.Connection,
     """Write the revision of every datastore version that was planned on.
 
     Also of those that nothing changes of: the plan has gone by their rows,
-    so a transaction that changes them meanwhile must collide with this one.
-    A row is deleted and inserted, since an update to the same value would
-    not be written at all.
+    so one that changes them at once on another Galera node, or has done so
+    and this node has not heard of it yet, must collide with this one. A row
+    is deleted and inserted, since an update to the same value would not be
+    written at all.
     """
     table = models.FlavorFilterRevision
     ids = [change.version.id for change in changes]

@@ -100,6 +100,9 @@ class DatabaseTest(base.DatabaseTestCase):
             self.assertIn('no-such-version', str(error))
             self.assertEqual([], self.rows())
 
+    def test_a_plan_for_no_version_changes_nothing(self):
+        self.assertEqual([], self.apply())
+
     def test_a_plan_that_refuses_changes_nothing(self):
         self.add('1')
 

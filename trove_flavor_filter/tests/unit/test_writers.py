@@ -215,6 +215,30 @@ class GaleraWritersTest(WritersTest):
             database=sa.make_url(self.url).database
         ).render_as_string(hide_password=False) for node in galera_nodes()]
 
+    def test_a_node_that_lags_behind_changes_what_is_there(self):
+        def require(number, value):
+            return self.tables[number].change(functools.partial(
+                planning.require, {'min_ram': value}, False),
+                [self.version_id])
+
+        require(0, 2)
+        self.state(self.tables[1])
+        behind = sa.create_engine(self.urls()[1])
+        with behind.connect() as connection:
+            # Until its end nothing is committed there.
+            for stage in ('START', 'BLOCK_COMMIT'):
+                connection.execute(sa.text(f'BACKUP STAGE {stage}'))
+            require(0, 1)
+            # What it finds is what it wants, and is no longer there.
+            later = self.pool.submit(require, 1, 2)
+            concurrent.futures.wait([later], timeout=1)
+            connection.execute(sa.text('BACKUP STAGE END'))
+        behind.dispose()
+        later.result()
+        for table in self.tables:
+            self.assertEqual({('min_ram', '2')}, {
+                row for rows in self.state(table).values() for row in rows})
+
     def state(self, table: requirements.Requirements) -> State:
         with table.database.writing() as connection:
             # The next statement waits for what other nodes have committed.
