@@ -50,6 +50,7 @@ class DevstackTest(base.FunctionalTestCase):
         self.addCleanup(self.cloud.check, 'trove-flavor-filter', 'enable')
         self.cloud.check('trove-flavor-filter', 'disable')
         self.cloud.sql('DROP TABLE flavor_filter_alembic_version')
+        self.cloud.sql('DROP TABLE flavor_filter_revision')
         self.destination = pathlib.Path(
             self.useFixture(fixtures.TempDir()).path)
         self.destination.joinpath('trove-flavor-filter').symlink_to(ROOT)

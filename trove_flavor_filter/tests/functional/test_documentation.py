@@ -146,6 +146,7 @@ class PagesTest(DocumentationTestCase):
             if INSTALL in page.read_text():
                 booted.check('trove-flavor-filter', 'disable')
                 booted.sql('DROP TABLE flavor_filter_alembic_version')
+                booted.sql('DROP TABLE flavor_filter_revision')
             self.assertPrints(page, Reader(booted))
 
 

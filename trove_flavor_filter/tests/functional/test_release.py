@@ -243,11 +243,13 @@ class InstalledTests:
         connection.execute(
             'CREATE TABLE datastore_versions (id VARCHAR(36) PRIMARY KEY)')
         connection.commit()
-        self.assertIn('from revision none to 0001', check(
+        self.assertIn('from revision none to 0002', check(
             self.bin / 'trove-flavor-filter-manage', '--config-file',
             self.conf(database), 'flavor-filter-db-sync'))
         self.assertEqual([], connection.execute(
             'SELECT * FROM datastore_version_metadata').fetchall())
+        self.assertEqual([], connection.execute(
+            'SELECT * FROM flavor_filter_revision').fetchall())
 
     def test_the_samples_are_where_etc_is(self):
         for sample in SAMPLES:
