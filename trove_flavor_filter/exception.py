@@ -83,6 +83,16 @@ class RevisionChanged(FlavorFilterError):
     fault = 'preconditionFailed'
 
 
+class NotReady(FlavorFilterError):
+    """An instance has to finish what it is busy with first.
+
+    Named as Trove names it where it says so itself.
+    """
+
+    status = 422
+    fault = 'unprocessableEntity'
+
+
 class Unavailable(FlavorFilterError):
     """Something that an answer needs is away; asking again may help.
 

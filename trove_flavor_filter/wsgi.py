@@ -62,6 +62,10 @@ GUARDED: dict[str, dict[str, guard.Action]] = {
     '/{tenant_id}/clusters/{id}': {
         'POST': guard.Guard.act_on_cluster,
     },
+    '/{tenant_id}/configurations/{id}': {
+        'PUT': guard.Guard.update_configuration,
+        'PATCH': guard.Guard.update_configuration,
+    },
 }
 
 

@@ -18,10 +18,16 @@ Trove 23 to 26 resolve it, from the same database, with the same libraries.
 What Trove itself would refuse for another reason (no such instance, no such
 flavor, another project's instance) is left to Trove, which says so as ever:
 nobody learns from a guard what they could not learn from Trove.
+
+A guard judges by what the database says of an instance. While Trove resizes
+one, that is its old flavor still, so that an upgrade has to wait; and so has
+whatever would make Trove forget in the meantime that it is resizing.
 """
 
 from collections.abc import Callable
 from collections.abc import Iterable
+import itertools
+import re
 import typing
 from urllib import parse
 
@@ -39,7 +45,36 @@ from trove_flavor_filter import services
 # How many flavors that would do a refusal names.
 SUGGESTIONS = 5
 
+# Characters that Trove's columns hold: of ids, and of names, version numbers
+# and flavors. What is longer is not looked for.
+LONGEST_ID = 36
+LONGEST_NAME = 255
+
+# More than any cluster has: Redis, the largest, is made for a thousand.
+MOST_NODES = 1000
+
+# Brackets within brackets that a body may have. Trove's own bodies need eight;
+# its parser and the rest of it give in after some hundreds, depending on who
+# has called them.
+DEEPEST = 100
+
+# A string of JSON; in a broken document, all that follows its first quote.
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+STEPS = {ord('['): 1, ord('{'): 1, ord(']'): -1, ord('}'): -1}
+NO_BRACKETS = bytes(set(range(256)) - STEPS.keys())
+
+# Codes of trove.instance.tasks: an instance being resized or upgraded; and
+# those of one that nothing is done to: none, a restart that it needs, errors.
+RESIZING, UPGRADING = 4, 0x59
+CHANGING = {RESIZING: 'being resized', UPGRADING: 'being upgraded'}
+SETTLED = frozenset({1, 7, *range(0x50, 0x5e)} - CHANGING.keys())
+
+# Actions that write the tasks of other instances than the one they look at.
+REPLICATION = {'promote_to_replica_source', 'eject_replica_source'}
+
 Document = dict[str, typing.Any]
+
+_Owned = typing.TypeVar('_Owned', db_targets.Target, db_targets.Task)
 
 
 class Case(typing.NamedTuple):
@@ -70,9 +105,30 @@ class Guard(typing.NamedTuple):
         for case in cases:
             for flavor_id in sorted(case.flavor_ids):
                 reasons = self._reasons(case, flavor_id)
-                if reasons is not None and not self.services.policy.allows(
-                        self.ctx, policies.BYPASS):
+                if reasons is not None and not self._may_bypass():
                     raise self._refusal(case.target, flavor_id, reasons)
+
+    def wait_for(self, tasks: Iterable[db_targets.Task]) -> None:
+        """Let pass while nothing is done to the instances.
+
+        :raises NotReady: one of them has a task
+        """
+        for task in tasks:
+            if task.task_id not in SETTLED and not self._may_bypass():
+                raise exception.NotReady(
+                    f'Instance {task.instance_id} is '
+                    f'{CHANGING.get(task.task_id, "busy with a task")}. '
+                    f'Try again when that has ended.')
+
+    def wait_for_change(self, tasks: Iterable[db_targets.Task]) -> None:
+        """Let pass while no flavor or version of the instances changes.
+
+        :raises NotReady: one of them is being resized or upgraded
+        """
+        self.wait_for(task for task in tasks if task.task_id in CHANGING)
+
+    def _may_bypass(self) -> bool:
+        return self.services.policy.allows(self.ctx, policies.BYPASS)
 
     def _reasons(self, case: Case, flavor_id: str) -> list[str] | None:
         """What a minimum or nonsense says against a flavor.
@@ -126,12 +182,11 @@ class Guard(typing.NamedTuple):
         return ' Flavors that would do: ' + ', '.join(
             flavor.id for flavor in flavors[:SUGGESTIONS]) + '.'
 
-    def own(self, targets: Iterable[db_targets.Target]
-            ) -> list[db_targets.Target]:
+    def own(self, found: Iterable[_Owned]) -> list[_Owned]:
         """Those that Trove would let the caller at."""
         is_admin = self.services.policy.is_admin(self.ctx)
-        return [target for target in targets
-                if is_admin or target.tenant_id == self.project_id]
+        return [each for each in found
+                if is_admin or each.tenant_id == self.project_id]
 
     def named(self, datastore: typing.Any) -> list[db_targets.Target]:
         """The datastore version that a ``datastore`` of a body means."""
@@ -140,12 +195,14 @@ class Guard(typing.NamedTuple):
                 or self.services.conf.default_datastore)
         if not name:
             return []
-        # Not a parameter of the API, but Trove passes on whatever is there.
+        # Of these two Trove takes, in a cluster, whatever is there.
+        number = given.get('version_number')
+        if isinstance(number, str):
+            number = _text(given, 'version_number')
         inactive_too = bool(given.get('return_inactive'))
         return [
             target for target in self.services.targets.named_version(
-                name, _text(given, 'version') or None,
-                _text(given, 'version_number'))
+                name, _text(given, 'version') or None, number)
             if target.active or inactive_too]
 
     # One for each guarded action; ``id`` is the one of the path.
@@ -159,7 +216,7 @@ class Guard(typing.NamedTuple):
                 Case(target, target.flavor_ids)
                 for target in self.own(
                     self.services.targets.instance_version(
-                        _text(instance, 'replica_of')))]
+                        _text(instance, 'replica_of', LONGEST_ID)))]
         flavor_id = _flavor_id(instance.get('flavorRef'))
         return [Case(target, [flavor_id])
                 for target in self.named(instance.get('datastore', {}))]
@@ -167,22 +224,47 @@ class Guard(typing.NamedTuple):
     def update_instance(self, body: Document, id: str) -> list[Case]:
         # Trove takes an empty "instance" for a request to detach.
         instance = _object(body.get('instance'), 'instance')
+        # Trove begins these two whatever the instance is busy with; when
+        # either ends, Trove takes all that the instance was busy with for
+        # ended.
+        if 'access' in instance:
+            self.wait_for(self.own(
+                self.services.targets.tasks_of_instance(id)))
         if 'datastore_version' not in instance:
             return []
-        return [
-            Case(target, target.flavor_ids, exists=True)
-            for target in self.own(self.services.targets.instance_version(
-                id, _text(instance, 'datastore_version')))]
+        targets = self.own(self.services.targets.instance_version(
+            id, _text(instance, 'datastore_version')))
+        for target in targets:
+            self.wait_for(target.tasks)
+        return [Case(target, target.flavor_ids, exists=True)
+                for target in targets]
+
+    def update_configuration(self, _body: Document, id: str) -> list[Case]:
+        # Trove then needs a restart of each instance, and no more of it.
+        self.wait_for_change(
+            task for task in
+            self.services.targets.tasks_of_configuration(id)
+            if task.tenant_id == self.project_id)
+        return []
 
     def act_on_instance(self, body: Document, id: str) -> list[Case]:
+        targets = self.services.targets
+        if body.keys() & REPLICATION:
+            self.wait_for_change(
+                self.own(targets.tasks_of_replication_set(id)))
+        # Trove lets owners reset an instance that they mean to delete. To
+        # reset one that is stuck is what administrators are for.
+        if ('reset_status' in body
+                and not self.services.policy.is_admin(self.ctx)):
+            self.wait_for_change(self.own(targets.tasks_of_instance(id)))
         if 'resize' not in body:
             return []
         resize = _object(body['resize'], 'resize')
         if 'flavorRef' not in resize:
             return []
         flavor_id = _flavor_id(resize['flavorRef'])
-        return [Case(target, [flavor_id]) for target in self.own(
-            self.services.targets.instance_version(id))]
+        return [Case(target, [flavor_id])
+                for target in self.own(targets.instance_version(id))]
 
     def create_cluster(self, body: Document, _id: str) -> list[Case]:
         cluster = _object(body.get('cluster'), 'cluster')
@@ -198,15 +280,14 @@ class Guard(typing.NamedTuple):
             cases += [Case(target, flavor_ids) for target in self.own(
                 targets.cluster_version(id))]
         if 'add_shard' in body:
-            # New members like those that are there.
             cases += [Case(target, target.flavor_ids) for target in self.own(
-                targets.cluster_version(id))]
+                targets.shard_versions(id))]
         if 'upgrade' in body:
             upgrade = _object(body['upgrade'], 'upgrade')
-            cases += [
-                Case(target, target.flavor_ids, exists=True)
-                for target in self.own(targets.cluster_version(
-                    id, _text(upgrade, 'datastore_version')))]
+            for target in self.own(targets.cluster_version(
+                    id, _text(upgrade, 'datastore_version'))):
+                self.wait_for_change(target.tasks)
+                cases.append(Case(target, target.flavor_ids, exists=True))
         return cases
 
 
@@ -229,7 +310,7 @@ def check(action: Action, environ: dict[str, typing.Any],
         to be judged
     """
     identity.check(environ, ctx, tenant_id)
-    if not _is_comparable(id):
+    if len(id) > LONGEST_ID or not _is_comparable(id):
         raise exception.BadRequest('The path cannot be understood.')
     body = _body(environ)
     if body is not None:
@@ -280,6 +361,9 @@ def _body(environ: dict[str, typing.Any]) -> Document | None:
     if request.content_type != 'application/json':
         raise exception.BadRequest(
             'The content type of a request must be application/json.')
+    if _depth(raw) > DEEPEST:
+        raise exception.BadRequest(
+            'The request body has too many brackets within brackets.')
     try:
         # Trove's library would take UTF-16 as well, and Trove then fails.
         body = jsonutils.loads(raw.decode())
@@ -288,17 +372,30 @@ def _body(environ: dict[str, typing.Any]) -> Document | None:
     return _object(body, 'request body')
 
 
+def _depth(raw: bytes) -> int:
+    """How many brackets a JSON document has within one another.
+
+    Counted, so that the answer does not depend on how deep in calls we are.
+    """
+    brackets = STRING.sub(b'', raw).translate(None, NO_BRACKETS)
+    return max(itertools.accumulate(map(STEPS.__getitem__, brackets)),
+               default=0)
+
+
 def _object(value: typing.Any, name: str) -> Document:
     if not isinstance(value, dict):
         raise exception.BadRequest(f'The {name} must be an object.')
     return value
 
 
-def _text(value: Document, name: str) -> str:
+def _text(value: Document, name: str, longest: int = LONGEST_NAME) -> str:
     """A text that may be absent, and then is empty."""
     text = value.get(name, '')
     if not isinstance(text, str) or not _is_comparable(text):
         raise exception.BadRequest(f'The {name} must be a string.')
+    if len(text) > longest:
+        raise exception.BadRequest(
+            f'The {name} must have no more than {longest} characters.')
     return text
 
 
@@ -313,16 +410,21 @@ def _is_comparable(text: str) -> bool:
 
 def _flavor_id(reference: typing.Any) -> str:
     """The id in a flavorRef, as Trove's get_id_from_href takes it."""
+    text = f'{reference}'
     try:
-        flavor_id = parse.urlsplit(f'{reference}').path.split('/')[-1]
+        if len(text) > LONGEST_NAME or not _is_comparable(text):
+            raise ValueError
+        return parse.urlsplit(text).path.split('/')[-1]
     except ValueError as error:
         raise exception.BadRequest(
             'The flavorRef cannot be understood.') from error
-    return flavor_id
 
 
 def _flavor_ids_of_nodes(nodes: typing.Any) -> set[str]:
     if not isinstance(nodes, list):
         raise exception.BadRequest('The nodes must be a list.')
+    if len(nodes) > MOST_NODES:
+        raise exception.BadRequest(
+            f'There may be no more than {MOST_NODES} nodes.')
     return {_flavor_id(_object(node, 'node').get('flavorRef'))
             for node in nodes}

@@ -100,8 +100,12 @@ class Instance(Base):
 
     id = sa.Column(sa.String(36), primary_key=True)
     tenant_id = sa.Column(sa.String(36))
+    task_id = sa.Column(sa.Integer)
     flavor_id = sa.Column(sa.String(255))
+    slave_of_id = sa.Column(sa.String(36), sa.ForeignKey('instances.id'))
     cluster_id = sa.Column(sa.String(36), sa.ForeignKey('clusters.id'))
+    type = sa.Column(sa.String(64))
+    configuration_id = sa.Column(sa.String(36))
     datastore_version_id = sa.Column(
         sa.String(36), sa.ForeignKey('datastore_versions.id'))
     deleted = sa.Column(sa.Boolean)

@@ -27,6 +27,19 @@ from trove_flavor_filter.db import requirements
 from trove_flavor_filter import requirement
 
 
+class Task(typing.NamedTuple):
+    """What an instance is busy with.
+
+    :ivar instance_id: of the instance
+    :ivar tenant_id: of its project
+    :ivar task_id: the code of one of Trove's ``InstanceTasks``
+    """
+
+    instance_id: str
+    tenant_id: str
+    task_id: int
+
+
 class Target(typing.NamedTuple):
     """What a request is about: a datastore version, and flavors it runs on.
 
@@ -35,6 +48,8 @@ class Target(typing.NamedTuple):
     :ivar requirement: what it requires
     :ivar flavor_ids: of the instances that are there already
     :ivar tenant_id: of their project; None where there are none
+    :ivar tasks: of these instances, where a version of their datastore
+        requires anything
     """
 
     version_id: str
@@ -42,6 +57,7 @@ class Target(typing.NamedTuple):
     requirement: requirement.Requirement
     flavor_ids: frozenset[str] = frozenset()
     tenant_id: str | None = None
+    tasks: frozenset[Task] = frozenset()
 
 
 class Targets:
@@ -73,7 +89,7 @@ class Targets:
 
     @engine.read
     def named_version(self, datastore: str, version: str | None,
-                      number: str | None) -> list[Target]:
+                      number: typing.Any) -> list[Target]:
         """The datastore version that a request names, found as Trove finds it.
 
         Trove's ``get_datastore_version``: the datastore by id or else by
@@ -83,7 +99,9 @@ class Targets:
 
         :param datastore: id or name
         :param version: id or name; None for the datastore's default
-        :param number: version number, or None
+        :param number: version number; of no use to Trove when it is false.
+            What a database takes a number for that is no text, depends on
+            the database: here it may be any
         :returns: none where Trove finds none, or cannot tell which; more
             than one where it takes any
         """
@@ -95,7 +113,8 @@ class Targets:
                 (ds.id == datastore).label('datastore_by_id'),
                 (dv.id == wanted).label('by_id'),
                 (dv.name == wanted).label('by_name'),
-                (dv.version == number).label('by_number'))
+                (dv.version == number if isinstance(number, str)
+                 else sa.true()).label('by_number'))
             .select_from(ds)
             .outerjoin(dv, sa.and_(
                 dv.datastore_id == ds.id,
@@ -138,12 +157,81 @@ class Targets:
         """
         return self._members_and_version(models.Cluster, cluster_id, version)
 
+    @engine.read
+    def shard_versions(self, cluster_id: str) -> list[Target]:
+        """What a new shard of a cluster is made like: its members.
+
+        Trove takes a flavor and its datastore version from one member,
+        whichever the database names first, so that all of them count. That
+        of the cluster may be another one: after an upgrade that failed
+        halfway, or an upgrade of one member.
+
+        :returns: none where there is no such cluster, or no member
+        """
+        cluster, member = models.Cluster, models.Instance
+        statement: sa.Select = (
+            requirements.with_requirement(cluster.tenant_id, member.flavor_id)
+            .select_from(cluster)
+            .join(member, sa.and_(
+                member.cluster_id == cluster.id, member.deleted.is_(False),
+                # Rows from before there were types have none.
+                sa.func.coalesce(member.type, 'member') == 'member'))
+            .join(models.DatastoreVersion,
+                  models.DatastoreVersion.id == member.datastore_version_id)
+            .outerjoin(*requirements.METADATA)
+            .where(cluster.id == cluster_id, cluster.deleted.is_(False)))
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return _targets(rows)
+
+    @engine.read
+    def tasks_of_instance(self, instance_id: str) -> list[Task]:
+        """An instance's task, where its datastore requires anything."""
+        return self._tasks(models.Instance.id == instance_id)
+
+    @engine.read
+    def tasks_of_replication_set(self, instance_id: str) -> list[Task]:
+        """The tasks of an instance, its source, and the replicas of both.
+
+        As :meth:`tasks_of_instance`.
+        """
+        instance = models.Instance
+        source_id = sa.select(instance.slave_of_id).where(
+            instance.id == instance_id).scalar_subquery()
+        return self._tasks(sa.or_(
+            instance.id == instance_id, instance.slave_of_id == instance_id,
+            instance.id == source_id, instance.slave_of_id == source_id))
+
+    @engine.read
+    def tasks_of_configuration(self, configuration_id: str) -> list[Task]:
+        """The tasks of instances that a configuration group is attached to.
+
+        As :meth:`tasks_of_instance`; but for members of clusters.
+        """
+        return self._tasks(
+            models.Instance.configuration_id == configuration_id,
+            models.Instance.cluster_id.is_(None))
+
+    def _tasks(self, *which: typing.Any) -> list[Task]:
+        instance, version = models.Instance, models.DatastoreVersion
+        statement: sa.Select = (
+            sa.select(instance.id, instance.tenant_id, instance.task_id)
+            .join(version, version.id == instance.datastore_version_id)
+            .where(instance.deleted.is_(False),
+                   instance.task_id.is_not(None),
+                   DATASTORE_REQUIRES, *which))
+        with self._database.reading() as connection:
+            return [Task(*row) for row in connection.execute(statement)]
+
     def _members_and_version(self, owner: typing.Any, owner_id: str,
                              version: str | None) -> list[Target]:
         member = models.Instance
         target = models.DatastoreVersion
         statement: sa.Select = requirements.with_requirement(
-            owner.tenant_id, member.flavor_id).select_from(owner)
+            owner.tenant_id, member.flavor_id,
+            member.id.label('instance_id'), member.task_id,
+            DATASTORE_REQUIRES.label('datastore_requires')
+        ).select_from(owner)
         if owner is models.Cluster:
             statement = statement.outerjoin(member, sa.and_(
                 member.cluster_id == owner.id, member.deleted.is_(False)))
@@ -165,6 +253,15 @@ class Targets:
         return _targets(rows)
 
 
+# Whether any version of a datastore version's datastore requires anything.
+_SIBLING = orm.aliased(models.DatastoreVersion)
+_METADATA = orm.aliased(models.DatastoreVersionMetadata)
+DATASTORE_REQUIRES = sa.exists().where(
+    _SIBLING.datastore_id == models.DatastoreVersion.datastore_id,
+    _METADATA.datastore_version_id == _SIBLING.id,
+    _METADATA.key.in_(requirement.KEYS), _METADATA.deleted.is_(False))
+
+
 def _targets(rows: Iterable[typing.Any]) -> list[Target]:
     by_version = collections.defaultdict(list)
     for row in rows:
@@ -174,5 +271,10 @@ def _targets(rows: Iterable[typing.Any]) -> list[Target]:
                requirements.requirement_in(version_id, rows),
                frozenset(flavor_id for row in rows if (
                    flavor_id := getattr(row, 'flavor_id', None))),
-               getattr(rows[0], 'tenant_id', None))
+               getattr(rows[0], 'tenant_id', None),
+               frozenset(
+                   Task(row.instance_id, row.tenant_id, row.task_id)
+                   for row in rows
+                   if getattr(row, 'datastore_requires', False)
+                   and row.task_id is not None))
         for version_id, rows in by_version.items()]

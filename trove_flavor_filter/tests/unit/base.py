@@ -75,10 +75,10 @@ class DatabaseTestCase(TestCase):
             return result.all() if result.returns_rows else None
 
     def create_version(self, name: str, number: str | None = None,
-                       active: bool = True) -> str:
+                       active: bool = True, datastore_id: str = 'ds') -> str:
         version_id = str(uuid.uuid4())
         self.execute(sa.insert(models.DatastoreVersion).values(
-            id=version_id, datastore_id='ds', name=name,
+            id=version_id, datastore_id=datastore_id, name=name,
             version=number or name, active=active))
         return version_id
 

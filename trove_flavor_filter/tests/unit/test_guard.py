@@ -14,9 +14,11 @@
 
 import io
 import json
+import time
 import uuid
 
 import sqlalchemy as sa
+from trove.instance import tasks
 import webob
 
 from trove_flavor_filter.api import guard
@@ -27,8 +29,13 @@ from trove_flavor_filter.tests.unit import test_wsgi
 
 PROJECT = test_wsgi.PROJECT
 
+# All tasks that Trove knows, by their codes.
+TASKS = {task.code: task for task in vars(tasks.InstanceTasks).values()
+         if isinstance(task, tasks.InstanceTask)}
 
-class GuardTest(test_wsgi.WsgiTestCase):
+
+class GuardTestCase(test_wsgi.WsgiTestCase):
+    """An instance, and a version that allows the flavor ``allowed`` alone."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -55,6 +62,25 @@ class GuardTest(test_wsgi.WsgiTestCase):
         return self.post('/instances', {'instance': {
             'name': 'db', 'datastore': {
                 'type': 'mysql', 'version': '8.0'}} | instance})
+
+    def create_instance(self, **values) -> str:
+        """A row as Trove writes it; of this project, unless told otherwise."""
+        instance_id = str(uuid.uuid4())
+        self.execute(sa.insert(models.Instance).values({
+            'id': instance_id, 'tenant_id': PROJECT, 'flavor_id': 'allowed',
+            'datastore_version_id': self.version_id, 'task_id': 1,
+            'deleted': False} | values))
+        return instance_id
+
+    def create_cluster(self, version_id: str | None = None) -> str:
+        cluster_id = str(uuid.uuid4())
+        self.execute(sa.insert(models.Cluster).values(
+            id=cluster_id, tenant_id=PROJECT, deleted=False,
+            datastore_version_id=version_id or self.version_id))
+        return cluster_id
+
+
+class GuardTest(GuardTestCase):
 
     def test_a_refusal_is_troves_fault_with_the_flavor_and_the_version(self):
         fault = self.assertFault(self.create(flavorRef='small'), 400,
@@ -211,10 +237,7 @@ class GuardTest(test_wsgi.WsgiTestCase):
             method='PUT').status_int)
 
     def test_a_cluster_judges_every_flavor(self):
-        cluster_id = str(uuid.uuid4())
-        self.execute(sa.insert(models.Cluster).values(
-            id=cluster_id, tenant_id=PROJECT, deleted=False,
-            datastore_version_id=self.version_id))
+        cluster_id = self.create_cluster()
         self.execute(sa.update(models.Instance).values(
             cluster_id=cluster_id))
         path = f'/clusters/{cluster_id}'
@@ -231,6 +254,45 @@ class GuardTest(test_wsgi.WsgiTestCase):
         for body in ({'grow': [{'flavorRef': 'allowed'}]},
                      {'restart': {}}, {'shrink': [{'id': 'x'}]}):
             self.assertEqual(200, self.post(path, body).status_int, body)
+
+    def test_a_shard_is_judged_by_the_version_of_the_members(self):
+        self.create_row(self.other_id, 'other')
+        for cluster, member, flavor_id, status in (
+                (self.version_id, self.other_id, 'allowed', 400),
+                (self.other_id, self.version_id, 'allowed', 200),
+                (self.version_id, self.other_id, 'other', 200),
+                (self.other_id, self.version_id, 'other', 400)):
+            cluster_id = self.create_cluster(cluster)
+            for kind, version_id, flavor in (
+                    ('member', member, flavor_id),
+                    ('config_server', cluster, 'what-nobody-asks-about'),
+                    ('query_router', cluster, 'what-nobody-asks-about')):
+                self.create_instance(
+                    cluster_id=cluster_id, type=kind, flavor_id=flavor,
+                    datastore_version_id=version_id)
+            self.assertEqual(status, self.post(
+                f'/clusters/{cluster_id}', {'add_shard': {}}).status_int)
+
+    def test_a_version_number_is_taken_as_trove_takes_it(self):
+        second = self.create_version('8.0', number='8.0.29')
+
+        def send(path: str, name: str, number) -> int:
+            return self.post(path, {name: {
+                'name': 'db', 'flavorRef': 'small',
+                'instances': [{'flavorRef': 'small'}], 'datastore': {
+                    'type': 'mysql', 'version': '8.0',
+                    'version_number': number}}}).status_int
+        self.create_row(second, 'allowed')
+        for kind in (('/instances', 'instance'), ('/clusters', 'cluster')):
+            # Of no use, so that the name is not enough; Trove says so.
+            for number in (None, 0, 0.0, False, '', [], {}):
+                self.assertEqual(200, send(*kind, number), (kind, number))
+            # Some databases take these for a number of one of the two.
+            for number in (8, 8.0, True, ['8.0'], {'8': 0}, 10 ** 400,
+                           float('nan'), float('inf')):
+                self.assertEqual(400, send(*kind, number), (kind, number))
+            self.assertEqual(400, send(*kind, '8.0.29'))
+            self.assertEqual(200, send(*kind, '8.0.30'))
 
     def test_each_guarded_request_takes_one_statement(self):
         self.create(flavorRef='allowed')
@@ -252,11 +314,328 @@ class GuardTest(test_wsgi.WsgiTestCase):
                 ('/clusters', {'cluster': {
                     'instances': [], 'datastore': {
                         'type': 'mysql', 'version': '8.0'}}}, 'POST'),
-                ('/clusters/x', {'grow': []}, 'POST')):
+                ('/clusters/x', {'grow': []}, 'POST'),
+                ('/clusters/x', {'add_shard': {}}, 'POST'),
+                (f'/instances/{self.instance_id}/action',
+                 {'reset_status': {}}, 'POST'),
+                (f'/instances/{self.instance_id}/action',
+                 {'promote_to_replica_source': {}}, 'POST'),
+                (f'/instances/{self.instance_id}',
+                 {'instance': {'access': {}}}, 'PUT'),
+                ('/configurations/x', {'configuration': {}}, 'PATCH')):
             seen.clear()
             self.post(path, body, method=method)
             self.assertEqual(
                 1, len([text for text in seen if text != 'BEGIN']), path)
+
+
+# The keys of bodies, with actions that change a flavor or a version, or that
+# write over the task of an instance.
+UPGRADE, ACCESS, PROMOTE, EJECT, RESET, CONFIGURE = (
+    'upgrade', 'access', 'promote', 'eject', 'reset', 'configure')
+
+
+class TaskTest(GuardTestCase):
+    """What has to wait until Trove has done what an instance is busy with."""
+
+    policy = '"flavor_filter:bypass": "role:dba"\n'
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.configuration_id = str(uuid.uuid4())
+        self.source_id = self.create_instance(
+            configuration_id=self.configuration_id)
+        self.replica_id = self.create_instance(slave_of_id=self.source_id)
+        self.sibling_id = self.create_instance(slave_of_id=self.source_id)
+
+    def busy(self, instance_id: str, task) -> None:
+        """Give an instance a task, and all others none."""
+        self.execute(sa.update(models.Instance).values(task_id=1))
+        self.execute(sa.update(models.Instance).values(
+            task_id=task.code).where(models.Instance.id == instance_id))
+
+    def send(self, action: str, **headers: str) -> webob.Response:
+        instance = f'/instances/{self.source_id}'
+        return {
+            UPGRADE: lambda: self.post(
+                instance, {'instance': {'datastore_version': '5.7'}},
+                method='PUT', **headers),
+            ACCESS: lambda: self.post(
+                instance, {'instance': {'access': {'is_public': True}}},
+                method='PUT', **headers),
+            PROMOTE: lambda: self.post(
+                f'/instances/{self.replica_id}/action',
+                {'promote_to_replica_source': {}}, **headers),
+            EJECT: lambda: self.post(
+                f'{instance}/action', {'eject_replica_source': {}},
+                **headers),
+            RESET: lambda: self.post(
+                f'{instance}/action', {'reset_status': {
+                    'force_delete': True}}, **headers),
+            CONFIGURE: lambda: self.post(
+                f'/configurations/{self.configuration_id}',
+                {'configuration': {'values': {}}}, method='PATCH',
+                **headers),
+        }[action]()
+
+    def assertWaits(self, response: webob.Response, instance_id: str,
+                    text: str = 'busy with a task') -> None:
+        fault = self.assertFault(response, 422, 'unprocessableEntity')
+        self.assertEqual(
+            f'Instance {instance_id} is {text}. '
+            f'Try again when that has ended.', fault['message'])
+
+    def test_an_upgrade_waits_for_the_end_of_a_resize(self):
+        for method in ('PUT', 'PATCH'):
+            for version in ('5.7', self.other_id, self.version_id):
+                self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+                body = {'instance': {'datastore_version': version}}
+                self.assertWaits(
+                    self.post(f'/instances/{self.source_id}', body,
+                              method=method),
+                    self.source_id, 'being resized')
+                self.busy(self.source_id, tasks.InstanceTasks.NONE)
+                self.assertEqual(200, self.post(
+                    f'/instances/{self.source_id}', body,
+                    method=method).status_int)
+
+    def test_each_action_in_each_state(self):
+        # In the functional tests is what Trove sees to itself.
+        settled = {1, 7, *(code for code, task in TASKS.items()
+                           if task.is_error)}
+        changing = {tasks.InstanceTasks.RESIZING.code,
+                    tasks.InstanceTasks.UPGRADING.code}
+        for code, task in TASKS.items():
+            self.busy(self.source_id, task)
+            for action, waits in (
+                    (UPGRADE, code not in settled),
+                    (ACCESS, code not in settled),
+                    (PROMOTE, code in changing),
+                    (EJECT, code in changing),
+                    (RESET, code in changing),
+                    (CONFIGURE, code in changing)):
+                self.assertEqual(
+                    422 if waits else 200, self.send(action).status_int,
+                    (action, str(task)))
+
+    def test_a_task_that_is_not_known_is_waited_for(self):
+        self.execute(sa.update(models.Instance).values(task_id=0x77))
+        self.assertWaits(self.send(UPGRADE), self.source_id)
+
+    def test_promotion_waits_for_every_instance_that_it_writes_to(self):
+        for instance_id in (self.source_id, self.replica_id,
+                            self.sibling_id):
+            self.busy(instance_id, tasks.InstanceTasks.RESIZING)
+            for action in (PROMOTE, EJECT):
+                self.assertWaits(self.send(action), instance_id,
+                                 'being resized')
+        self.busy(self.instance_id, tasks.InstanceTasks.RESIZING)
+        for action in (PROMOTE, EJECT):
+            self.assertEqual(200, self.send(action).status_int)
+
+    def test_a_configuration_waits_for_instances_of_the_project_alone(self):
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        self.assertWaits(self.send(CONFIGURE), self.source_id,
+                         'being resized')
+        for values in ({'tenant_id': 'other'},
+                       {'cluster_id': self.create_cluster()}):
+            self.execute(sa.update(models.Instance).values(
+                tenant_id=PROJECT).values(values).where(
+                models.Instance.id == self.source_id))
+            self.assertEqual(200, self.send(CONFIGURE).status_int)
+
+    def test_where_the_datastore_requires_nothing_nothing_waits(self):
+        self.execute(sa.update(models.DatastoreVersionMetadata).values(
+            deleted=True))
+        self.execute(sa.insert(models.Datastore).values(
+            id='another', name='postgresql'))
+        self.create_row(self.create_version('16', datastore_id='another'),
+                        'allowed')
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        for action in (UPGRADE, ACCESS, PROMOTE, EJECT, RESET, CONFIGURE):
+            self.assertEqual(200, self.send(action).status_int, action)
+
+    def test_where_any_version_of_the_datastore_requires_it_all_waits(self):
+        # An upgrade between two that require nothing would hide the resize
+        # from the next one.
+        self.execute(sa.update(models.DatastoreVersionMetadata).values(
+            deleted=True))
+        self.create_row(self.create_version('9.0'), '512', key='min_ram')
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        for action in (UPGRADE, ACCESS, PROMOTE, EJECT, RESET, CONFIGURE):
+            self.assertWaits(self.send(action), self.source_id,
+                             'being resized')
+
+    def test_who_may_bypass_need_not_wait(self):
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        for action in (UPGRADE, ACCESS, PROMOTE, EJECT, RESET, CONFIGURE):
+            self.assertEqual(200, self.send(
+                action, **{'X-Roles': 'dba'}).status_int, action)
+
+    def test_an_admin_waits_as_well_but_may_reset(self):
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        for action in (UPGRADE, ACCESS, PROMOTE, EJECT, CONFIGURE):
+            self.assertWaits(self.send(action, **{'X-Roles': 'admin'}),
+                             self.source_id, 'being resized')
+        self.assertEqual(200, self.send(
+            RESET, **{'X-Roles': 'admin'}).status_int)
+
+    def test_another_projects_instance_is_troves_to_refuse(self):
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        self.execute(sa.update(models.Instance).values(tenant_id='other'))
+        for action in (UPGRADE, ACCESS, PROMOTE, EJECT, RESET, CONFIGURE):
+            self.assertEqual(200, self.send(action).status_int, action)
+
+    def test_a_cluster_is_not_upgraded_while_a_member_is_resized(self):
+        # Trove does not resize members.
+        cluster_id = self.create_cluster()
+        member_id = self.create_instance(cluster_id=cluster_id)
+        self.busy(member_id, tasks.InstanceTasks.RESIZING)
+        self.assertWaits(
+            self.post(f'/clusters/{cluster_id}',
+                      {'upgrade': {'datastore_version': '5.7'}}),
+            member_id, 'being resized')
+
+    def test_waiting_comes_before_the_old_flavor_is_judged(self):
+        self.create_row(self.other_id, 'new')
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        self.assertWaits(self.send(UPGRADE), self.source_id, 'being resized')
+
+    def test_it_is_logged_in_one_line(self):
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        self.send(UPGRADE)
+        line, = self.our_log()
+        self.assertIn('INFO', line)
+        self.assertIn(f'422: Instance {self.source_id} is being', line)
+
+
+class MySQLTaskTest(TaskTest):
+    backend = 'mysql'
+
+
+class PostgreSQLTaskTest(TaskTest):
+    backend = 'postgresql'
+
+
+class BoundTest(GuardTestCase):
+    """What is too long, too many or too deep, is nobody's to look for."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        # Whoever asks the database, or Nova, is told 503.
+        self.create_row(self.version_id, '512', key='min_ram')
+        self.asked = []
+        sa.event.listen(
+            self.application._services.requirements.database.engine(),
+            'before_cursor_execute',
+            lambda *given: self.asked.append(given[2]))
+
+    def assertNobodyAsked(self, path: str, body, method: str = 'POST'):
+        self.assertFault(self.post(path, body, method=method), 400,
+                         'badRequest')
+        self.assertEqual([], self.asked)
+
+    def test_texts_longer_than_their_columns(self):
+        for length in (256, 5_000_000):
+            text = 'x' * length
+            for body in (
+                    {'datastore': {'type': text}},
+                    {'datastore': {'type': 'mysql', 'version': text}},
+                    {'datastore': {'type': 'mysql', 'version': '8.0',
+                                   'version_number': text}},
+                    {'flavorRef': text}, {'flavorRef': [text]},
+                    {'flavorRef': f'http://nova/{text}/allowed'},
+                    {'replica_of': text}):
+                self.assertNobodyAsked('/instances', {'instance': {
+                    'datastore': {'type': 'mysql', 'version': '8.0'},
+                    'flavorRef': 'allowed'} | body})
+                if 'datastore' in body:
+                    self.assertNobodyAsked('/clusters', {'cluster': {
+                        'instances': []} | body})
+            self.assertNobodyAsked(
+                f'/instances/{self.instance_id}',
+                {'instance': {'datastore_version': text}}, 'PUT')
+            self.assertNobodyAsked(
+                f'/instances/{self.instance_id}/action',
+                {'resize': {'flavorRef': text}})
+            self.assertNobodyAsked(
+                '/clusters/x', {'upgrade': {'datastore_version': text}})
+            self.assertNobodyAsked(
+                '/clusters/x', {'grow': [{'flavorRef': text}]})
+
+    def test_ids_longer_than_their_columns(self):
+        long = 'x' * 37
+        self.assertNobodyAsked('/instances', {'instance': {
+            'replica_of': long}})
+        self.assertNobodyAsked(f'/instances/{long}/action', {
+            'resize': {'flavorRef': 'allowed'}})
+        self.assertNobodyAsked(f'/clusters/{long}', {'grow': []})
+        self.assertNobodyAsked(f'/instances/{long}', {'instance': {}}, 'PUT')
+        self.assertNobodyAsked(f'/configurations/{long}', {}, 'PUT')
+
+    def test_texts_as_long_as_their_columns_are_looked_for(self):
+        for body in ({'datastore': {'type': 'x' * 255, 'version': 'x' * 255,
+                                    'version_number': 'x' * 255}},
+                     {'replica_of': 'x' * 36}):
+            self.asked.clear()
+            self.assertEqual(200, self.post('/instances', {
+                'instance': body}).status_int)
+            self.assertEqual(1, len([
+                text for text in self.asked if text != 'BEGIN']))
+        self.execute(sa.update(models.DatastoreVersionMetadata).values(
+            deleted=True).where(
+                models.DatastoreVersionMetadata.key == 'min_ram'))
+        self.assertIn('Flavor ' + 'x' * 255, self.create(
+            flavorRef='x' * 255).json['badRequest']['message'])
+
+    def test_flavors_that_nova_cannot_be_asked_for(self):
+        for reference in ('a\0b', '\ud800', 10 ** 300):
+            self.assertNobodyAsked('/instances', {'instance': {
+                'flavorRef': reference, 'datastore': {
+                    'type': 'mysql', 'version': '8.0'}}})
+
+    def test_more_nodes_than_any_cluster_has(self):
+        for count in (guard.MOST_NODES + 1, 100_000):
+            nodes = [{'flavorRef': f'f{number}'} for number in range(count)]
+            self.assertNobodyAsked('/clusters', {'cluster': {
+                'instances': nodes,
+                'datastore': {'type': 'mysql', 'version': '8.0'}}})
+            self.assertNobodyAsked('/clusters/x', {'grow': nodes})
+        nodes = [{'flavorRef': 'allowed'}] * guard.MOST_NODES
+        self.assertEqual(200, self.post(
+            '/clusters/x', {'grow': nodes}).status_int)
+
+    def test_brackets_within_brackets(self):
+        def send(depth: int, around: bytes = b'%s') -> webob.Response:
+            # Two are the body's own.
+            inner = around % (b'[' * (depth - 2) + b']' * (depth - 2))
+            return self.post('/instances', b'{"instance": {"datastore": '
+                             b'{"type": "no"}, "x": %s}}' % inner)
+        for depth in (101, 400, *range(860, 890), 3000, 200_000):
+            self.assertFault(send(depth), 400, 'badRequest')
+            self.assertEqual([], self.asked)
+            # The first of two keys is not read, but parsed all the same.
+            self.assertFault(send(depth, b'%s, "x": 1'), 400, 'badRequest')
+        self.assertEqual(200, send(100).status_int)
+
+    def test_brackets_in_strings_are_none(self):
+        for text in ('[' * 5000, '\\"[' * 5000, '\\', '\\\\', '"', '[{'):
+            self.assertEqual(200, self.post('/instances', {'instance': {
+                'datastore': {'type': 'no'}, text: text}}).status_int)
+
+    def test_a_broken_body_takes_no_time(self):
+        begun = time.monotonic()
+        for raw in (b'"' + b'\\"' * 2_000_000, b'\\"' * 2_000_000 + b'\\',
+                    b'"\\' * 2_000_000, b'[]' * 2_000_000,
+                    b'}' * 2_000_000):
+            self.assertFault(self.post('/instances', raw), 400, 'badRequest')
+        self.assertLess(time.monotonic() - begun, 10)
+
+    def test_keys_by_the_hundred_thousand_are_judged(self):
+        self.assertEqual(200, self.post('/instances', {'instance': {
+            'datastore': {'type': 'no'}} | {
+                f'k{number}': number for number in range(200_000)}}
+        ).status_int)
 
 
 class NamedVersionTest(base.DatabaseTestCase):
