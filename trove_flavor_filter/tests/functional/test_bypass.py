@@ -14,8 +14,16 @@
 
 Requests are generated: each asks for a flavor that is not allowed, in a
 spelling of its own. The oracle is Trove's database: whatever the answers, no
-instance and no cluster may appear, and none may change. FLAVOR_FILTER_HUNT
-says how many requests are tried, FLAVOR_FILTER_SEED where chance begins.
+instance and no cluster may appear, and none may change. Now and then the
+instances and clusters that are there get other tasks.
+
+Then pairs of requests are sent, each of which might be allowed by itself: a
+resize and an upgrade, or what might hide one from the other. Again the
+database tells: a resize or an upgrade that has begun must be known to it
+still, or the next request would be judged by what is about to end.
+
+FLAVOR_FILTER_HUNT says how many requests are tried, a quarter as many pairs
+are; FLAVOR_FILTER_SEED says where chance begins.
 """
 
 import collections
@@ -27,11 +35,23 @@ import time
 import urllib.parse
 import uuid
 
+from trove.cluster import tasks as cluster_tasks
+from trove.instance import tasks
+
 from trove_flavor_filter.tests.functional import base
 
-COUNT = int(os.environ.get('FLAVOR_FILTER_HUNT', '10000'))
+COUNT = int(os.environ.get('FLAVOR_FILTER_HUNT', '2000'))
 SEED = int(os.environ.get('FLAVOR_FILTER_SEED', '20261123'))
 BATCH = 250
+
+NONE, RESIZING, UPGRADING = (task.code for task in (
+    tasks.InstanceTasks.NONE, tasks.InstanceTasks.RESIZING,
+    tasks.InstanceTasks.UPGRADING))
+INSTANCE_TASKS = [task.code for task in vars(tasks.InstanceTasks).values()
+                  if isinstance(task, tasks.InstanceTask)]
+CLUSTER_TASKS = [task.code
+                 for task in vars(cluster_tasks.ClusterTasks).values()
+                 if isinstance(task, cluster_tasks.ClusterTask)]
 
 # Nobody has as many, so that it can stand for "the flavor that is refused"
 # in a JSON text where the number itself is wanted.
@@ -97,11 +117,21 @@ class Hunt:
             lambda: TINY.translate({
                 ord('0') + digit: 0x660 + digit for digit in range(10)}),
             lambda: f'{flavor_id};x={self.names["allowed"]}',
+            lambda: f'{"x" * self.long()}/{flavor_id}',
+            lambda: flavor_id + ' ' * self.long(),
+            lambda: f'{flavor_id}?{"x" * self.long()}',
+            lambda: int('9' * 400),
+            lambda: float('nan'),
+            lambda: float('inf'),
             lambda: [flavor_id],
             lambda: {'id': flavor_id},
             lambda: True,
             lambda: None))()
         return spelled
+
+    def long(self) -> int:
+        """A length beyond that of a column, by little or by much."""
+        return self.chance.choice((220, 256, 4000, 70_000, 300_000))
 
     def percent(self, text: str) -> str:
         """A text with some of its characters percent-encoded."""
@@ -120,6 +150,7 @@ class Hunt:
             lambda: text.replace('s', '\u017f'),
             lambda: text.replace('-', ''),
             lambda: f'{{{text}}}', lambda: f'urn:uuid:{text}',
+            lambda: text + ' ' * self.long(),
             lambda: text.replace('y', '\u00ff')))()
 
     def datastore(self, kind: str) -> dict:
@@ -133,7 +164,9 @@ class Hunt:
                  self.names[f'{kind}-version-id'])))
         if self.maybe(0.2):
             value['version_number'] = self.chance.choice(
-                (self.names[f'{kind}-version'], '', '5.7', None, 8))
+                (self.names[f'{kind}-version'], '', '5.7', None, 0, False,
+                 [], {}, 8, 8.5, True, [self.names[f'{kind}-version']],
+                 'x' * self.long()))
         if self.maybe(0.1):
             value['return_inactive'] = self.maybe(0.5)
         if self.maybe(0.05):
@@ -186,7 +219,8 @@ class Hunt:
 
     def cluster(self):
         nodes = [{'flavorRef': self.names['allowed'], 'volume': {'size': 1}}
-                 for _number in range(self.chance.randrange(3))]
+                 for _number in range(self.chance.choice(
+                     (0, 1, 2, 2, 2, 2, 999, 1500)))]
         nodes.insert(self.chance.randrange(len(nodes) + 1), {
             'flavorRef': self.flavor(), 'volume': {'size': 1}})
         return 'POST', '/clusters', {'cluster': {
@@ -196,6 +230,9 @@ class Hunt:
     def grow(self):
         return 'POST', f'/clusters/{self.names["cluster"]}', {
             'grow': [{'flavorRef': self.flavor(), 'volume': {'size': 1}}]}
+
+    def add_shard(self):
+        return 'POST', f'/clusters/{self.names["shards"]}', {'add_shard': {}}
 
     # How a request is sent.
 
@@ -260,15 +297,24 @@ class Hunt:
             lambda: f'\n\t {text} \n', lambda: f'{text}\0',
             lambda: f'{text} {allowed}', lambda: f'[{text}]',
             lambda: text.replace('"', "'"), lambda: text[:-1],
-            lambda: f'{text[:-1]}, "deep": {"[" * 50}{"]" * 50}}}',
+            lambda: self.deep(text, 50),
+            lambda: self.deep(text, self.chance.choice(
+                (98, 99, 100, 400, *range(850, 900, 7), 5000))),
             lambda: f'{text[:-1]}, "x": NaN}}',
             lambda: text.replace(': ', ' :\f')))()
+
+    def deep(self, text: str, depth: int) -> str:
+        """A document with brackets within brackets, to be read or not."""
+        more = f'"deep": {"[" * depth}{"]" * depth}'
+        return (f'{text[:-1]}, {more}}}' if self.maybe(0.5)
+                else f'{{{more}, "deep": 1, {text[1:]}')
 
     def request(self):
         """(kind, method, path, headers, body, whether it is chunked)."""
         kind = self.chance.choices(
-            ('create', 'replica', 'resize', 'upgrade', 'cluster', 'grow'),
-            (40, 5, 20, 15, 10, 10))[0]
+            ('create', 'replica', 'resize', 'upgrade', 'cluster', 'grow',
+             'add_shard'),
+            (40, 5, 20, 15, 10, 10, 3))[0]
         method, path, document = getattr(self, kind)()
         headers = {}
         content_type = self.chance.choice(CONTENT_TYPES)
@@ -287,12 +333,46 @@ class Hunt:
         return kind, method, path, headers, body, self.maybe(0.1)
 
 
-class BypassTest(base.FunctionalTestCase):
+class HuntTestCase(base.FunctionalTestCase):
+    """A hunt, by requests that are sent to the byte."""
+
+    def send(self, method, path, headers, body, chunked) -> int:
+        """Send a request to the byte.
+
+        :returns: the status, 0 when the server hung up
+        """
+        url = urllib.parse.urlsplit(self.cloud.trove_url)
+        connection = http.client.HTTPConnection(url.hostname, url.port,
+                                                timeout=60)
+        try:
+            connection.putrequest(
+                method, path.replace(' ', '%20').replace('\t', '%09')
+                .encode().decode('latin-1').translate(
+                    {code: f'%{code:02X}' for code in range(128, 256)}))
+            connection.putheader('X-Auth-Token', self.cloud.token())
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            if chunked:
+                connection.putheader('Transfer-Encoding', 'chunked')
+                connection.endheaders(
+                    iter([body[:5], body[5:]]), encode_chunked=True)
+            else:
+                connection.putheader('Content-Length', str(len(body)))
+                connection.endheaders(body)
+            return connection.getresponse().status
+        except (http.client.HTTPException, ConnectionError):
+            return 0
+        finally:
+            connection.close()
+
+
+class BypassTest(HuntTestCase):
 
     def test_no_spelling_of_a_request_gets_around_the_guards(self):
         hunt = Hunt(random.Random(SEED), self.prepare())
         answers = collections.Counter()
         before = self.state()
+        chance = random.Random(SEED + 1)
         begun = time.monotonic()
         requests = []
         for number in range(COUNT):
@@ -301,6 +381,8 @@ class BypassTest(base.FunctionalTestCase):
             if len(requests) == BATCH or number == COUNT - 1:
                 self.assert_unchanged(before, requests)
                 requests.clear()
+                self.set_tasks(chance)
+                before = self.state()
         print(f'\n{sum(answers.values())} requests in '
               f'{time.monotonic() - begun:.0f} s, none got through. Answers: '
               + ', '.join(f'{kind} {status}: {count}' for (kind, status), count
@@ -310,7 +392,22 @@ class BypassTest(base.FunctionalTestCase):
         for kind in ('create', 'replica', 'resize', 'upgrade', 'cluster',
                      'grow'):
             self.assertLess(0, answers[kind, 400], kind)
+        self.cloud.sql('UPDATE instances SET task_id = :none WHERE id = :id',
+                       none=NONE, id=self.names['instance'])
         self.assert_open()
+
+    def set_tasks(self, chance: random.Random) -> None:
+        """Have what is there be busy with something else, or with nothing."""
+        for table, names, codes in (
+                ('instances', ('instance', 'small-instance'),
+                 INSTANCE_TASKS),
+                ('clusters', ('cluster', 'shards'), CLUSTER_TASKS)):
+            for name in names:
+                self.cloud.sql(
+                    f'UPDATE {table} SET task_id = :task WHERE id = :id',
+                    id=self.names[name],
+                    task=NONE if chance.random() < 0.4
+                    else chance.choice(codes))
 
     def prepare(self) -> dict[str, str]:
         """What is hunted, by name."""
@@ -355,13 +452,23 @@ class BypassTest(base.FunctionalTestCase):
             f'VALUES (:id, :version, \'min_ram\', \'2048\', :now, :no)',
             id=str(uuid.uuid4()), version=free,
             now='2026-01-01 00:00:00', no=False)
-        names['cluster'] = str(uuid.uuid4())
-        cloud.sql(
-            'INSERT INTO clusters (id, created, updated, name, task_id, '
-            'tenant_id, datastore_version_id, deleted) VALUES (:id, :now, '
-            ':now, :id, 1, :tenant, :version, :no)', id=names['cluster'],
-            now='2026-01-01 00:00:00', tenant=names['project'],
-            version=names['mariadb-version-id'], no=False)
+        # The one is judged by its own version, the other by its members'.
+        for name, version_id in (
+                ('cluster', names['mariadb-version-id']),
+                ('shards', cloud.create_datastore_version(
+                    'mongodb', self.unique('v'), manager='mongodb'))):
+            names[name] = str(uuid.uuid4())
+            cloud.sql(
+                'INSERT INTO clusters (id, created, updated, name, task_id, '
+                'tenant_id, datastore_version_id, deleted) VALUES (:id, '
+                ':now, :now, :id, 1, :tenant, :version, :no)',
+                id=names[name], now='2026-01-01 00:00:00',
+                tenant=names['project'], version=version_id, no=False)
+        member = cloud.create_instance(TINY, self.create_version())
+        cloud.sql('UPDATE instances SET cluster_id = :cluster, type = '
+                  ':member, datastore_version_id = :version WHERE id = :id',
+                  cluster=names['shards'], member='member', id=member,
+                  version=names['mysql-version-id'])
         self.names = names
         return names
 
@@ -388,35 +495,6 @@ class BypassTest(base.FunctionalTestCase):
         self.fail(f'{before}\nbecame\n{after}\nThese change something when '
                   f'they are sent again: {guilty}')
 
-    def send(self, method, path, headers, body, chunked) -> int:
-        """Send a request to the byte.
-
-        :returns: the status, 0 when the server hung up
-        """
-        url = urllib.parse.urlsplit(self.cloud.trove_url)
-        connection = http.client.HTTPConnection(url.hostname, url.port,
-                                                timeout=60)
-        try:
-            connection.putrequest(
-                method, path.replace(' ', '%20').replace('\t', '%09')
-                .encode().decode('latin-1').translate(
-                    {code: f'%{code:02X}' for code in range(128, 256)}))
-            connection.putheader('X-Auth-Token', self.cloud.token())
-            for name, value in headers.items():
-                connection.putheader(name, value)
-            if chunked:
-                connection.putheader('Transfer-Encoding', 'chunked')
-                connection.endheaders(
-                    iter([body[:5], body[5:]]), encode_chunked=True)
-            else:
-                connection.putheader('Content-Length', str(len(body)))
-                connection.endheaders(body)
-            return connection.getresponse().status
-        except (http.client.HTTPException, ConnectionError):
-            return 0
-        finally:
-            connection.close()
-
     def assert_open(self) -> None:
         """See that the same requests get through with an allowed flavor.
 
@@ -437,3 +515,141 @@ class BypassTest(base.FunctionalTestCase):
                 {'Content-Type': 'application/json'},
                 json.dumps(body).encode(), False)
             self.assertIn(status, (200, 202), path)
+
+
+class PairTest(HuntTestCase):
+    """Two requests one after the other."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cloud = self.cloud
+        self.small, self.large = (self.create_flavor(ram=ram)
+                                  for ram in (4096, 8192))
+        # The old version has both flavors, the new one what there is now.
+        self.versions = {'old': self.create_version(),
+                         'new': self.create_version()}
+        self.associate(self.versions['old'], self.small, self.large)
+        self.associate(self.versions['new'], self.small)
+        self.source, self.replica = (
+            cloud.create_instance(self.small, self.versions['old'])
+            for _each in range(2))
+        for instance_id in (self.source, self.replica):
+            cloud.activate_instance(instance_id)
+        self.configuration = self.unique('c')
+        cloud.sql(
+            'INSERT INTO configurations (id, name, tenant_id, '
+            'datastore_version_id, deleted) VALUES (:id, :id, :tenant, '
+            ':version, :no)', id=self.configuration, no=False,
+            tenant=cloud.project_id(), version=self.versions['old'])
+        self.chance = random.Random(SEED)
+
+    def put_back(self) -> int:
+        """Have both be as they were, and perhaps busy; the source's task."""
+        task, other = (
+            self.chance.choice((NONE, NONE, NONE, RESIZING, UPGRADING,
+                                self.chance.choice(INSTANCE_TASKS)))
+            for _each in range(2))
+        for instance_id, task_id, source in (
+                (self.source, task, None),
+                (self.replica, other if self.chance.random() < 0.2 else NONE,
+                 self.source)):
+            self.cloud.sql(
+                'UPDATE instances SET task_id = :task, flavor_id = :flavor, '
+                'datastore_version_id = :version, slave_of_id = :source, '
+                'configuration_id = :configuration WHERE id = :id',
+                task=task_id, flavor=self.small, source=source,
+                version=self.versions['old'], id=instance_id,
+                configuration=self.configuration)
+        # Not heard of for long, as it may be for Trove to eject it.
+        self.cloud.sql(
+            'UPDATE service_statuses SET status_id = 1, updated_at = :then '
+            'WHERE instance_id IN (:source, :replica)',
+            then='2026-01-01 00:00:00', source=self.source,
+            replica=self.replica)
+        return task
+
+    def request(self, kind: str):
+        """(method, path, document) of an action on the source."""
+        choice = self.chance.choice
+        source = f'/instances/{self.source}'
+        action = f'{source}/action'
+        first = choice(({}, {'x': {}}, {'restart': {}}))
+        return {
+            'resize': lambda: ('POST', action, first | {'resize': {
+                'flavorRef': choice((self.large, f'/x/{self.large}?y'))}}),
+            'upgrade': lambda: (
+                choice(('PUT', 'PATCH')), source, {'instance': choice(
+                    ({}, {'name': 'paired'})) | {'datastore_version': choice(
+                        (self.versions['new'], self.name_of_new()))}}),
+            'downgrade': lambda: ('PUT', source, {'instance': {
+                'datastore_version': self.versions['old']}}),
+            'access': lambda: ('PUT', source, {'instance': {
+                'access': {'is_public': choice((True, False))}}}),
+            'promote': lambda: (
+                'POST', f'/instances/{self.replica}/action',
+                first | {'promote_to_replica_source': {}}),
+            'eject': lambda: ('POST', action,
+                              first | {'eject_replica_source': {}}),
+            'reset': lambda: ('POST', action, first | {'reset_status': choice(
+                ({'force_delete': None}, ['force_delete'],
+                 'force_delete'))}),
+            'restart': lambda: ('POST', action, {'restart': {}}),
+            'detach': lambda: ('PUT', source, {
+                'instance': {'replica_of': ''}}),
+            'configure': lambda: (
+                choice(('PUT', 'PATCH')),
+                f'/configurations/{self.configuration}',
+                {'configuration': {'values': {}}}),
+            'replica': lambda: ('POST', '/instances', {'instance': {
+                'name': 'paired', 'replica_of': self.source}}),
+        }[kind]()
+
+    def name_of_new(self) -> str:
+        return self.cloud.sql(
+            'SELECT name FROM datastore_versions WHERE id = :id',
+            id=self.versions['new'])[0].name
+
+    def row(self):
+        return self.cloud.sql(
+            'SELECT task_id, flavor_id, datastore_version_id AS version '
+            'FROM instances WHERE id = :id', id=self.source)[0]
+
+    def test_no_pair_of_requests_gets_around_the_guards(self):
+        answers = collections.Counter()
+        begun = time.monotonic()
+        count = COUNT // 4
+        for _pair in range(count):
+            task = self.put_back()
+            sent = []
+            for _each in range(2):
+                kind = self.chance.choices(
+                    ('resize', 'upgrade', 'downgrade', 'access', 'promote',
+                     'eject', 'reset', 'restart', 'detach', 'replica',
+                     'configure'),
+                    (30, 30, 5, 5, 5, 5, 5, 3, 3, 3, 5))[0]
+                if kind == 'configure' and task not in (RESIZING, UPGRADING):
+                    # What gets through waits for a guest that is not there.
+                    kind = 'resize'
+                method, path, body = self.request(kind)
+                before = self.row()
+                status = self.send(
+                    method, f'/v1.0/{self.cloud.project_id()}{path}',
+                    {'Content-Type': 'application/json'},
+                    json.dumps(body).encode(), False)
+                after = self.row()
+                sent.append((kind, body, status, tuple(before),
+                             tuple(after)))
+                answers[kind, status] += 1
+                self.assertEqual(self.small, after.flavor_id, sent)
+                if task in (RESIZING, UPGRADING):
+                    # What has begun is known still, and nothing else has.
+                    self.assertEqual(before, after, sent)
+                task = after.task_id
+        print(f'\n{count} pairs in {time.monotonic() - begun:.0f} s, none '
+              f'got through. Answers: ' + ', '.join(
+                  f'{kind} {status}: {number}' for (kind, status), number
+                  in sorted(answers.items())))
+        if count >= 100:
+            for answer in ((kind, status) for kind in ('resize', 'upgrade')
+                           for status in (202, 422)):
+                self.assertLess(0, answers[answer], answer)

@@ -194,13 +194,24 @@ class GuardTest(GuardTestCase):
     def test_references_are_read_as_trove_reads_them(self):
         for reference in ('small', 'http://nova/flavors/small?x=allowed',
                           '/a/small#allowed', 'allowed/small', 7, None,
-                          True, ['allowed'], 'allowed/'):
+                          True, False, 0, -0.0, 7.5, float('nan'),
+                          float('inf'), 10 ** 200, [], {}, ['allowed'],
+                          {'id': 'allowed'}, 'allowed/'):
             self.assertFault(self.create(flavorRef=reference), 400,
                              'badRequest')
         for reference in ('allowed', 'http://nova/flavors/allowed?x=small',
                           'small/allowed#small'):
             self.assertEqual(
                 200, self.create(flavorRef=reference).status_int)
+
+    def test_of_two_keys_of_a_name_the_last_one_counts(self):
+        for first, last, status in (('allowed', 'small', 400),
+                                    ('small', 'allowed', 200)):
+            self.assertEqual(status, self.post('/instances', (
+                f'{{"instance": [], "instance": {{"flavorRef": "{first}", '
+                f'"flavorRef": "{last}", "datastore": {{"type": "no", '
+                f'"type": "mysql", "version": "8.0"}}}}}}').encode()
+            ).status_int)
 
     def test_method_overrides_of_routes_are_followed(self):
         body = {'instance': {'flavorRef': 'small', 'datastore': {
@@ -630,6 +641,16 @@ class BoundTest(GuardTestCase):
                     b'}' * 2_000_000):
             self.assertFault(self.post('/instances', raw), 400, 'badRequest')
         self.assertLess(time.monotonic() - begun, 10)
+
+    def test_a_long_query_and_a_long_content_type(self):
+        query = '&'.join(f'a{number}=b' for number in range(50_000))
+        self.assertFault(
+            self.post(f'/instances?{query}&_method=POST', b'[]',
+                      method='PUT'), 400, 'badRequest')
+        self.assertFault(
+            self.post('/instances', b'{}', **{
+                'Content-Type': 'application/json' + 'x' * 1_000_000}),
+            400, 'badRequest')
 
     def test_keys_by_the_hundred_thousand_are_judged(self):
         self.assertEqual(200, self.post('/instances', {'instance': {
