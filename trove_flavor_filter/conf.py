@@ -56,15 +56,19 @@ OPTIONS = [
         'flavor_cache_time',
         default=60, min=0,
         help='Seconds for which the list of Nova\'s flavors is used before '
-             'Nova is asked again; 0 to ask it for each request. Each '
-             'process remembers the list; where [cache] is enabled, all '
-             'processes and hosts that use the same cache share it. '
+             'Nova is asked again; 0 to ask it for each request. For as long '
+             'again the list is used while a newer one is fetched in the '
+             'background. After that a request waits for the newer list, for '
+             'up to 3 seconds. So while Nova answers, no list is older than '
+             'twice this time. Each process remembers the list, and for each '
+             'project its private flavors; where [cache] is enabled, all '
+             'processes and hosts that use the same cache share them. '
              'Associations are not cached.'),
     cfg.IntOpt(
         'flavor_stale_time',
         default=3600, min=0,
-        help='Seconds for which the last list is used when Nova gives no '
-             'new one.'),
+        help='Seconds for which the last list is used while Nova gives no '
+             'new one. Requests do not wait for Nova then.'),
     cfg.FloatOpt(
         'nova_timeout',
         default=10, min=0.1,
@@ -83,6 +87,7 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
         cfg.ListOpt('admin_roles', default=[]),
         cfg.StrOpt('default_datastore'),
         cfg.StrOpt('nova_compute_url'),
+        cfg.StrOpt('remote_nova_client'),
         cfg.StrOpt('nova_compute_service_type', default='compute'),
         cfg.StrOpt('nova_compute_endpoint_type', default='publicURL'),
         cfg.BoolOpt('nova_api_insecure', default=False),

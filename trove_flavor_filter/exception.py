@@ -117,3 +117,11 @@ class DatabaseUnavailable(Unavailable):
 class NovaUnavailable(Unavailable):
     def __init__(self, reason: str):
         super().__init__('The list of flavors is not available.', reason)
+
+
+class CallerRefused(NovaUnavailable):
+    """Nova gives no list of flavors for the caller's own token."""
+
+
+class FlavorNotFound(BadRequest):
+    """Flavors that Nova does not have, looked for often enough."""

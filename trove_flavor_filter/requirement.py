@@ -120,7 +120,6 @@ class Flavor(typing.NamedTuple):
     :ivar vcpus: count
     :ivar disk: root disk, GiB
     :ivar ephemeral: ephemeral disk, GiB
-    :ivar projects: ids of the projects that may use it; None when all may
     """
 
     id: str
@@ -129,11 +128,6 @@ class Flavor(typing.NamedTuple):
     vcpus: int
     disk: int
     ephemeral: int
-    projects: frozenset[str] | None = None
-
-    def visible_to(self, project_id: str) -> bool:
-        """Whether Nova would show this flavor to a project."""
-        return self.projects is None or project_id in self.projects
 
 
 @dataclasses.dataclass(frozen=True)

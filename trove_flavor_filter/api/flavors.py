@@ -18,6 +18,7 @@ import webob
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 from trove_flavor_filter import services
 
@@ -43,9 +44,9 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
     if version is None or not (version.active or serves.policy.is_admin(ctx)):
         raise exception.NotFound(
             f'Datastore version \'{datastore_version_id}\' cannot be found.')
-    snapshot = serves.catalog.snapshot()
+    listing = serves.catalog.visible(
+        nova.Caller(tenant_id, ctx.auth_token))
     answer = views.flavor_list(
         request, serves.conf, tenant_id,
-        version.requirement.select(snapshot.visible_to(tenant_id)),
-        snapshot.pieces)
+        version.requirement.select(listing.flavors), listing.common)
     return views.conditional(request, answer)

@@ -38,6 +38,7 @@ import webob
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.db import targets as db_targets
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
 from trove_flavor_filter import services
@@ -95,6 +96,7 @@ class Guard(typing.NamedTuple):
     ctx: context.RequestContext
     services: services.Services
     project_id: str
+    caller: nova.Caller
 
     def check(self, cases: Iterable[Case]) -> None:
         """Let allowed flavors pass.
@@ -145,7 +147,12 @@ class Guard(typing.NamedTuple):
             return []
         if not wanted.minimums:
             return None
-        flavor = self.services.catalog.find(flavor_id)
+        try:
+            flavor = self.services.catalog.find(flavor_id, self.caller)
+        except exception.FlavorNotFound:
+            if not case.exists:
+                raise
+            flavor = None
         if flavor is None:
             # Trove asks Nova for a new flavor and says that there is none.
             return (['there is no such flavor any more'] if case.exists
@@ -170,8 +177,7 @@ class Guard(typing.NamedTuple):
     def _suggestion(self, wanted: requirement.Requirement) -> str:
         try:
             flavors = wanted.select(
-                self.services.catalog.snapshot().visible_to(
-                    self.project_id))
+                self.services.catalog.visible(self.caller).flavors)
         except exception.NovaUnavailable:
             # The refusal stands without it.
             return ''
@@ -314,7 +320,8 @@ def check(action: Action, environ: dict[str, typing.Any],
         raise exception.BadRequest('The path cannot be understood.')
     body = _body(environ)
     if body is not None:
-        guard = Guard(ctx, serves, tenant_id)
+        guard = Guard(ctx, serves, tenant_id,
+                      nova.Caller(tenant_id, ctx.auth_token))
         guard.check(action(guard, body, id))
 
 

@@ -21,24 +21,20 @@ from oslo_serialization import jsonutils
 import webob
 
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 
 # The API's version as it stands in the path.
 VERSION = re.compile(r'/v(\d+\.?\d*)')
 
 
-# A flavor's document as JSON, cut where its two links begin.
-Pieces = tuple[str, str, str]
-
-
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 project_id: str, flavors: Iterable[requirement.Flavor],
-                pieces: dict[str, Pieces]) -> webob.Response:
+                common: snapshot.Snapshot) -> webob.Response:
     """A list of flavors, each as GET /flavors would show it.
 
     :param conf: decides over ``local_storage`` and the links' prefix
-    :param pieces: of documents that were made before, by flavor id; what is
-        missing is added
+    :param common: remembers the parts of its flavors' documents
     """
     prefix = conf.flavor_filter.public_endpoint or f'https://{request.host}'
     version = VERSION.search(request.path)
@@ -47,20 +43,24 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
         f'{project_id}/flavors/')[1:-1]
     bookmark = jsonutils.dumps(f'{prefix.rstrip("/")}/flavors/')[1:-1]
     documents = []
+    pieces = common.pieces
     for flavor in flavors:
         cut = pieces.get(flavor.id)
         if cut is None:
-            cut = pieces[flavor.id] = _cut(flavor, conf)
+            cut = _cut(flavor, conf)
+            if flavor.id in common.by_id:
+                pieces[flavor.id] = cut
         documents.append(f'{cut[0]}{own}{cut[1]}{bookmark}{cut[2]}')
     return _json(f'{{"flavors": [{", ".join(documents)}]}}'.encode())
 
 
-def _cut(flavor: requirement.Flavor, conf: cfg.ConfigOpts) -> Pieces:
-    numeric = flavor.id.isdigit() and not flavor.id.startswith('0')
-    document = {
-        'id': int(flavor.id) if numeric else None,
-        'links': [{'href': f'\0{flavor.id}', 'rel': 'self'},
-                  {'href': f'\0{flavor.id}', 'rel': 'bookmark'}],
+def _cut(flavor: requirement.Flavor,
+         conf: cfg.ConfigOpts) -> tuple[str, str, str]:
+    """A flavor's document as JSON, cut where its two links begin."""
+    numeric = (flavor.id.isascii() and flavor.id.isdigit()
+               and not flavor.id.startswith('0'))
+    first = jsonutils.dumps({'id': int(flavor.id) if numeric else None})
+    last = {
         'name': flavor.name,
         'ram': flavor.ram,
         'vcpus': flavor.vcpus,
@@ -71,9 +71,13 @@ def _cut(flavor: requirement.Flavor, conf: cfg.ConfigOpts) -> Pieces:
     # Trove shows the ephemeral disk under this name where instances keep
     # their data on it (FlavorView.data).
     if not conf.trove_volume_support and conf.device_path is not None:
-        document['local_storage'] = flavor.ephemeral
-    before, own, bookmark = jsonutils.dumps(document).split('\\u0000')
-    return before, own, bookmark
+        last['local_storage'] = flavor.ephemeral
+    # What ends both links. Each part is made by itself: nothing that a
+    # flavor may be named is taken for a place to cut.
+    end = jsonutils.dumps(flavor.id)[1:]
+    return (f'{first[:-1]}, "links": [{{"href": "',
+            f'{end}, "rel": "self"}}, {{"href": "',
+            f'{end}, "rel": "bookmark"}}], {jsonutils.dumps(last)[1:]}')
 
 
 def conditional(request: webob.Request,

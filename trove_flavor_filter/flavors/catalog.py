@@ -10,186 +10,173 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Nova's flavors, remembered: at hand when Nova is slow, or not there.
+"""Nova's flavors, remembered: at hand when Nova is slow or unavailable.
 
-A process keeps the list that it last saw. For ``flavor_cache_time`` that is
-the answer, and nothing else is asked. Then the list is looked for in the
-cache that ``[cache]`` configures, where another process may have left a newer
-one; and then in Nova, by one process at a time and behind the back of the
-requests, which get the last list meanwhile, for up to ``flavor_stale_time``.
+A process keeps the list that it last saw, and gets a newer one in time: from
+the cache that ``[cache]`` configures, where another process may have left it,
+or from Nova, by one process at a time.
 """
 
+import collections
 import threading
 import time
-import typing
 
 from oslo_config import cfg
 from oslo_log import log
 
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import access
 from trove_flavor_filter.flavors import nova
+from trove_flavor_filter.flavors import remembered
 from trove_flavor_filter.flavors import shared
 from trove_flavor_filter.flavors import snapshot as snapshots
 from trove_flavor_filter import requirement
 
 LOG = log.getLogger(__name__)
 
-# Seconds between two tries to get a list while Nova gives none.
-RETRY = 2
+# Trove's client that asks Nova with the caller's token.
+CALLERS_CLIENT = 'trove.common.clients.nova_client'
 
-# Seconds between two looks for a list that another process is getting.
-POLL = 0.05
-
-# Seconds to wait for it without any list to answer with: the other process
-# may have been killed. Where nobody has a list yet and Nova needs longer than
-# this for one, each process asks.
-PATIENCE = 3
+# Of flavors that are not in the list and were asked about one by one: the
+# seconds for which an answer is remembered, how many answers, up to which
+# length of the id (all of it may be percent-encoded), and how many may be
+# asked about in one request.
+FOUND_TIME = 5
+FOUND = 1000
+LONGEST = 3 * 255
+LOOKUPS = 4
 
 
 class Catalog:
     """The flavors that exist, as Nova lately said.
 
     :param conf: ``[flavor_filter]`` says for how long a list may be used,
-        ``[cache]`` where processes share one
+        ``[cache]`` where processes share one, ``remote_nova_client`` with
+        whose token Trove itself asks Nova
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
         self._nova = nova.NovaFlavors(conf)
-        self._cache_time = conf.flavor_filter.flavor_cache_time
-        self._stale_time = max(conf.flavor_filter.flavor_stale_time,
-                               self._cache_time)
-        self._shared = shared.SharedCache(conf)
-        self._snapshot: snapshots.Snapshot | None = None
-        self._refreshing = threading.Lock()
-        self._wanted = threading.Event()
-        self._worker: threading.Thread | None = None
-        self._failed = 0.0
-        self._failure = exception.NovaUnavailable('')
+        self._times = remembered.Times.of(conf)
+        self._cache = shared.SharedCache(conf)
+        self._by_caller = conf.remote_nova_client == CALLERS_CLIENT
+        self._common: remembered.Remembered[snapshots.Snapshot] = (
+            remembered.Remembered(self._times))
+        self._own = access.OwnFlavors(conf, self._nova, self._cache,
+                                      essential=self._by_caller)
+        self._troubled = False
+        self._sees_all = True
+        self._found: collections.OrderedDict[
+            tuple[str, str], tuple[float, requirement.Flavor | None]] = (
+                collections.OrderedDict())
+        self._finding = threading.Lock()
 
-    def snapshot(self) -> snapshots.Snapshot:
-        """The list of flavors: the last one, or a newer one.
+    def visible(self, caller: nova.Caller) -> snapshots.Listing:
+        """The flavors that Nova lists for a caller, in Nova's order.
 
-        :raises NovaUnavailable: there is none that may still be used
+        Those that it lists for Trove's service user are among them, as in
+        Trove's own list.
+
+        :raises NovaUnavailable: there is no list that may be used
         """
-        if not self._cache_time:
-            return snapshots.Snapshot(time.time(), self._nova.everything())
-        last = self._snapshot
-        if last is not None:
-            age = time.time() - last.fetched
-            # An age below zero is another host's clock.
-            if age < self._cache_time:
-                return last
-            if age < self._stale_time:
-                self._refresh_behind()
-                return last
-        return self._refresh_now()
+        if caller.listing is None:
+            common = self._snapshot()
+            flavors = common.flavors
+            if common.private_elsewhere:
+                flavors = self._own.of(caller, common).merged(common)
+            caller.listing = snapshots.Listing(flavors, common)
+        return caller.listing
 
-    def find(self, flavor_id: str) -> requirement.Flavor | None:
+    def find(self, flavor_id: str,
+             caller: nova.Caller) -> requirement.Flavor | None:
         """The flavor that Trove would get for an id, however it is spelled.
 
         :returns: None when there is no such flavor
+        :raises FlavorNotFound: there was none some seconds ago, or too many
+            have been looked for in this request
         :raises NovaUnavailable: that cannot be told
         :raises BadRequest: the id leads somewhere else in Nova's API
         """
-        if self._cache_time:
-            flavor = self.snapshot().by_id.get(flavor_id)
-            if flavor is not None:
-                return flavor
-        # Nova takes more than one spelling for a flavor.
-        return self._nova.find(flavor_id)
+        flavors, common = self.visible(caller)
+        flavor = common.by_id.get(flavor_id)
+        if flavor is None and flavors is not common.flavors:
+            flavor = next((one for one in flavors if one.id == flavor_id),
+                          None)
+        return flavor or self._look_up(flavor_id, caller)
 
-    def _refresh_behind(self) -> None:
-        """Have a newer list got, by the one thread for it, meanwhile."""
-        if (time.time() - self._failed < RETRY
-                or not self._refreshing.acquire(blocking=False)):
-            return
-        self._wanted.set()
-        # In a process that was forked, the thread of its parent is not.
-        if self._worker is None or not self._worker.is_alive():
-            self._worker = threading.Thread(
-                target=self._work, daemon=True, name='flavor-catalog')
-            try:
-                self._worker.start()
-            except RuntimeError as error:
-                self._worker = None
-                self._refreshing.release()
-                LOG.error('No thread can be started to list flavors: %s',
-                          error)
+    def _look_up(self, flavor_id: str,
+                 caller: nova.Caller) -> requirement.Flavor | None:
+        """Ask Nova about one flavor; it takes more than one spelling."""
+        whose = caller.project_id if self._by_caller else ''
+        now = time.monotonic()
+        asked, flavor = self._found.get((whose, flavor_id),
+                                        (float('-inf'), None))
+        if now - asked < min(FOUND_TIME, self._times.cache):
+            if flavor is None:
+                # Trove may find one that was made meanwhile, so this is not
+                # left to Trove.
+                raise exception.FlavorNotFound(
+                    f'Flavor {flavor_id[:255]} cannot be found.')
+            return flavor
+        if len(caller.unlisted) >= LOOKUPS:
+            raise exception.FlavorNotFound(
+                f'Flavors {", ".join(caller.unlisted)} cannot be found in '
+                f'the list of flavors.')
+        caller.unlisted.append(flavor_id[:255])
+        flavor = self._nova.find(flavor_id,
+                                 caller if self._by_caller else None)
+        if len(flavor_id) <= LONGEST:
+            with self._finding:
+                self._found[whose, flavor_id] = now, flavor
+                self._found.move_to_end((whose, flavor_id))
+                if len(self._found) > FOUND:
+                    self._found.popitem(last=False)
+        return flavor
 
-    def _work(self) -> None:
-        """Get a newer list whenever one is wanted.
+    def _snapshot(self) -> snapshots.Snapshot:
+        """The common list: what Nova lists for Trove's service user."""
+        if self._by_caller:
+            return snapshots.Snapshot(time.time(), [], True)
+        if not self._times.cache:
+            return self._ask()
+        return self._common.get(self._renew)
 
-        One thread for as long as the process lives: clients of caches keep a
-        connection for each thread that ever used them.
-        """
-        while self._wanted.wait():
-            self._wanted.clear()
-            try:
-                self._refresh(wait=False)
-            except exception.NovaUnavailable:
-                # It has been logged; the last list will do meanwhile.
-                pass
-            finally:
-                self._refreshing.release()
-
-    def _refresh_now(self) -> snapshots.Snapshot:
-        """Get a list, or wait for the one that another thread gets."""
-        asked = time.time()
-        with self._refreshing:
-            last = self._snapshot
-            if (last is not None
-                    and time.time() - last.fetched < self._cache_time):
-                return last
-            if self._failed >= asked:
-                # The thread that this one has waited for asked in vain.
-                raise self._failure
-            return self._refresh(wait=True)
-
-    def _refresh(self, wait: bool) -> snapshots.Snapshot:
+    def _renew(self, waited_for: bool) -> snapshots.Snapshot:
         """Take a newer list from the shared cache, or else from Nova.
 
-        :param wait: when another process is getting one, wait for it
+        :raises NovaUnavailable: Nova gives none
         """
-        deadline = time.time() + PATIENCE
-        with self._shared.lock() as lock:
-            while True:
-                mine = lock.acquire()
-                found = self._shared.get()
-                if (found is not None and
-                        time.time() - found.fetched < self._cache_time):
-                    self._snapshot = found
-                    return found
-                if mine or time.time() >= deadline:
-                    break
-                if not wait and self._snapshot is not None:
-                    return self._snapshot
-                time.sleep(POLL)
-            return self._fetch(found)
-
-    def _fetch(self, found: snapshots.Snapshot | None) -> snapshots.Snapshot:
-        try:
-            latest = snapshots.Snapshot(time.time(), self._nova.everything())
-        except exception.NovaUnavailable as error:
-            newest = max((candidate for candidate in (self._snapshot, found)
-                          if candidate is not None),
-                         key=lambda candidate: candidate.fetched,
-                         default=None)
-            usable = (newest is not None and
-                      time.time() - newest.fetched < self._stale_time)
-            if usable and not self._failed:
-                # Once an outage, not once a try. Without a list to fall
-                # back on, the failed requests are logged instead.
-                LOG.warning('Nova gives no list of flavors; the last one '
-                            'serves until it does: %s', error.reason)
-            self._failed = time.time()
-            self._failure = error
-            if usable:
-                self._snapshot = newest
-                return typing.cast(snapshots.Snapshot, newest)
-            raise
-        if self._failed:
+        last = self._common.last
+        with self._cache.turn('', snapshots.Snapshot, self._times.fresh,
+                              waited_for) as (found, asks):
+            newest = max((one for one in (found, last) if one is not None),
+                         key=lambda one: one.fetched, default=None)
+            if newest is not None and not asks:
+                return newest
+            try:
+                latest = self._ask()
+            except exception.NovaUnavailable as error:
+                usable = newest is not None and self._times.usable(newest)
+                if usable and not self._troubled:
+                    # Once an outage, not once a try. Without a list to fall
+                    # back on, the failed requests are logged instead.
+                    self._troubled = True
+                    LOG.warning('Nova gives no list of flavors; the last one '
+                                'serves until it does: %s', error.reason)
+                if usable:
+                    self._common.last = newest
+                raise
+            self._cache.set('', latest)
+        if self._troubled:
+            self._troubled = False
             LOG.info('Nova lists flavors again.')
-            self._failed = 0.0
-        self._snapshot = latest
-        self._shared.set(latest)
         return latest
+
+    def _ask(self) -> snapshots.Snapshot:
+        asked = time.time()
+        listed = self._nova.listed()
+        if self._sees_all and not listed.sees_all:
+            LOG.info('%s.', nova.UNSEEN)
+        self._sees_all = listed.sees_all
+        return snapshots.Snapshot(asked, listed.flavors,
+                                  listed.private_elsewhere)

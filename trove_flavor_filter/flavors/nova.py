@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What Nova says of flavors, and of who may use them."""
+"""What Nova says of flavors: to Trove's service user, and to a caller."""
 
 from collections.abc import Iterator
 import contextlib
@@ -19,12 +19,15 @@ from urllib import parse
 
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1.identity import generic
+from keystoneauth1 import plugin
 from keystoneauth1 import session
+from keystoneauth1 import token_endpoint
 from novaclient import client as nova_client
 from novaclient import exceptions as nova_exceptions
 from oslo_config import cfg
 
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 
 # What is read of a flavor has not changed since the first microversion, so
@@ -34,6 +37,11 @@ MICROVERSION = '2.1'
 # How often a list is begun again because a flavor was deleted between two of
 # its pages.
 RESTARTS = 3
+
+# What follows where NovaFlavors.sees_all() is false.
+UNSEEN = ('Trove\'s service user has no admin role in Nova, so private '
+          'flavors of other projects than its own are neither seen nor '
+          'listed')
 
 
 @contextlib.contextmanager
@@ -45,6 +53,40 @@ def _answered() -> Iterator[None]:
             nova_exceptions.ClientException) as error:
         raise exception.NovaUnavailable(
             f'{type(error).__name__}: {error}') from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise exception.NovaUnavailable(
+            f'the answer of Nova cannot be understood: {error!r}'
+        ) from error
+
+
+class Caller:
+    """Who asks for flavors, in one request.
+
+    :param project_id: of the token
+    :param token: the caller's own; None where there is none
+    :ivar listing: what the caller sees, once that has been asked for
+    :ivar unlisted: ids that Nova was asked about, one by one
+    """
+
+    def __init__(self, project_id: str, token: str | None):
+        self.project_id = project_id
+        self.token = token
+        self.listing: snapshot.Listing | None = None
+        self.unlisted: list[str] = []
+
+
+class Listed(typing.NamedTuple):
+    """What Nova lists for Trove's service user.
+
+    :ivar flavors: public ones, and private ones of the service project
+    :ivar private_elsewhere: whether there are other private flavors
+    :ivar sees_all: whether the service user may know that: False when the
+        user lacks the admin role
+    """
+
+    flavors: list[requirement.Flavor]
+    private_elsewhere: bool
+    sees_all: bool
 
 
 class NovaFlavors:
@@ -59,40 +101,87 @@ class NovaFlavors:
         self._client: nova_client.Client | None = None
 
     def everything(self) -> list[requirement.Flavor]:
-        """Every flavor, whoever may use it, in Nova's order.
+        """Every flavor that the service user may see, in Nova's order.
 
-        A flavor that Trove's service project may use counts as public:
-        giving it to that project, and to it alone, is how a cloud keeps
-        database flavors out of its users' Nova, and Trove lists them.
+        With the admin role that is every flavor, whoever may use it.
 
         :raises NovaUnavailable: when Keystone or Nova gives no answer
         """
-        try:
-            with _answered():
-                nova = self._nova()
-                service_project = nova.client.get_project_id()
-                return [
-                    _flavor(document,
-                            self._may_use(nova, document, service_project))
-                    for document in self._documents(nova)]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise exception.NovaUnavailable(
-                f'the answer of Nova cannot be understood: {error!r}'
-            ) from error
+        with _answered():
+            return self._flavors(self._service(), is_public='None')
 
-    def find(self, flavor_id: str) -> requirement.Flavor | None:
+    def sees_all(self) -> bool:
+        """Whether the service user sees private flavors of other projects.
+
+        Nova ignores ``is_public`` for users without the admin role, and
+        lists public flavors for them. Where there is no public flavor, this
+        cannot be told, and is taken for true.
+
+        :raises NovaUnavailable: as :meth:`everything`
+        """
+        with _answered():
+            return not any(
+                document['os-flavor-access:is_public']
+                for document in self._pages(
+                    self._service(), is_public='false'))
+
+    def listed(self) -> Listed:
+        """What Nova lists for the service user, as Trove asks for it.
+
+        One more request, for private flavors alone and no more of them than
+        it takes, tells whether there are others. None is asked for.
+
+        :raises NovaUnavailable: as :meth:`everything`
+        """
+        with _answered():
+            nova = self._service()
+            documents = self._documents(nova)
+            private = {document['id'] for document in documents
+                       if not document['os-flavor-access:is_public']}
+            elsewhere, sees_all = False, True
+            for document in self._pages(nova, is_public='false',
+                                        limit=str(len(private) + 1)):
+                if document['os-flavor-access:is_public']:
+                    elsewhere, sees_all = False, False
+                    break
+                if document['id'] not in private:
+                    elsewhere = True
+                    break
+            return Listed([_flavor(document) for document in documents],
+                          elsewhere, sees_all)
+
+    def listed_for(self, caller: Caller) -> list[requirement.Flavor]:
+        """What Nova lists for a caller, asked with the caller's own token.
+
+        :raises CallerRefused: Nova does not answer this token
+        :raises NovaUnavailable: as :meth:`everything`
+        """
+        with _answered():
+            try:
+                return self._flavors(self._of(caller))
+            except (nova_exceptions.Unauthorized, nova_exceptions.Forbidden,
+                    keystone_exceptions.Unauthorized,
+                    keystone_exceptions.Forbidden) as error:
+                raise exception.CallerRefused(
+                    f'{type(error).__name__}: {error}') from error
+
+    def find(self, flavor_id: str, caller: Caller | None = None
+             ) -> requirement.Flavor | None:
         """The flavor that Trove would get for an id, however it is spelled.
 
         Nova is asked by the same call as Trove's own, since it takes more
         than one spelling for a flavor: "%31" for "1", or another case.
 
+        :param caller: whose token to ask with; None for the service user's
         :returns: None when there is no such flavor
         :raises NovaUnavailable: as :meth:`everything`
         :raises BadRequest: the id leads somewhere else in Nova's API
         """
         with _answered():
+            nova = self._service() if caller is None else self._of(caller)
             try:
-                return _flavor(self._nova().flavors.get(flavor_id).to_dict())
+                body = self._get(nova, f'/flavors/{flavor_id}')
+                return _flavor(body['flavor'])
             except (nova_exceptions.NotFound, nova_exceptions.BadRequest):
                 return None
             except (KeyError, TypeError, ValueError,
@@ -100,61 +189,52 @@ class NovaFlavors:
                 raise exception.BadRequest(
                     f'{flavor_id!r} is not the id of a flavor.') from error
 
-    def _nova(self) -> nova_client.Client:
+    def _service(self) -> nova_client.Client:
         if self._client is None:
             self._client = connect(self._conf)
         return self._client
 
-    def _documents(self, nova: nova_client.Client) -> Iterator[dict]:
+    def _of(self, caller: Caller) -> nova_client.Client:
+        """A client with a caller's token, where the service user's goes."""
+        conf = self._conf
+        if conf.nova_compute_url:
+            url = f'{conf.nova_compute_url.rstrip("/")}/{caller.project_id}'
+        else:
+            service = self._service().client
+            # Where the URL names a project, Nova wants that of the token.
+            url = service.get_endpoint().replace(
+                service.get_project_id(), caller.project_id)
+        return nova_client.Client(
+            MICROVERSION, session=_session(conf, token_endpoint.Token(
+                url, caller.token)))
+
+    def _flavors(self, nova: nova_client.Client,
+                 **query: str) -> list[requirement.Flavor]:
+        return [_flavor(document)
+                for document in self._documents(nova, **query)]
+
+    def _documents(self, nova: nova_client.Client,
+                   **query: str) -> list[dict]:
         """Nova's documents of all flavors, page after page."""
         for _attempt in range(RESTARTS):
             try:
-                return iter(self._pages(nova))
+                return list(self._pages(nova, **query))
             except nova_exceptions.BadRequest:
                 # The flavor that marks where the next page begins is gone.
                 continue
         raise exception.NovaUnavailable(
             'flavors are deleted faster than Nova lists them')
 
-    def _pages(self, nova: nova_client.Client) -> list[dict]:
+    def _pages(self, nova: nova_client.Client,
+               **query: str) -> Iterator[dict]:
         # The client's own flavors.list() hides whether a page is the last
         # one, so its HTTP client is asked: one call where one will do.
-        documents: list[dict] = []
-        marker = ''
         while True:
-            body = self._get(
-                nova, f'/flavors/detail?is_public=None{marker}')
-            documents += body['flavors']
+            body = self._get(nova, f'/flavors/detail?{parse.urlencode(query)}')
+            yield from body['flavors']
             if not body.get('flavors_links') or not body['flavors']:
-                return documents
-            marker = f'&marker={parse.quote(documents[-1]["id"])}'
-
-    def _may_use(self, nova: nova_client.Client, document: dict,
-                 service_project: str) -> frozenset[str] | None:
-        """Ids of the projects that may use a flavor; None when all may."""
-        if document['os-flavor-access:is_public']:
-            return None
-        projects = self._projects(nova, document['id'])
-        if projects is not None and service_project in projects:
-            return None
-        return projects
-
-    def _projects(self, nova: nova_client.Client,
-                  flavor_id: str) -> frozenset[str] | None:
-        """Ids of the projects that may use a private flavor."""
-        try:
-            body = self._get(nova, f'/flavors/{parse.quote(flavor_id)}'
-                                   f'/os-flavor-access')
-        except nova_exceptions.Forbidden:
-            # To a service user without the admin role Nova lists just the
-            # private flavors of its own project, which count as public.
-            return None
-        except nova_exceptions.NotFound:
-            # Deleted, or made public, since it was listed: until the next
-            # look it is nobody's.
-            return frozenset()
-        return frozenset(access['tenant_id']
-                         for access in body['flavor_access'])
+                return
+            query['marker'] = body['flavors'][-1]['id']
 
     def _get(self, nova: nova_client.Client, path: str) -> dict:
         kwargs: dict[str, typing.Any] = {}
@@ -164,12 +244,11 @@ class NovaFlavors:
         return body
 
 
-def _flavor(document: dict,
-            projects: frozenset[str] | None = None) -> requirement.Flavor:
+def _flavor(document: dict) -> requirement.Flavor:
     return requirement.Flavor(
         id=document['id'], name=document['name'], ram=document['ram'],
         vcpus=document['vcpus'], disk=document['disk'],
-        ephemeral=document['OS-FLV-EXT-DATA:ephemeral'], projects=projects)
+        ephemeral=document['OS-FLV-EXT-DATA:ephemeral'])
 
 
 def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
@@ -193,18 +272,23 @@ def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
             'project_domain_name': credentials.project_domain_name}
            if credentials.project_name
            else {'project_id': credentials.project_id}))
-    verify = (not conf.keystone_authtoken.insecure
-              and (conf.keystone_authtoken.cafile or True))
     override = None
     if conf.nova_compute_url and credentials.project_id:
         override = (f'{conf.nova_compute_url.rstrip("/")}/'
                     f'{credentials.project_id}')
     return nova_client.Client(
         MICROVERSION,
-        session=session.Session(
-            auth=auth, verify=verify, timeout=conf.flavor_filter.nova_timeout,
-            app_name='trove-flavor-filter'),
+        session=_session(conf, auth),
         service_type=conf.nova_compute_service_type,
         region_name=credentials.region_name,
         endpoint_type=conf.nova_compute_endpoint_type,
         endpoint_override=override)
+
+
+def _session(conf: cfg.ConfigOpts, auth: plugin.BaseAuthPlugin
+             ) -> session.Session:
+    return session.Session(
+        auth=auth, timeout=conf.flavor_filter.nova_timeout,
+        verify=(not conf.keystone_authtoken.insecure
+                and (conf.keystone_authtoken.cafile or True)),
+        app_name='trove-flavor-filter')

@@ -10,10 +10,24 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The cache that processes and hosts share the list of flavors in."""
+"""The cache that processes and hosts share lists of flavors in.
 
+A cache that is down has many faces. Some clients raise, some answer False to
+a lock and None to a question, as they do when the cache is up and another
+process was first, and some wait for ever. So every call is made by a thread
+that nobody has to wait for, and what a client says is believed only while
+the cache gives back what was put into it.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import hashlib
+import queue
+import threading
+import time
 import typing
+import uuid
 
 from oslo_cache import core as oslo_cache
 from oslo_config import cfg
@@ -23,16 +37,34 @@ from trove_flavor_filter.flavors import snapshot
 
 LOG = log.getLogger(__name__)
 
-# Of a list in the shared cache. Part of its key, so that hosts of two
+# Of the lists in the shared cache. Part of their keys, so that hosts of two
 # releases leave each other's lists alone.
-FORMAT = 1
+FORMAT = 2
+
+# Seconds that a call may take before the cache counts as down.
+PATIENCE = 1
+
+# Seconds between two tries whether it is back.
+RETRY = 2
+
+# Seconds between two looks for a list that another process is getting; and
+# to wait for it, since that process may have been killed.
+POLL = 0.05
+WAIT = 1.5
+
+# Characters in a list. What is longer is not one of ours.
+LONGEST = 2 ** 24
+
+# Keeps nothing; what [cache] has when it names no backend.
+NULL = 'dogpile.cache.null'
+
+T = typing.TypeVar('T', snapshot.Snapshot, snapshot.Own)
 
 
 class SharedCache:
     """The cache that ``[cache]`` configures, if it is enabled.
 
-    It may go away, or be full of other people's things: that is the same as
-    its being empty.
+    While it is down, it is as good as empty, and nobody waits for it.
 
     :param conf: the ``[cache]`` of oslo.cache
     """
@@ -40,9 +72,12 @@ class SharedCache:
     def __init__(self, conf: cfg.ConfigOpts):
         oslo_cache.configure(conf)
         self._region: typing.Any = None
-        self._trouble = False
-        self._hold = conf.flavor_filter.nova_timeout * 3
-        if not (conf.cache.enabled and conf.flavor_filter.flavor_cache_time):
+        self._down = False
+        self._calls: queue.Queue[_Call] = queue.Queue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        if not (conf.cache.enabled and conf.flavor_filter.flavor_cache_time
+                and conf.cache.backend != NULL):
             return
         # Lists of two regions or clouds must not be taken for each other's.
         credentials = conf.service_credentials
@@ -50,13 +85,14 @@ class SharedCache:
             credentials.auth_url, credentials.username,
             credentials.project_name, credentials.project_id,
             credentials.region_name, conf.nova_compute_url,
-            conf.nova_compute_service_type))
-        self._key = (f'trove_flavor_filter.flavors.{FORMAT}.'
-                     f'{hashlib.sha256(whose.encode()).hexdigest()[:16]}')
+            conf.nova_compute_service_type, conf.remote_nova_client))
+        self._prefix = (f'trove_flavor_filter.flavors.{FORMAT}.'
+                        f'{hashlib.sha256(whose.encode()).hexdigest()[:16]}')
         conf.set_override(
             'backend_argument',
             [*conf.cache.backend_argument, 'distributed_lock:true',
-             f'lock_timeout:{int(self._hold) + 1}'], group='cache')
+             f'lock_timeout:{int(conf.flavor_filter.nova_timeout * 3) + 1}'],
+            group='cache')
         conf.set_override(
             'expiration_time', max(conf.flavor_filter.flavor_stale_time,
                                    conf.flavor_filter.flavor_cache_time),
@@ -65,67 +101,166 @@ class SharedCache:
         oslo_cache.configure_cache_region(conf, region)
         self._region = region
 
-    def get(self) -> snapshot.Snapshot | None:
-        text = self._try(lambda: self._region.get(self._key))
+    def get(self, project_id: str, kind: type[T]) -> T | None:
+        """The list of a project that somebody has put in; None without one.
+
+        :param project_id: '' for the common list
+        """
+        text = self._call(lambda: self._get(self._key(project_id)))
         if not isinstance(text, str):
             return None
         try:
-            return snapshot.Snapshot.from_text(text)
+            if len(text) > LONGEST:
+                raise ValueError(f'{len(text)} characters')
+            return kind.from_text(text)
         except Exception as error:
             LOG.warning('The list of flavors in the cache cannot be '
-                        'understood: %r', error)
+                        'understood: %.200r', error)
             return None
 
-    def set(self, latest: snapshot.Snapshot) -> None:
-        self._try(lambda: self._region.set(self._key, latest.to_text()))
+    def set(self, project_id: str,
+            latest: snapshot.Snapshot | snapshot.Own) -> None:
+        text = latest.to_text()
+        self._call(lambda: self._region.set(self._key(project_id), text))
 
-    def lock(self) -> '_Lock':
-        """What tells whether it is this process's turn to ask Nova."""
-        if self._region is None:
-            return _Lock(self, None)
-        # This asks no server yet, so it is no sign that one is there.
-        return _Lock(self, self._region.backend.get_mutex(
-            f'{self._key}.lock'))
+    @contextlib.contextmanager
+    def turn(self, project_id: str, kind: type[T],
+             fresh: Callable[[T], bool], wait: bool
+             ) -> Iterator[tuple[T | None, bool]]:
+        """One process's turn to ask Nova for a list, while others wait.
 
-    def _try(self, function: typing.Callable[[], typing.Any]) -> typing.Any:
-        """What a function returns; None when the cache is not there."""
-        if self._region is None:
+        :param fresh: whether a list will do, so that nobody has to ask
+        :param wait: when it is another process's turn, wait for its list
+        :returns: the list in the cache, and whether to ask Nova. Nova need
+            not be asked where that list is fresh, or on its way
+        """
+        deadline = time.monotonic() + (WAIT if wait else 0)
+        mutex = self._region and self._region.backend.get_mutex(
+            f'{self._key(project_id)}.lock')
+        held = unheld = False
+        try:
+            while True:
+                # None, since the cache is down, is as good as having it.
+                held = mutex and self._call(
+                    lambda: bool(mutex.acquire(False)))
+                found = self.get(project_id, kind)
+                if found is not None and fresh(found):
+                    yield found, False
+                    return
+                # To find nothing may have shown that the cache is down.
+                if held is not False or mutex is None or self._down:
+                    yield found, True
+                    return
+                # Of several servers, the one for this lock may be down.
+                if not self._call(mutex.locked):
+                    if unheld:
+                        yield found, True
+                        return
+                    unheld = True
+                if time.monotonic() >= deadline:
+                    yield found, wait
+                    return
+                time.sleep(POLL)
+        finally:
+            if held:
+                self._call(lambda: _release(mutex))
+
+    def _key(self, project_id: str) -> str:
+        return f'{self._prefix}.{project_id}' if project_id else self._prefix
+
+    def _get(self, key: str) -> typing.Any:
+        value = self._region.get(key)
+        if not isinstance(value, str):
+            # Nothing there; or a client that says so when no server is.
+            self._try()
+        return value
+
+    def _try(self) -> None:
+        """See that what is put in comes out again.
+
+        :raises OSError: it does not
+        """
+        key, text = f'{self._prefix}.{uuid.uuid4().hex}', 'here'
+        self._region.set(key, text)
+        if self._region.get(key) != text:
+            raise OSError('what is put into it does not come out')
+        self._region.delete(key)
+
+    def _call(self, function: Callable[[], typing.Any]) -> typing.Any:
+        """What a function returns; None while the cache is down."""
+        if self._region is None or self._down:
             return None
         try:
-            result = function()
-        except Exception as error:
-            if not self._trouble:
-                LOG.warning('The cache is not available; Nova is asked '
-                            'instead: %r', error)
-            self._trouble = True
+            self._start()
+        except RuntimeError as error:
+            LOG.error('No thread can be started for the cache: %s', error)
             return None
-        self._trouble = False
-        return result
+        call = _Call(function)
+        self._calls.put(call)
+        if not call.done.wait(PATIENCE):
+            call.abandoned = True
+            self._failed(TimeoutError(f'no answer in {PATIENCE} s'))
+            return None
+        if call.error is not None:
+            self._failed(call.error)
+        return call.result
+
+    def _start(self) -> None:
+        with self._starting:
+            # In a process that was forked, the thread of its parent is not.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._work, daemon=True, name='flavor-cache')
+                self._thread.start()
+
+    def _work(self) -> None:
+        """Make the calls, one after the other.
+
+        One thread for as long as the process lives: clients of caches keep
+        a connection for each thread that ever used them.
+        """
+        while True:
+            self._calls.get().make()
+            while self._down:
+                time.sleep(RETRY)
+                probe = _Call(self._try)
+                probe.make()
+                if probe.error is None:
+                    self._down = False
+                    LOG.info('The cache is available again.')
+
+    def _failed(self, error: Exception) -> None:
+        with self._starting:
+            was_down, self._down = self._down, True
+        if not was_down:
+            LOG.warning('The cache is not available; Nova is asked '
+                        'instead: %r', error)
+            # Have the thread see it, should it be waiting for a call.
+            self._calls.put(_Call(lambda: None))
 
 
-class _Lock:
-    """A lock of the cache's, let go at the end of a context.
+def _release(mutex: typing.Any) -> None:
+    # Nova may have taken longer than the lock lasts, and then the lock is
+    # another process's. That is no sign that the cache is down.
+    with contextlib.suppress(Exception):
+        mutex.release()
 
-    All hold it when the cache has none.
-    """
 
-    def __init__(self, cache: SharedCache, mutex: typing.Any):
-        self._cache = cache
-        self._mutex = mutex
-        self._held = False
+class _Call:
+    """A call of the cache's client, made by another thread."""
 
-    def __enter__(self) -> '_Lock':
-        return self
+    def __init__(self, function: Callable[[], typing.Any]):
+        self._function = function
+        self.result: typing.Any = None
+        self.error: Exception | None = None
+        self.done = threading.Event()
+        self.abandoned = False
 
-    def acquire(self) -> bool:
-        """Take it, if nobody has it."""
-        if self._mutex is None:
-            return True
-        # None, since the cache went away, is as good as having it.
-        self._held = self._cache._try(
-            lambda: bool(self._mutex.acquire(False))) is not False
-        return self._held
-
-    def __exit__(self, *_exception: typing.Any) -> None:
-        if self._held:
-            self._cache._try(self._mutex.release)
+    def make(self) -> None:
+        if self.abandoned:
+            return
+        try:
+            self.result = self._function()
+        except Exception as error:
+            self.error = error
+        self.done.set()

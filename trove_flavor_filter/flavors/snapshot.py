@@ -10,44 +10,50 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A list of flavors at a moment: what processes share, as text."""
+"""Lists of flavors at a moment: what processes share, as text."""
 
+from collections.abc import Iterable
 from collections.abc import Sequence
+import math
+import time
+import typing
 
 from oslo_serialization import jsonutils
 
 from trove_flavor_filter import requirement
 
+# Seconds by which the clocks of two hosts may differ.
+CLOCK_SKEW = 2
+
+# Characters in a flavor's id or name, as Nova has it.
+LONGEST = 255
+
+# What the fields of a flavor are made of.
+_TYPES = (str, str, int, int, int, int)
+
 
 class Snapshot:
-    """A list of flavors, and when Nova gave it.
+    """What Nova listed for Trove's service user, and when.
 
-    :ivar fetched: seconds since the epoch
-    :ivar flavors: all of them, in Nova's order
+    :ivar fetched: seconds since the epoch, when Nova was asked
+    :ivar flavors: public ones and those of the service project, in Nova's
+        order
+    :ivar private_elsewhere: whether there are other private flavors, so
+        that a caller may see more than these
     :ivar pieces: for views: parts of documents, by flavor id
     """
 
-    def __init__(self, fetched: float,
-                 flavors: Sequence[requirement.Flavor]):
+    def __init__(self, fetched: float, flavors: Sequence[requirement.Flavor],
+                 private_elsewhere: bool = False):
         self.fetched = fetched
         self.flavors = flavors
+        self.private_elsewhere = private_elsewhere
         self.by_id = {flavor.id: flavor for flavor in flavors}
         self.pieces: dict[str, tuple[str, str, str]] = {}
-        self._any_private = any(
-            flavor.projects is not None for flavor in flavors)
-
-    def visible_to(self, project_id: str) -> Sequence[requirement.Flavor]:
-        """The flavors that a project may see, in Nova's order."""
-        if not self._any_private:
-            return self.flavors
-        return [flavor for flavor in self.flavors
-                if flavor.visible_to(project_id)]
 
     def to_text(self) -> str:
-        return jsonutils.dumps([self.fetched, [
-            [*flavor[:-1], None if flavor.projects is None
-             else sorted(flavor.projects)]
-            for flavor in self.flavors]])
+        return jsonutils.dumps(
+            [self.fetched, self.private_elsewhere, self.flavors])
 
     @classmethod
     def from_text(cls, text: str) -> 'Snapshot':
@@ -55,8 +61,106 @@ class Snapshot:
 
         :raises Exception: something else has; of whatever kind
         """
+        fetched, private_elsewhere, rows = jsonutils.loads(text)
+        if not isinstance(private_elsewhere, bool):
+            raise TypeError(f'not a bool: {private_elsewhere!r}')
+        return cls(_moment(fetched), [_flavor(row) for row in rows],
+                   private_elsewhere)
+
+
+class Own(typing.NamedTuple):
+    """The flavors that Nova lists for a project and not for everybody.
+
+    There may be thousands of these, so they hold no more than they must.
+
+    :ivar fetched: as of Snapshot
+    :ivar flavors: each with the id of the flavor of the common list that it
+        comes after; None for the beginning
+    """
+
+    fetched: float
+    flavors: tuple[tuple[str | None, requirement.Flavor], ...]
+
+    @classmethod
+    def of(cls, fetched: float, listed: Iterable[requirement.Flavor],
+           common: Snapshot) -> 'Own':
+        """What a project's list has and the common list lacks.
+
+        :param listed: what Nova lists for the project, in Nova's order
+        """
+        ids = [flavor.id for flavor in common.flavors]
+        places = {flavor_id: place for place, flavor_id in enumerate(ids)}
+        listed = list(listed)
+        known = {flavor.id for flavor in listed}
+        flavors = []
+        place = -1
+        for flavor in listed:
+            if flavor.id in places:
+                place = places[flavor.id]
+                continue
+            # Nova lists by id. Flavors of the service project alone are not
+            # in this list, so only their ids tell which side they are on.
+            while (place + 1 < len(ids) and ids[place + 1] not in known
+                   and ids[place + 1].lower() < flavor.id.lower()):
+                place += 1
+            flavors.append((ids[place] if place >= 0 else None, flavor))
+        return cls(fetched, tuple(flavors))
+
+    def merged(self, common: Snapshot) -> Sequence[requirement.Flavor]:
+        """The common list and these, in Nova's order."""
+        after: dict[str | None, list[requirement.Flavor]] = {}
+        for before, flavor in self.flavors:
+            # The common list may be newer.
+            if flavor.id not in common.by_id:
+                after.setdefault(before if before in common.by_id else None,
+                                 []).append(flavor)
+        if not after:
+            return common.flavors
+        merged = after.get(None, [])
+        for flavor in common.flavors:
+            merged.append(flavor)
+            merged += after.get(flavor.id, ())
+        return merged
+
+    def to_text(self) -> str:
+        return jsonutils.dumps(self)
+
+    @classmethod
+    def from_text(cls, text: str) -> 'Own':
+        """As :meth:`Snapshot.from_text`."""
         fetched, rows = jsonutils.loads(text)
-        return cls(float(fetched), [
-            requirement.Flavor._make(
-                [*row[:-1], None if row[-1] is None else frozenset(row[-1])])
-            for row in rows])
+        flavors = []
+        for before, row in rows:
+            if not isinstance(before, str | None):
+                raise TypeError(f'not an id: {before!r}')
+            flavors.append((before, _flavor(row)))
+        return cls(_moment(fetched), tuple(flavors))
+
+
+class Listing(typing.NamedTuple):
+    """The flavors that a caller sees, and the common list among them."""
+
+    flavors: Sequence[requirement.Flavor]
+    common: Snapshot
+
+
+def _moment(fetched: typing.Any) -> float:
+    """A time that is past.
+
+    :raises ValueError: it is not; then nothing else may be true either
+    """
+    now = time.time()
+    if (type(fetched) not in (int, float) or not math.isfinite(fetched)
+            or fetched > now + CLOCK_SKEW):
+        raise ValueError(f'not a time that is past: {fetched!r}')
+    return min(fetched, now)
+
+
+def _flavor(row: typing.Any) -> requirement.Flavor:
+    if (not isinstance(row, list) or len(row) != len(_TYPES)
+            or any(type(value) is not kind
+                   for value, kind in zip(row, _TYPES))
+            or max(map(len, row[:2])) > LONGEST
+            or min(row[2:]) < 0 or max(row[2:]) > requirement.LARGEST):
+        raise ValueError('not a flavor')
+    return requirement.Flavor._make(row)

@@ -10,14 +10,22 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The remembered list of flavors: its format, and the cache it is in."""
+"""The remembered lists of flavors: when they serve, and their format."""
 
+import threading
 import time
 
 import fixtures
+import hypothesis
+from hypothesis import strategies
+from oslo_serialization import jsonutils
 
+from trove_flavor_filter.api import views
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import access
 from trove_flavor_filter.flavors import catalog
+from trove_flavor_filter.flavors import nova
+from trove_flavor_filter.flavors import remembered
 from trove_flavor_filter.flavors import shared
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
@@ -25,27 +33,219 @@ from trove_flavor_filter.tests.unit import base
 
 FLAVORS = [
     requirement.Flavor('2', 'two', 512, 1, 5, 0),
-    requirement.Flavor('1', 'one', 1024, 2, 10, 1, frozenset({'p', 'q'})),
-    requirement.Flavor('0', 'none', 1, 1, 1, 0, frozenset()),
+    requirement.Flavor('1', 'one', 1024, 2, 10, 1),
+    requirement.Flavor('0', 'none', 1, 1, 1, 0),
 ]
+
+
+def flavors(*ids: str) -> list[requirement.Flavor]:
+    return [requirement.Flavor(flavor_id, flavor_id, 1, 1, 1, 0)
+            for flavor_id in ids]
 
 
 class SnapshotTest(base.TestCase):
 
     def test_it_comes_back_from_text_as_it_was(self):
-        before = snapshot.Snapshot(1234.5, FLAVORS)
+        before = snapshot.Snapshot(1234.5, FLAVORS, True)
         after = snapshot.Snapshot.from_text(before.to_text())
         self.assertEqual(before.fetched, after.fetched)
         self.assertEqual(before.flavors, after.flavors)
+        self.assertIs(True, after.private_elsewhere)
 
-    def test_a_project_sees_public_flavors_and_its_own(self):
-        latest = snapshot.Snapshot(0, FLAVORS)
-        self.assertEqual(FLAVORS[:2], latest.visible_to('p'))
-        self.assertEqual(FLAVORS[:1], latest.visible_to('other'))
+    def test_a_list_from_the_future_is_not_trusted(self):
+        for ahead in (60, 3600, float('inf'), float('nan')):
+            for one in (snapshot.Snapshot(time.time() + ahead, FLAVORS),
+                        snapshot.Own(time.time() + ahead, ())):
+                self.assertRaises(ValueError, type(one).from_text,
+                                  one.to_text())
 
-    def test_without_private_flavors_all_are_seen(self):
-        self.assertEqual(
-            FLAVORS[:1], snapshot.Snapshot(0, FLAVORS[:1]).visible_to('p'))
+    def test_a_clock_that_is_a_little_ahead_makes_no_list_younger(self):
+        ahead = snapshot.Snapshot(time.time() + 1, FLAVORS)
+        self.assertLessEqual(
+            snapshot.Snapshot.from_text(ahead.to_text()).fetched,
+            time.time())
+
+
+class OwnTest(base.TestCase):
+
+    def merged(self, listed: list[requirement.Flavor],
+               common: snapshot.Snapshot) -> list[str]:
+        own = snapshot.Own.of(0, listed, common)
+        self.assertEqual(own, snapshot.Own.from_text(own.to_text()))
+        return [flavor.id for flavor in own.merged(common)]
+
+    def test_a_project_sees_the_common_list_and_its_own(self):
+        common = snapshot.Snapshot(0, flavors('b', 'd'))
+        self.assertEqual(['a', 'b', 'c', 'd', 'e'], self.merged(
+            flavors('a', 'b', 'c', 'd', 'e'), common))
+
+    def test_without_private_flavors_it_is_the_common_list(self):
+        common = snapshot.Snapshot(0, FLAVORS)
+        own = snapshot.Own.of(0, FLAVORS, common)
+        self.assertIs(FLAVORS, own.merged(common))
+
+    @hypothesis.given(strategies.dictionaries(
+        strategies.text('abcd', min_size=1, max_size=3),
+        strategies.sampled_from(['public', 'service', 'project', 'both'])))
+    def test_the_order_is_novas(self, kinds):
+        def listed(*of_kind):
+            return flavors(*sorted(
+                flavor_id for flavor_id, kind in kinds.items()
+                if kind in of_kind))
+        common = snapshot.Snapshot(0, listed('public', 'service', 'both'))
+        self.assertEqual(sorted(kinds), self.merged(
+            listed('public', 'project', 'both'), common))
+
+    @hypothesis.given(
+        *[strategies.lists(strategies.sampled_from('abcdefgh'), unique=True)]
+        * 3)
+    def test_a_newer_common_list_lists_no_flavor_twice(
+            self, listed, common, newer):
+        own = snapshot.Own.of(
+            0, flavors(*listed), snapshot.Snapshot(0, flavors(*common)))
+        merged = [flavor.id for flavor in own.merged(
+            snapshot.Snapshot(0, flavors(*newer)))]
+        self.assertEqual(len(set(merged)), len(merged))
+        self.assertEqual({*newer} | ({*listed} - {*common}), {*merged})
+
+
+class RememberedTest(base.TestCase):
+    """When a list serves. What gets a newer one is a function of the test."""
+
+    TIMES = remembered.Times(cache=60, stale=3600)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.asked = 0
+        self.go = threading.Event()
+        self.addCleanup(self.go.set)
+
+    def renew(self, _waited_for: bool) -> snapshot.Own:
+        self.asked += 1
+        self.go.wait(30)
+        return snapshot.Own(time.time(), ())
+
+    def unavailable(self, _waited_for: bool) -> snapshot.Own:
+        self.asked += 1
+        raise exception.NovaUnavailable('of this test')
+
+    def refused(self, _waited_for: bool) -> snapshot.Own:
+        raise exception.CallerRefused('of this test')
+
+    def kept(self, age: float | None) -> remembered.Remembered:
+        return remembered.Remembered(
+            self.TIMES, None if age is None
+            else snapshot.Own(time.time() - age, ()))
+
+    def test_within_the_cache_time_it_serves(self):
+        kept = self.kept(59)
+        self.assertIs(kept.last, kept.get(self.renew))
+        self.assertEqual(0, self.asked)
+
+    def test_within_the_second_one_it_serves_and_is_renewed_behind(self):
+        kept = self.kept(61)
+        last = kept.last
+        self.assertIs(last, kept.get(self.renew))
+        self.go.set()
+        deadline = time.monotonic() + 10
+        while kept.last is last:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        self.assertEqual(1, self.asked)
+
+    def test_after_it_the_request_waits_for_the_newer_one(self):
+        kept = self.kept(180)
+        last = kept.last
+        threading.Timer(0.2, self.go.set).start()
+        self.assertIsNot(last, kept.get(self.renew))
+
+    def test_a_list_from_the_future_is_renewed(self):
+        kept = self.kept(-1000)
+        last = kept.last
+        self.go.set()
+        self.assertIsNot(last, kept.get(self.renew))
+
+    def test_it_waits_for_so_long_and_no_longer(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.flavors.remembered.PATIENCE', 0.3))
+        kept = self.kept(180)
+        begun = time.monotonic()
+        self.assertIs(kept.last, kept.get(self.renew))
+        self.assertLess(0.29, time.monotonic() - begun)
+        # Whoever comes later does not wait for the same try again.
+        begun = time.monotonic()
+        self.assertIs(kept.last, kept.get(self.renew))
+        self.assertLess(time.monotonic() - begun, 0.2)
+        self.assertEqual(1, self.asked)
+
+    def test_while_nova_is_away_nobody_waits(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.flavors.remembered.RETRY', 0))
+        kept = self.kept(180)
+        self.assertIs(kept.last, kept.get(self.unavailable))
+        begun = time.monotonic()
+        for _turn in range(10):
+            self.assertIs(kept.last, kept.get(self.renew))
+        self.assertLess(time.monotonic() - begun, 1)
+        self.assertEqual(2, self.asked)
+
+    def test_a_try_that_left_the_work_to_others_is_made_again(self):
+        kept = self.kept(119.8)
+        last = kept.last
+
+        def renew(waited_for):
+            if waited_for:
+                return self.renew(waited_for)
+            self.go.wait(30)
+            return last
+        kept.get(renew)
+        threading.Timer(0.5, self.go.set).start()
+        time.sleep(0.3)
+        self.assertIsNot(last, kept.get(renew))
+
+    def test_a_failure_of_long_ago_is_no_reason_not_to_wait(self):
+        kept = self.kept(180)
+        last = kept.last
+        kept._failed = time.monotonic() - 61
+        self.go.set()
+        self.assertIsNot(last, kept.get(self.renew))
+
+    def test_a_list_that_is_too_old_is_not_used(self):
+        kept = self.kept(3601)
+        self.assertRaises(exception.NovaUnavailable, kept.get,
+                          self.unavailable)
+
+    def test_without_a_list_a_failure_is_told(self):
+        error = self.assertRaises(exception.NovaUnavailable,
+                                  self.kept(None).get, self.unavailable)
+        self.assertEqual('of this test', error.reason)
+
+    def test_without_a_list_that_must_be_nobody_waits_for_ever(self):
+        begun = time.monotonic()
+        self.assertRaises(exception.NovaUnavailable,
+                          self.kept(None).get, self.renew, 0.2)
+        self.assertLess(time.monotonic() - begun, 2)
+
+    def test_a_refused_token_makes_no_list_last_longer(self):
+        self.assertRaises(exception.CallerRefused, self.kept(180).get,
+                          self.refused)
+
+    def test_a_refused_token_is_no_failure_of_nova(self):
+        kept = self.kept(None)
+        self.assertRaises(exception.CallerRefused, kept.get, self.refused)
+        self.go.set()
+        self.assertIsNotNone(kept.get(self.renew))
+
+    def test_many_who_ask_at_once_make_one_request(self):
+        kept = self.kept(None)
+        threads = [threading.Thread(target=kept.get, args=(self.renew,))
+                   for _number in range(20)]
+        for thread in threads:
+            thread.start()
+        self.go.set()
+        for thread in threads:
+            thread.join(30)
+        self.assertEqual(1, self.asked)
 
 
 class CatalogTest(base.TestCase):
@@ -57,78 +257,152 @@ class CatalogTest(base.TestCase):
             'username = trove\npassword = pencil\nproject_name = service\n'
             + more))
 
+    def caller(self, project_id: str = 'p') -> nova.Caller:
+        return nova.Caller(project_id, 'secret-token')
+
     def test_a_fresh_list_is_used_without_asking_anybody(self):
         subject = self.catalog()
-        subject._snapshot = snapshot.Snapshot(time.time(), FLAVORS)
-        self.assertIs(subject._snapshot, subject.snapshot())
-        self.assertEqual(FLAVORS[1], subject.find('1'))
+        subject._common.last = snapshot.Snapshot(time.time(), FLAVORS)
+        self.assertIs(FLAVORS, subject.visible(self.caller()).flavors)
+        self.assertEqual(FLAVORS[1], subject.find('1', self.caller()))
 
     def test_a_stale_list_is_used_while_there_is_no_newer_one(self):
         subject = self.catalog()
-        subject._snapshot = snapshot.Snapshot(time.time() - 600, FLAVORS)
-        self.assertIs(subject._snapshot, subject.snapshot())
+        subject._common.last = snapshot.Snapshot(time.time() - 600, FLAVORS)
+        self.assertIs(FLAVORS, subject.visible(self.caller()).flavors)
 
     def test_a_list_that_is_too_old_is_not_used(self):
         subject = self.catalog('[flavor_filter]\nflavor_stale_time = 300\n')
-        subject._snapshot = snapshot.Snapshot(time.time() - 600, FLAVORS)
-        self.assertRaises(exception.NovaUnavailable, subject.snapshot)
+        subject._common.last = snapshot.Snapshot(time.time() - 600, FLAVORS)
+        self.assertRaises(exception.NovaUnavailable, subject.visible,
+                          self.caller())
 
     def test_without_a_cache_nothing_is_remembered(self):
         subject = self.catalog('[flavor_filter]\nflavor_cache_time = 0\n')
-        subject._snapshot = snapshot.Snapshot(time.time(), FLAVORS)
-        self.assertRaises(exception.NovaUnavailable, subject.snapshot)
-        self.assertRaises(exception.NovaUnavailable, subject.find, '1')
+        subject._common.last = snapshot.Snapshot(time.time(), FLAVORS)
+        self.assertRaises(exception.NovaUnavailable, subject.visible,
+                          self.caller())
+        self.assertRaises(exception.NovaUnavailable, subject.find, '1',
+                          self.caller())
 
     def test_a_flavor_that_is_not_in_the_list_is_asked_of_nova(self):
         subject = self.catalog()
-        subject._snapshot = snapshot.Snapshot(time.time(), FLAVORS)
-        self.assertRaises(exception.NovaUnavailable, subject.find, '%31')
+        subject._common.last = snapshot.Snapshot(time.time(), FLAVORS)
+        self.assertRaises(exception.NovaUnavailable, subject.find, '%31',
+                          self.caller())
+
+    def test_own_flavors_that_cannot_be_had_are_nobodys(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        subject = self.catalog()
+        subject._common.last = snapshot.Snapshot(time.time(), FLAVORS, True)
+        for project_id in ('p', 'q', 'p'):
+            self.assertEqual(FLAVORS, subject.visible(
+                self.caller(project_id)).flavors)
+        self.assertEqual(1, log.output.count('no private flavors of its own'))
+        self.assertNotIn('secret-token', log.output)
+
+    def test_the_lists_of_projects_are_bounded(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.flavors.access.PROJECTS', 3))
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.flavors.access.FLAVORS', 5))
+        subject = self.catalog()._own
+        for number in range(10):
+            project_id = f'p{number}'
+            subject._list(project_id)
+            subject._kept(project_id, snapshot.Own(
+                time.time(), tuple((None, flavor) for flavor in FLAVORS[:2])))
+            self.assertLessEqual(len(subject._lists), access.PROJECTS)
+            self.assertLessEqual(subject._flavors, access.FLAVORS)
+            self.assertEqual(subject._flavors, sum(
+                len(kept.last.flavors) for kept in subject._lists.values()))
+        self.assertIn('p9', subject._lists)
+
+
+class DocumentTest(base.TestCase):
+    """Names are data: no text of a flavor is taken for something else."""
+
+    @hypothesis.given(strategies.text(), strategies.text())
+    @hypothesis.example('1', '\\u0000')
+    @hypothesis.example('\\u0000', '\0')
+    @hypothesis.example('"', '", "rel": "self"}')
+    def test_a_document_is_what_the_flavor_is(self, flavor_id, name):
+        flavor = requirement.Flavor(flavor_id, name, 512, 1, 5, 0)
+        before, own, bookmark = views._cut(flavor, self.conf)
+        document = jsonutils.loads(f'{before}OWN/{own}BOOKMARK/{bookmark}')
+        self.assertEqual(name, document['name'])
+        self.assertEqual(flavor_id, document['str_id'])
+        self.assertEqual(
+            [{'href': f'OWN/{flavor_id}', 'rel': 'self'},
+             {'href': f'BOOKMARK/{flavor_id}', 'rel': 'bookmark'}],
+            document['links'])
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.conf = self.configuration('')
 
 
 class SharedCacheTest(base.TestCase):
 
-    def shared(self, text: str) -> shared.SharedCache:
+    def cache(self, text: str) -> shared.SharedCache:
         return shared.SharedCache(self.configuration(text))
 
+    def assertAsks(self, subject: shared.SharedCache) -> None:
+        """See that nobody waits for another process's list."""
+        begun = time.monotonic()
+        with subject.turn('', snapshot.Snapshot, lambda _found: True,
+                          wait=True) as (found, asks):
+            self.assertIsNone(found)
+            self.assertTrue(asks)
+        self.assertLess(time.monotonic() - begun, 3)
+
     def test_what_is_not_enabled_is_empty_and_its_lock_open(self):
-        subject = self.shared('')
-        subject.set(snapshot.Snapshot(1, FLAVORS))
-        self.assertIsNone(subject.get())
-        with subject.lock() as lock:
-            self.assertTrue(lock.acquire())
+        for text in ('', '[cache]\nenabled = true\n'):
+            subject = self.cache(text)
+            subject.set('', snapshot.Snapshot(1, FLAVORS))
+            self.assertIsNone(subject.get('', snapshot.Snapshot))
+            self.assertAsks(subject)
 
     def test_what_was_put_in_comes_out(self):
-        subject = self.shared('[cache]\nenabled = true\n'
-                              'backend = dogpile.cache.memory\n')
-        subject.set(snapshot.Snapshot(1, FLAVORS))
-        self.assertEqual(FLAVORS, subject.get().flavors)
+        for backend in ('dogpile.cache.memory', 'oslo_cache.dict'):
+            subject = self.cache(
+                f'[cache]\nenabled = true\nbackend = {backend}\n')
+            own = snapshot.Own(1, ((None, FLAVORS[0]), ('0', FLAVORS[1])))
+            subject.set('', snapshot.Snapshot(1, FLAVORS))
+            subject.set('p', own)
+            self.assertEqual(
+                FLAVORS, subject.get('', snapshot.Snapshot).flavors)
+            self.assertEqual(own, subject.get('p', snapshot.Own))
+            self.assertIsNone(subject.get('q', snapshot.Own))
 
     def test_rubbish_is_as_good_as_nothing(self):
-        subject = self.shared('[cache]\nenabled = true\n'
-                              'backend = dogpile.cache.memory\n')
+        subject = self.cache('[cache]\nenabled = true\n'
+                             'backend = dogpile.cache.memory\n')
         self.useFixture(fixtures.FakeLogger())
+        now = time.time()
+        good = ['1', 'one', 1, 1, 1, 1]
+        rows = [[], good[:5], [*good, 1], [1, *good[1:]],
+                ['9' * 5000, *good[1:]], ['1', None, 1, 1, 1, 1],
+                [*good[:2], '1', 1, 1, 1], [*good[:2], -1, 1, 1, 1],
+                [*good[:2], True, 1, 1, 1], [*good[:2], 1e3, 1, 1, 1],
+                [*good[:2], 10 ** 30, 1, 1, 1], {'id': '1'}, 'flavor', None]
         for rubbish in ('', 'x', '[]', '[1]', '[1, [[]]]', '[1, 2]', '{}',
-                        'null', '["x", []]', 7, None, b'bytes', ['list']):
-            subject._region.set(subject._key, rubbish)
-            self.assertIsNone(subject.get(), rubbish)
-
-    def test_a_server_that_is_away_is_as_good_as_nothing(self):
-        log = self.useFixture(fixtures.FakeLogger())
-        subject = self.shared('[cache]\nenabled = true\n'
-                              'backend = dogpile.cache.redis\n'
-                              'backend_argument = '
-                              'url:redis://127.0.0.1:1\n')
-        for _turn in range(3):
-            subject.set(snapshot.Snapshot(1, FLAVORS))
-            self.assertIsNone(subject.get())
-            with subject.lock() as lock:
-                self.assertTrue(lock.acquire())
-        self.assertEqual(
-            1, log.output.count('The cache is not available'))
+                        'null', '["x", false, []]', 7, None, b'bytes',
+                        ['list'], '[' * 10 ** 6, '"' + 'x' * 2 ** 25,
+                        '[1, 0, []]', '[NaN, false, []]',
+                        '[true, false, []]', f'[{now + 99}, false, []]',
+                        *(jsonutils.dumps([now, False, [good, row]])
+                          for row in rows),
+                        *(jsonutils.dumps([now, [[None, good], [None, row]]])
+                          for row in rows),
+                        jsonutils.dumps([now, [[7, good]]])):
+            subject._region.set(subject._key('p'), rubbish)
+            for kind in (snapshot.Snapshot, snapshot.Own):
+                self.assertIsNone(subject.get('p', kind), rubbish)
 
     def test_two_clouds_have_two_keys(self):
-        keys = {self.shared(
+        keys = {self.cache(
             f'[cache]\nenabled = true\nbackend = dogpile.cache.memory\n'
-            f'[service_credentials]\nregion_name = {region}\n')._key
+            f'[service_credentials]\nregion_name = {region}\n')._prefix
             for region in ('one', 'two')}
         self.assertEqual(2, len(keys))

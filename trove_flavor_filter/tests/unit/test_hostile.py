@@ -50,7 +50,7 @@ HOSTILE = 'hostile.trove'
 FLAVORS = [
     requirement.Flavor('small', 'db.small', 512, 1, 5, 0),
     requirement.Flavor('large', 'db.large', 8192, 4, 80, 0),
-    requirement.Flavor('7', 'db.own', 4096, 2, 40, 0, frozenset({PROJECT})),
+    requirement.Flavor('7', 'db.own', 4096, 2, 40, 0),
 ]
 
 # Of its own answers, those that the generated requests must have met: a test
@@ -291,8 +291,8 @@ class HostileTest(test_wsgi.WsgiTestCase):
             datastore_version_id=self.version_id, deleted=False))
         self.requests = requests(names)
         # Nova was there for a moment, and its list serves for long.
-        self.application._services.catalog._snapshot = snapshot.Snapshot(
-            time.time() + 86400, FLAVORS)
+        self.application._services.catalog._common.last = (
+            snapshot.Snapshot(time.time(), FLAVORS))
 
     def trove(self, environ, start_response):
         self.reached.append(environ)

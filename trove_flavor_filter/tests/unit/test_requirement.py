@@ -21,9 +21,8 @@ from oslotest import base
 from trove_flavor_filter import requirement
 
 
-def flavor(flavor_id: str, projects=None) -> requirement.Flavor:
-    return requirement.Flavor(flavor_id, f'flavor-{flavor_id}', 512, 1, 10, 0,
-                              projects)
+def flavor(flavor_id: str) -> requirement.Flavor:
+    return requirement.Flavor(flavor_id, f'flavor-{flavor_id}', 512, 1, 10, 0)
 
 
 IDS = strategies.text('0123456789ab', min_size=1, max_size=2)
@@ -117,11 +116,3 @@ class RequirementTest(base.BaseTestCase):
             '2048 MiB RAM, 2 vCPUs, 20 GiB disk',
             str(requirement.Requirement(
                 min_ram=2048, min_vcpus=2, min_disk=20)))
-
-    def test_a_private_flavor_is_seen_by_its_projects_only(self):
-        private = flavor('1', frozenset({'mine'}))
-        self.assertTrue(private.visible_to('mine'))
-        self.assertFalse(private.visible_to('yours'))
-
-    def test_a_flavor_without_projects_is_seen_by_all(self):
-        self.assertTrue(flavor('1').visible_to('anyone'))

@@ -1,0 +1,177 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Who sees which private flavors: those that Nova lists for the caller.
+
+Nova is asked with the caller's own token, once for a project in a cache time.
+So a project sees what Nova would show it and never what is another's. When
+Nova does not answer, the project sees no private flavors of its own.
+"""
+
+import collections
+from collections.abc import Callable
+import hashlib
+import threading
+import time
+
+from oslo_config import cfg
+from oslo_log import log
+
+from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import nova
+from trove_flavor_filter.flavors import remembered
+from trove_flavor_filter.flavors import shared
+from trove_flavor_filter.flavors import snapshot
+
+LOG = log.getLogger(__name__)
+
+# What is remembered at most: projects, their private flavors, and tokens that
+# Nova does not answer. The least recently used go first.
+PROJECTS = 10000
+FLAVORS = 30000
+REFUSED = 1000
+
+
+def _count(kept: remembered.Remembered[snapshot.Own]) -> int:
+    return len(kept.last.flavors) if kept.last is not None else 0
+
+
+class OwnFlavors:
+    """The private flavors of projects, as Nova lists them for each.
+
+    :param client: what asks Nova
+    :param cache: where processes share lists
+    :param essential: whether there is nothing to list without them, so that
+        a failure to get them is one to be told
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, client: nova.NovaFlavors,
+                 cache: shared.SharedCache, essential: bool):
+        self._nova = client
+        self._cache = cache
+        self._essential = essential
+        self._times = remembered.Times.of(conf)
+        self._lists: collections.OrderedDict[
+            str, remembered.Remembered[snapshot.Own]] = (
+                collections.OrderedDict())
+        self._flavors = 0
+        self._refused: collections.OrderedDict[bytes, float] = (
+            collections.OrderedDict())
+        self._changing = threading.Lock()
+        self._troubled = False
+
+    def of(self, caller: nova.Caller,
+           common: snapshot.Snapshot) -> snapshot.Own:
+        """What Nova lists for a caller and the common list lacks.
+
+        :raises NovaUnavailable: that cannot be told, and is essential
+        """
+        try:
+            return self._of(caller, common)
+        except exception.NovaUnavailable as error:
+            if not self._troubled:
+                self._troubled = True
+                LOG.warning(
+                    'Nova does not list flavors for project %s by its own '
+                    'token; it sees no private flavors of its own: %s',
+                    caller.project_id, error.reason)
+            if self._essential:
+                raise
+            return snapshot.Own(time.time(), ())
+
+    def _of(self, caller: nova.Caller,
+            common: snapshot.Snapshot) -> snapshot.Own:
+        if not self._times.cache:
+            return snapshot.Own.of(
+                time.time(), self._nova.listed_for(caller), common)
+        kept = self._list(caller.project_id)
+        if kept.last is not None and self._times.fresh(kept.last):
+            return kept.last
+        token = hashlib.sha256((caller.token or '').encode()).digest()
+        if self._is_refused(token):
+            if kept.last is not None and self._times.timely(kept.last):
+                return kept.last
+            raise exception.CallerRefused('Nova refused the token lately')
+        patience = None if self._essential else remembered.PATIENCE
+        renew = self._renewer(caller, token, common)
+        try:
+            return kept.get(renew, patience)
+        except exception.CallerRefused:
+            if self._is_refused(token):
+                raise
+            # It was another caller's token that Nova refused.
+            return kept.get(renew, patience)
+
+    def _renewer(self, caller: nova.Caller, token: bytes,
+                 common: snapshot.Snapshot) -> Callable[[bool], snapshot.Own]:
+        def renew(waited_for: bool) -> snapshot.Own:
+            last = self._list(caller.project_id).last
+            with self._cache.turn(caller.project_id, snapshot.Own,
+                                  self._times.fresh, waited_for) as turn:
+                found, asks = turn
+                if not asks:
+                    newest = max((one for one in (found, last) if one),
+                                 key=lambda one: one.fetched, default=None)
+                    if newest is not None:
+                        return self._kept(caller.project_id, newest)
+                now = time.time()
+                try:
+                    listed = self._nova.listed_for(caller)
+                except exception.CallerRefused:
+                    self._refuse(token)
+                    raise
+                latest = snapshot.Own.of(now, listed, common)
+                self._cache.set(caller.project_id, latest)
+            if self._troubled:
+                self._troubled = False
+                LOG.info('Nova lists flavors for projects by their own '
+                         'tokens again.')
+            return self._kept(caller.project_id, latest)
+        return renew
+
+    def _list(self, project_id: str
+              ) -> remembered.Remembered[snapshot.Own]:
+        with self._changing:
+            kept = self._lists.get(project_id)
+            if kept is None:
+                kept = self._lists[project_id] = remembered.Remembered(
+                    self._times)
+                self._shrink()
+            self._lists.move_to_end(project_id)
+            return kept
+
+    def _kept(self, project_id: str, latest: snapshot.Own) -> snapshot.Own:
+        """A project's new list, while there is room for it."""
+        with self._changing:
+            kept = self._lists.get(project_id)
+            if kept is not None:
+                self._flavors += len(latest.flavors) - _count(kept)
+                kept.last = latest
+                self._shrink()
+        return latest
+
+    def _shrink(self) -> None:
+        while len(self._lists) > 1 and (len(self._lists) > PROJECTS
+                                        or self._flavors > FLAVORS):
+            _project_id, gone = self._lists.popitem(last=False)
+            self._flavors -= _count(gone)
+
+    def _refuse(self, token: bytes) -> None:
+        with self._changing:
+            self._refused[token] = time.monotonic()
+            if len(self._refused) > REFUSED:
+                self._refused.popitem(last=False)
+
+    def _is_refused(self, token: bytes) -> bool:
+        refused = self._refused.get(token)
+        return (refused is not None
+                and time.monotonic() - refused < self._times.cache)
