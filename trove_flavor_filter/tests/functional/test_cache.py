@@ -1,0 +1,189 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""A shared cache that is down, by what its client makes of it.
+
+Each client that oslo.cache offers is tried on a real server that is not
+there, that says nothing, and that is stopped and started.
+"""
+
+import atexit
+import functools
+import importlib.util
+import pathlib
+import shutil
+import socket
+import tempfile
+import threading
+import time
+import unittest
+
+import fixtures
+from oslotest import base
+
+from trove_flavor_filter import conf as config
+from trove_flavor_filter.flavors import shared
+from trove_flavor_filter.flavors import snapshot
+from trove_flavor_filter import requirement
+from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import process
+from trove_flavor_filter.tests.cloud import servers
+
+# Seconds that a list may take while the cache is down: the first time, and
+# from then on.
+ONCE = 3
+NORMAL = 0.2
+
+FLAVORS = [requirement.Flavor('1', 'one', 1024, 2, 10, 1)]
+
+
+@functools.cache
+def server(kind: str) -> process.Process:
+    folder = pathlib.Path(tempfile.mkdtemp(
+        prefix='servers-', dir=cloud.FOLDER))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    started = servers.SERVERS[kind](folder)
+    atexit.register(started.kill)
+    return started
+
+
+class Outage:
+    """Mixed into the tests of a backend."""
+
+    backend: str
+    client: str
+    kind = 'memcached'
+
+    def setUp(self) -> None:
+        super().setUp()
+        if importlib.util.find_spec(self.client) is None:
+            raise unittest.SkipTest(f'{self.client} is not installed')
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.flavors.shared.RETRY', 0.2))
+
+    def cache(self, port: int) -> shared.SharedCache:
+        where = (f'memcache_dead_retry = 1\n'
+                 f'memcache_servers = 127.0.0.1:{port}'
+                 if self.kind == 'memcached' else
+                 f'backend_argument = url:redis://127.0.0.1:{port}')
+        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path,
+                            'trove.conf')
+        path.write_text(f'[cache]\nenabled = true\n'
+                        f'backend = {self.backend}\n{where}\n')
+        return shared.SharedCache(config.load(
+            {'oslo_config_file': str(path)}))
+
+    def listed(self, subject: shared.SharedCache) -> tuple[bool, float]:
+        """Get a list as the catalog does.
+
+        :returns: whether Nova had to be asked, and the seconds that it took
+        """
+        begun = time.monotonic()
+        with subject.turn('', snapshot.Snapshot, lambda _found: True,
+                          wait=True) as (_found, asks):
+            if asks:
+                subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
+        return asks, time.monotonic() - begun
+
+    def assertAsNone(self, subject: shared.SharedCache, what: str) -> None:
+        """See that Nova is asked, as without a cache, and soon."""
+        taken = []
+        for _turn in range(5):
+            asks, seconds = self.listed(subject)
+            self.assertTrue(asks)
+            taken.append(seconds)
+        print(f'\n{self.backend}: {what}: first {taken[0] * 1000:.0f} ms, '
+              f'then {max(taken[1:]) * 1000:.0f} ms; log: '
+              f'{self.log.output.strip()}')
+        self.assertLess(taken[0], ONCE)
+        self.assertLess(max(taken[1:]), NORMAL)
+        self.assertEqual(
+            1, self.log.output.count('The cache is not available'))
+
+    def test_a_closed_port(self):
+        self.assertAsNone(self.cache(process.free_port()), 'closed')
+
+    def test_a_port_that_says_nothing(self):
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(listener.close)
+        self.assertAsNone(self.cache(listener.getsockname()[1]), 'silent')
+
+    def test_a_server_that_is_stopped_and_started(self):
+        started = server(self.kind)
+        started.start()
+        started.wait()
+        self.addCleanup(started.kill)
+        subject = self.cache(started.port)
+        self.assertEqual([True, False], [
+            self.listed(subject)[0] for _turn in range(2)])
+        self.assertEqual('', self.log.output)
+        started.kill()
+        self.assertAsNone(subject, 'stopped')
+        started.start()
+        started.wait()
+        begun = time.monotonic()
+        while 'The cache is available again' not in self.log.output:
+            self.assertLess(time.monotonic() - begun, 60)
+            time.sleep(0.05)
+        print(f'{self.backend}: started again: in use after '
+              f'{time.monotonic() - begun:.1f} s')
+        self.assertEqual([True, False], [
+            self.listed(subject)[0] for _turn in range(2)])
+        self.assertEqual(
+            1, self.log.output.count('The cache is available again'))
+
+    def test_one_process_asks_while_the_others_wait(self):
+        started = server(self.kind)
+        started.start()
+        started.wait()
+        self.addCleanup(started.kill)
+        first, second = self.cache(started.port), self.cache(started.port)
+        latest = snapshot.Snapshot(time.time(), FLAVORS)
+        with first.turn('', snapshot.Snapshot, lambda _found: True,
+                        wait=True) as (_found, asks):
+            self.assertTrue(asks)
+            # Not for long, and not at all when it has a list that serves.
+            with second.turn('', snapshot.Snapshot, lambda _found: True,
+                             wait=False) as (_found, asks):
+                self.assertFalse(asks)
+            threading.Timer(0.3, first.set, ('', latest)).start()
+            asks, seconds = self.listed(second)
+            self.assertFalse(asks)
+            self.assertLess(seconds, shared.WAIT)
+        self.assertEqual('', self.log.output)
+
+
+class MemcachedTest(Outage, base.BaseTestCase):
+    backend = 'dogpile.cache.memcached'
+    client = 'memcache'
+
+
+class MemcachePoolTest(Outage, base.BaseTestCase):
+    backend = 'oslo_cache.memcache_pool'
+    client = 'memcache'
+
+
+class PymemcacheTest(Outage, base.BaseTestCase):
+    backend = 'dogpile.cache.pymemcache'
+    client = 'pymemcache'
+
+
+class BmemcachedTest(Outage, base.BaseTestCase):
+    backend = 'dogpile.cache.bmemcached'
+    client = 'bmemcached'
+
+
+class RedisTest(Outage, base.BaseTestCase):
+    backend = 'dogpile.cache.redis'
+    client = 'redis'
+    kind = 'redis'
