@@ -136,8 +136,7 @@ class Add(_OfVersion):
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         if not parsed_args.no_validate:
-            check_in_nova(nova.NovaFlavors(self.conf).everything(),
-                          flavor_ids)
+            check_in_nova(nova.NovaFlavors(self.conf), flavor_ids)
         (change,) = database.change(
             functools.partial(planning.add, flavor_ids), [version.id])
         added = [flavor_id for flavor_id in flavor_ids
@@ -150,24 +149,27 @@ class Add(_OfVersion):
                 if flavor_id not in added))
 
 
-def check_in_nova(flavors: Iterable[requirement.Flavor],
+def check_in_nova(client: nova.NovaFlavors,
                   flavor_ids: Iterable[str]) -> None:
     """See that Nova has flavors.
 
     :raises NotFound: it does not; the message names each of them, and the
         id of the flavor whose name it is, if it is one's name
+    :raises NovaUnavailable: that cannot be told
     """
-    by_name = {flavor.name: flavor.id for flavor in flavors}
+    by_name = {flavor.name: flavor.id for flavor in client.everything()}
     known = set(by_name.values())
     unknown = [
         f'{flavor_id} (did you mean {by_name[flavor_id]}, the id of the '
         f'flavor of that name?)' if flavor_id in by_name else flavor_id
         for flavor_id in flavor_ids if flavor_id not in known]
     if unknown:
+        advice = ('"openstack flavor list --all" shows the ids'
+                  if client.sees_all() else
+                  f'{nova.UNSEEN}; --no-validate associates them unseen')
         raise exception.NotFound(
             f'Nothing was associated: Nova has no flavor with the id '
-            f'{", ".join(unknown)}. "openstack flavor list --all" shows the '
-            f'ids.')
+            f'{", ".join(unknown)}. {advice}.')
 
 
 class Delete(_OfVersion):

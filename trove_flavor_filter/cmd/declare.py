@@ -26,6 +26,7 @@ from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter.declaration import writing
 from trove_flavor_filter.deployment import files
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
 
 STANDARD = '-'
@@ -143,9 +144,14 @@ datastore-version-flavor-apply --prune - < flavors.yaml
             for (line, column), message in error.problems:
                 print(f'{name}:{line}:{column}: {message}')
             count = len(error.problems)
+            unseen = ''
+            if any('Nova has no flavor' in message
+                   for _place, message in error.problems) and not (
+                       nova.NovaFlavors(self.conf).sees_all()):
+                unseen = f'. {nova.UNSEEN}'
             raise exception.FlavorFilterError(
                 f'{name}: {count} problem{"s" if count > 1 else ""}; nothing '
-                f'was changed') from None
+                f'was changed{unseen}') from None
         rows = sum(len(change.added) + len(change.ended)
                    for change in changes)
         what = (f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '

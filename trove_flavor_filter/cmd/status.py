@@ -160,6 +160,10 @@ class Checks(upgradecheck.UpgradeCommands):
             return error
 
     @functools.cached_property
+    def _sees_all(self) -> bool:
+        return nova.NovaFlavors(self._conf).sees_all()
+
+    @functools.cached_property
     def _requirements(self) -> list[
             tuple[requirement.Version, requirement.Requirement]]:
         return requirements.Requirements(self._database).requirements()
@@ -209,10 +213,14 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def nova(self) -> upgradecheck.Result:
-        return failure([
-            f'No flavors can be listed: {self._nova.reason}. See to '
-            f'[service_credentials] in trove.conf, and to Keystone and Nova.'
-        ] if isinstance(self._nova, exception.NovaUnavailable) else [])
+        if isinstance(self._nova, exception.NovaUnavailable):
+            return failure([
+                f'No flavors can be listed: {self._nova.reason}. See to '
+                f'[service_credentials] in trove.conf, and to Keystone and '
+                f'Nova.'])
+        return warning([] if self._sees_all else [
+            f'{nova.UNSEEN}. Where such flavors are to be used, give the '
+            f'user of [service_credentials] in trove.conf the admin role.'])
 
     @_guarded
     def stale(self) -> upgradecheck.Result:
@@ -220,11 +228,15 @@ class Checks(upgradecheck.UpgradeCommands):
                 for version, wanted in self._requirements
                 for flavor_id in wanted.associated(self._flavors)
                 if flavor_id not in self._flavors]
+        unseen = ('' if not gone or self._sees_all else
+                  'Or they are private: Trove\'s service user may not see '
+                  'those of other projects. ')
         return warning([
             f'Nova no longer has {len(gone)} of the associated flavors: '
-            f'{_some(gone)}. "trove-manage datastore-version-flavor-list '
-            f'--stale" lists them, "trove-manage '
-            f'datastore-version-flavor-delete" ends their association.'
+            f'{_some(gone)}. {unseen}"trove-manage '
+            f'datastore-version-flavor-list --stale" lists them, '
+            f'"trove-manage datastore-version-flavor-delete" ends their '
+            f'association.'
         ] if gone else [])
 
     @_guarded
