@@ -12,39 +12,29 @@
 
 """The filter in Trove's api-paste.ini: put in, and taken out to the byte.
 
-Text in, text out. configparser, which Paste itself reads with, says what the
-file means; the edits are splices, so that what they do not touch stays as it
-is. After each edit the new text is read again, and has to mean the old one
-with our filter more or less.
+Text in, text out. Paste's own parser says what the file means; the edits are
+splices, so that what they do not touch stays as it is. After each edit the
+new text is read again, and has to mean the old one with our filter more or
+less.
 """
 
 import configparser
-import io
 import re
 import typing
 
+from trove_flavor_filter.deployment import served
 from trove_flavor_filter import exception
 
-NAME = 'flavor_filter'
+NAME = served.NAME
 SECTION = f'filter:{NAME}'
-FACTORY = 'trove_flavor_filter.wsgi:filter_factory'
 BLOCK = ('# Put here by "trove-flavor-filter enable"; '
          '"trove-flavor-filter disable" removes it.',
          f'[{SECTION}]',
-         f'paste.filter_factory = {FACTORY}')
+         f'paste.filter_factory = {served.FACTORY}')
 
-OURS = re.compile(rf'{re.escape(FACTORY)}|'
-                  rf'egg:trove[-_.]flavor[-_.]filter#{NAME}')
-AUTH = re.compile(r'keystonemiddleware\.auth_token:filter_factory|'
-                  r'egg:keystonemiddleware#auth_token')
-EXTENSIONS = re.compile(r'trove\.common\.extensions:factory')
-APPLICATION = re.compile(r'trove\.common\.api:app_factory')
-
-NO_PIPELINE = ('no pipeline in it ends in Trove\'s application, '
-               'trove.common.api:app_factory')
-
-# A pipeline's section -> its names, as Paste reads them.
-Pipelines = dict[str, list[str]]
+# Of a text that comes without its file: files that it refers to are looked
+# for in the current folder.
+PATH = 'api-paste.ini'
 
 
 class Word(typing.NamedTuple):
@@ -55,195 +45,157 @@ class Word(typing.NamedTuple):
     start: int
 
 
-def enable(text: str) -> tuple[str, list[str]]:
-    """Put the filter into every pipeline that ends in Trove's application.
+def enable(text: str, path: str = PATH, auth_filter: str | None = None
+           ) -> tuple[str, list[str]]:
+    """Put the filter on every way to Trove's application.
 
-    It goes just before Trove's ``extensions``, or before the application
-    where there is no such filter. A section or a place in a pipeline that
-    somebody has given it by hand stays.
+    It goes into a pipeline, just before Trove's ``extensions`` or before the
+    application where there is no such filter, and behind authentication. A
+    section or a place that somebody has given it by hand stays. A pipeline
+    that trove-api does not serve gets it where that can be done;
+    :func:`left_alone` names the others.
 
     :param text: a paste file
+    :param path: of the file: what it refers to is looked for beside it
+    :param auth_filter: the name of the filter that authenticates; None for
+        any of keystonemiddleware's
     :returns: the file with the filter, and what was added to it, in words
     :raises FlavorFilterError: the file cannot be read as a paste file, has
-        no such pipeline, or has one without authtoken before our place
+        no way to Trove's application, or has one that lacks authentication or
+        a place for the filter
     """
-    lines = split(text)
-    parser = parse(lines)
-    made_by = maker(parser, 'filter', NAME)
-    if made_by is not None and not OURS.fullmatch(made_by):
+    paste = served.PasteFile(text, path)
+    if paste.defines(NAME) and not paste.step(NAME).is_ours:
         raise exception.FlavorFilterError(
-            f'[{SECTION}] is there and is not this plugin\'s: {made_by!r}')
-
-    pipelines = pipelines_of(parser)
-    trove = _troves(parser)
-    if not trove:
-        raise exception.FlavorFilterError(NO_PIPELINE)
-    changes = []
-    words = words_of(lines)
-    for section in trove:
-        names = pipelines[section]
-        at = _place(parser, names)
-        _require_auth(parser, section, names[:at])
-        if is_ours(parser, names[at]) and at < len(names) - 1:
-            continue
-        # Counted from the end: what comes before may be interpolated, and
-        # then is not the same number of words in the file.
+            f'[{SECTION}] is there and is not this plugin\'s: '
+            f'{paste.step(NAME).factory!r}')
+    if not paste.ways:
+        raise exception.FlavorFilterError(_no_way(paste))
+    places = {_place(way, auth_filter) for way in paste.ways}
+    for way in paste.others:
         try:
-            word = words.get(section, [])[at - len(names)]
+            places.add(_place(way, auth_filter))
+        except exception.FlavorFilterError:
+            continue
+
+    lines = served.split(text)
+    words = words_of(lines)
+    expected: dict[str, list[str]] = {}
+    # The last first, so that the places of the others stay true.
+    for section, at in sorted(filter(None, places), reverse=True):
+        names = paste.names(section)
+        expected.setdefault(section, names).insert(len(names) + at, NAME)
+        try:
+            _insert(lines, words.get(section, [])[at])
         except IndexError:
             raise _not_editable(section) from None
-        _insert(lines, word)
-        pipelines[section] = names[:at] + [NAME] + names[at:]
-        changes.append(_named(section))
-
-    sections = sections_of(parser)
-    if made_by is None and NAME in sum(pipelines.values(), []):
+    changes = [served.named(section) for section in paste.pipelines
+               if section in expected]
+    used = any(step.name == NAME for way in paste.ways + paste.others
+               for step in way.steps)
+    if (expected or used) and not paste.defines(NAME):
         changes.insert(0, f'section [{SECTION}]')
         eol = end_of_line(lines)
         # One form for a file that ends with a newline and for one that does
         # not: what stands before it is the original, to the byte.
         lines.append(eol + _block(eol))
-        sections[SECTION] = {'paste.filter_factory': FACTORY}
-    return _checked(lines, pipelines, sections), changes
+    after = _checked(paste, lines, path, expected)
+    if any(_own(way) is None for way in after.ways):
+        raise _not_safe()
+    return ''.join(lines), changes
 
 
-def disable(text: str) -> tuple[str, list[str]]:
+def disable(text: str, path: str = PATH) -> tuple[str, list[str]]:
     """Take the filter out of every pipeline, and our section away.
 
     A section that somebody wrote by hand, or added options to, stays: with
     no pipeline that names it, it does nothing.
 
     :param text: a paste file
+    :param path: of the file: what it refers to is looked for beside it
     :returns: the file without the filter, and what was taken from it, in
         words
-    :raises FlavorFilterError: the file cannot be read as a paste file
+    :raises FlavorFilterError: the file cannot be read as a paste file, or
+        somebody has put the filter somewhere else than into a pipeline
     """
-    lines = split(text)
-    parser = parse(lines)
-    pipelines = pipelines_of(parser)
-    changes = []
+    paste = served.PasteFile(text, path)
+    lines = served.split(text)
     words = words_of(lines)
-    for section, names in pipelines.items():
+    changes = []
+    expected = {}
+    for section in paste.pipelines:
         # The last name is an application's, whatever it is called.
-        left = [name for name in names[:-1] if not is_ours(parser, name)]
-        left += names[-1:]
+        *names, last = paste.names(section) or ['']
+        left = [name for name in names if not paste.step(name).is_ours]
         if left != names:
             # From the end, so that the places of the others stay true.
             for word in reversed(words.get(section, [])[:-1]):
-                if is_ours(parser, word.text):
+                if paste.step(word.text).is_ours:
                     _remove(lines, word)
-            pipelines[section] = left
-            changes.append(_named(section))
-
-    sections = sections_of(parser)
-    if sections.get(SECTION) == {'paste.filter_factory': FACTORY}:
+            expected[section] = [*left, last]
+            changes.append(served.named(section))
+    if paste.options(SECTION) == {'paste.filter_factory': served.FACTORY}:
         text, removed = _without_block(''.join(lines))
         if removed:
-            lines = split(text)
-            del sections[SECTION]
+            lines = served.split(text)
             changes.insert(0, f'section [{SECTION}]')
-    return _checked(lines, pipelines, sections), changes
+    after = _checked(paste, lines, path, expected)
+    for way in after.ways:
+        if any(step.is_ours for step in way.steps):
+            raise exception.FlavorFilterError(
+                f'{NAME} is not in a pipeline, where this command puts it; '
+                f'take it out by hand: {_quoted(way)}')
+    return ''.join(lines), changes
 
 
-def problems(text: str) -> list[str]:
+def left_alone(text: str, path: str = PATH, auth_filter: str | None = None
+               ) -> list[str]:
+    """Pipelines that :func:`enable` leaves as they are, and why, in words.
+
+    They are none that trove-api serves: no filter is needed there.
+    """
+    found = []
+    for way in served.PasteFile(text, path).others:
+        try:
+            _place(way, auth_filter)
+        except exception.FlavorFilterError as error:
+            found.append(str(error))
+    return list(dict.fromkeys(found))
+
+
+def problems(text: str, path: str = PATH, auth_filter: str | None = None
+             ) -> list[str]:
     """What keeps the filter from its work, in words; empty when nothing does.
 
     :param text: a paste file
+    :param path: of the file: what it refers to is looked for beside it
+    :param auth_filter: the name of the filter that authenticates; None for
+        any of keystonemiddleware's
     :raises FlavorFilterError: the file cannot be read as a paste file
     """
-    parser = parse(split(text))
+    paste = served.PasteFile(text, path)
     found = []
-    for section, names in _troves(parser).items():
-        ours = [at for at, name in enumerate(names[:-1])
-                if is_ours(parser, name)]
-        if not ours:
-            found.append(f'{_named(section)} does not have {NAME}')
+    for way in paste.ways:
+        own = _own(way)
+        if own is None:
+            found.append(f'{way} does not have {NAME}')
             continue
-        if not _is(AUTH, parser, 'filter', names[:ours[0]]):
-            found.append(f'{_named(section)} has no authtoken before {NAME}')
-        if _is(EXTENSIONS, parser, 'filter', names[:ours[0]]):
-            found.append(f'{_named(section)} has {NAME} behind extensions')
-        if maker(parser, 'filter', names[ours[0]]) is None:
+        if not any(_authenticates(step, auth_filter)
+                   for step in way.steps[:own]):
+            found.append(f'{way} has no {_wanted(auth_filter)} before {NAME}')
+        if any(step.factory == served.EXTENSIONS
+               for step in way.steps[_inside(way):own]):
+            found.append(f'{way} has {NAME} behind extensions')
+        if way.steps[own].name == NAME and not paste.defines(NAME):
             found.append(f'[{SECTION}] is missing')
-    return found or ([] if _troves(parser) else [NO_PIPELINE])
-
-
-def split(text: str) -> list[str]:
-    """The lines of a file, with their ends, as Python's open() splits it."""
-    return list(io.StringIO(text, newline=''))
+    return list(dict.fromkeys(found)) or (
+        [] if paste.ways else [_no_way(paste)])
 
 
 def end_of_line(lines: list[str]) -> str:
     """How the lines of a file end, by its first."""
     first = lines[0] if lines else ''
     return first[len(first.rstrip('\r\n')):] or '\n'
-
-
-def parse(lines: list[str]) -> configparser.ConfigParser:
-    """Read a paste file as Paste does.
-
-    :raises FlavorFilterError: it cannot be read so
-    """
-    parser = configparser.ConfigParser(
-        defaults={'here': '', '__file__': ''})
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        parser.read_file(lines, source='the file')
-    except configparser.Error as error:
-        raise _not_paste(error) from None
-    return parser
-
-
-def pipelines_of(parser: configparser.ConfigParser) -> Pipelines:
-    """The pipelines of a paste file."""
-    try:
-        return {section: parser.get(section, 'pipeline').split()
-                for section in parser.sections()
-                if section.startswith('pipeline:')
-                and parser.has_option(section, 'pipeline')}
-    except configparser.Error as error:
-        raise _not_paste(error) from None
-
-
-def sections_of(parser: configparser.ConfigParser
-                ) -> dict[str, dict[str, str]]:
-    """The options of every section that is not a pipeline's, as written."""
-    defaults = parser.defaults()
-    return {section: {name: value
-                      for name, value in parser.items(section, raw=True)
-                      if name not in defaults}
-            for section in parser.sections()
-            if not section.startswith('pipeline:')}
-
-
-def maker(parser: configparser.ConfigParser, kind: str, name: str
-          ) -> str | None:
-    """What makes the thing that a pipeline names.
-
-    :param kind: ``filter`` or ``app``
-    :returns: its factory or what it uses; None when nothing has that name
-    """
-    if re.match('[a-zA-Z]+:', name):
-        return name
-    for section in parser.sections():
-        prefix, _, rest = section.partition(':')
-        if prefix == kind and rest.strip() == name:
-            options = dict(parser.items(section, raw=True))
-            return options.get('use') or options.get(
-                f'paste.{kind}_factory', '')
-    return None
-
-
-def is_ours(parser: configparser.ConfigParser, name: str) -> bool:
-    """Whether a pipeline means our filter by this name.
-
-    A pipeline that names ``flavor_filter`` where no section does means ours:
-    somebody has done half of what enable does.
-    """
-    made_by = maker(parser, 'filter', name)
-    if made_by is None:
-        return name == NAME
-    return OURS.fullmatch(made_by) is not None
 
 
 def words_of(lines: list[str]) -> dict[str, list[Word]]:
@@ -276,35 +228,71 @@ def words_of(lines: list[str]) -> dict[str, list[Word]]:
     return words
 
 
-def _is(what: re.Pattern[str], parser: configparser.ConfigParser, kind: str,
-        names: list[str]) -> bool:
-    return any(what.fullmatch(maker(parser, kind, name) or '')
-               for name in names)
+def _inside(way: served.Way) -> int:
+    """Where a way has left the last composite.
+
+    Outside of it a path still begins with the version, and none is ours.
+    """
+    return max((at + 1 for at, step in enumerate(way.steps)
+                if step.is_composite), default=0)
 
 
-def _troves(parser: configparser.ConfigParser) -> Pipelines:
-    """The pipelines that end in Trove's application."""
-    return {section: names for section, names in pipelines_of(parser).items()
-            if _is(APPLICATION, parser, 'app', names[-1:])}
+def _own(way: served.Way) -> int | None:
+    """Where our filter stands on a way."""
+    return next((at for at, step in enumerate(way.steps)
+                 if step.is_ours and at >= _inside(way)), None)
 
 
-def _place(parser: configparser.ConfigParser, names: list[str]) -> int:
-    """Where our filter stands in a pipeline, or else would have to."""
-    for wanted in (lambda name: is_ours(parser, name),
-                   lambda name: _is(EXTENSIONS, parser, 'filter', [name])):
-        for at, name in enumerate(names[:-1]):
-            if wanted(name):
-                return at
-    return len(names) - 1
+def _authenticates(step: served.Step, auth_filter: str | None) -> bool:
+    if auth_filter is None:
+        return step.factory in served.AUTHENTICATION
+    return step.name == auth_filter and not step.is_composite
 
 
-def _require_auth(parser: configparser.ConfigParser, section: str,
-                  before: list[str]) -> None:
-    if not _is(AUTH, parser, 'filter', before):
+def _wanted(auth_filter: str | None) -> str:
+    return ('authtoken of keystonemiddleware\'s' if auth_filter is None
+            else f'filter called {auth_filter}')
+
+
+def _place(way: served.Way, auth_filter: str | None) -> served.Place | None:
+    """Where our filter has to go on a way; None where it has a place.
+
+    :raises FlavorFilterError: that is in front of authentication, or nowhere
+        in a pipeline that can be edited
+    """
+    own = _own(way)
+    at = own if own is not None else next(
+        (at for at in range(_inside(way), len(way.steps))
+         if way.steps[at].factory == served.EXTENSIONS), len(way.steps))
+    before, behind = way.steps[:at], way.steps[at:]
+    late = [step for step in behind
+            if _authenticates(step, None) or _authenticates(step, auth_filter)]
+    trusts = (f'the place of {NAME}, which trusts the identity that authtoken '
+              f'establishes')
+    if not any(_authenticates(step, auth_filter) for step in before):
         raise exception.FlavorFilterError(
-            f'{_named(section)} has no authtoken '
-            f'(keystonemiddleware.auth_token) before the place of {NAME}, '
-            f'which trusts the identity that authtoken establishes')
+            f'{way} has no {_wanted(auth_filter)} before {trusts}. There '
+            f'stand: {", ".join(map(str, before)) or "none"}. If one of these '
+            f'authenticates, name it with --auth-filter')
+    if late:
+        raise exception.FlavorFilterError(
+            f'{way} has {late[0]} behind {trusts}')
+    if own is not None:
+        return None
+    # In front of a filter that is not in the pipeline itself there is no
+    # place, but there may be one further out.
+    for outer in range(at, _inside(way) - 1, -1):
+        if any(_authenticates(step, None) or _authenticates(step, auth_filter)
+               for step in way.steps[outer:]):
+            break
+        place = (way.place if outer == len(way.steps)
+                 else way.steps[outer].place)
+        if place is not None:
+            return place
+    raise exception.FlavorFilterError(
+        f'{way} has no place for {NAME}, behind authentication and in a '
+        f'pipeline, that can be edited safely; put it in by hand: '
+        f'{_quoted(way)}')
 
 
 def _insert(lines: list[str], word: Word) -> None:
@@ -348,32 +336,44 @@ def _without_block(text: str) -> tuple[str, bool]:
     return text, False
 
 
-def _checked(lines: list[str], pipelines: Pipelines,
-             sections: dict[str, dict[str, str]]) -> str:
-    """The edited text, once it is seen to mean what it should."""
-    text = ''.join(lines)
-    parser = parse(split(text))
-    found = pipelines_of(parser)
+def _checked(before: served.PasteFile, lines: list[str], path: str,
+             pipelines: dict[str, list[str]]) -> served.PasteFile:
+    """The edited file, once it is seen to mean what it should.
+
+    :param before: the file as it was
+    :param pipelines: the names in those that were edited
+    """
+    after = served.PasteFile(''.join(lines), path)
     for section, names in pipelines.items():
-        if found.get(section) != names:
+        if after.names(section) != names:
             raise _not_editable(section)
-    if found.keys() != pipelines.keys() or sections_of(parser) != sections:
-        raise exception.FlavorFilterError(
-            f'its layout does not allow a safe edit; put [{SECTION}] in or '
-            f'out by hand')
-    return text
+    kept, found = ({section: paste.options(section)
+                    for section in paste.parser.sections()
+                    if section not in pipelines and section != SECTION}
+                   for paste in (before, after))
+    if kept != found or before.parser.defaults() != after.parser.defaults():
+        raise _not_safe()
+    return after
 
 
-def _named(section: str) -> str:
-    return f'pipeline {section.partition(":")[2].strip()}'
+def _quoted(way: served.Way) -> str:
+    return ' -> '.join(map(str, way.trail))
 
 
-def _not_paste(error: configparser.Error) -> exception.FlavorFilterError:
+def _no_way(paste: served.PasteFile) -> str:
+    why = ''.join(f'; Paste does not load it, which has to be mended by hand: '
+                  f'{complaint}' for complaint in paste.complaints)
+    return (f'no pipeline in it ends in Trove\'s application, '
+            f'{served.APPLICATION}{why}')
+
+
+def _not_safe() -> exception.FlavorFilterError:
     return exception.FlavorFilterError(
-        'not a paste file: ' + ' '.join(str(error).split()))
+        f'its layout does not allow a safe edit; put [{SECTION}] in or out '
+        f'by hand')
 
 
 def _not_editable(section: str) -> exception.FlavorFilterError:
     return exception.FlavorFilterError(
-        f'{_named(section)} is written in a way that does not allow a safe '
-        f'edit; put {NAME} in or out by hand')
+        f'{served.named(section)} is written in a way that does not allow a '
+        f'safe edit; put {NAME} in or out by hand')

@@ -12,12 +12,14 @@
 
 """The filter goes into a paste file, and comes out of it, to the byte."""
 
+import importlib.metadata
 import io
 import itertools
 import pathlib
 import re
 import sys
 
+import fixtures
 from oslotest import base
 from paste.deploy import loadwsgi
 
@@ -174,6 +176,223 @@ class RoundTripTest(base.BaseTestCase):
             '[pipeline:api]\npipeline = %(front)s extensions troveapp\n'
             + FILTERS)
         self.assertIn('%(front)s flavor_filter extensions', enabled)
+
+
+class ServedTest(base.BaseTestCase):
+    """What trove-api serves has to be in order; other things have not."""
+
+    COMPOSITE = ('[composite:trove]\nuse = egg:Paste#urlmap\n'
+                 '/: versions\n/v1.0: api\n'
+                 '[app:versions]\npaste.app_factory = trove.versions:app\n')
+    API = f'[pipeline:api]\n{PIPELINE}\n'
+    DEBUG = '[pipeline:debug]\npipeline = extensions troveapp\n'
+
+    def test_a_pipeline_that_is_not_served_does_not_stand_in_the_way(self):
+        text = self.COMPOSITE + self.DEBUG + self.API + FILTERS
+        enabled, changes = paste_ini.enable(text)
+        self.assertEqual(['section [filter:flavor_filter]', 'pipeline api'],
+                         changes)
+        self.assertIn(self.DEBUG, enabled)
+        self.assertEqual([], paste_ini.problems(enabled))
+        self.assertEqual(text, paste_ini.disable(enabled)[0])
+
+    def test_what_is_left_alone_is_said(self):
+        for text in (self.COMPOSITE + self.DEBUG + self.API + FILTERS,
+                     paste_ini.enable(self.COMPOSITE + self.DEBUG + self.API
+                                      + FILTERS)[0]):
+            said, = paste_ini.left_alone(text)
+            self.assertIn('pipeline debug has no authtoken', said)
+        self.assertEqual([], paste_ini.left_alone(
+            self.COMPOSITE + self.API + FILTERS))
+
+    def test_a_pipeline_that_is_not_served_may_be_one_that_paste_rejects(self):
+        text = (self.COMPOSITE + self.API + FILTERS
+                + '[pipeline:x]\npipeline = %(nowhere)s\n')
+        enabled, changes = paste_ini.enable(text)
+        self.assertEqual(['section [filter:flavor_filter]', 'pipeline api'],
+                         changes)
+        self.assertEqual(text, paste_ini.disable(enabled)[0])
+
+    def test_a_pipeline_that_is_served_without_auth_is_refused(self):
+        for mount in ('/v2: debug\n', '/v2 = debug\n',
+                      'not_found_app = debug\n'):
+            for composite in (self.COMPOSITE, self.COMPOSITE.replace(
+                    'composite:', 'composit:'), self.COMPOSITE.replace(
+                        'egg:Paste#urlmap',
+                        'call:trove.common.wsgi:versioned_urlmap')):
+                error = self.assertRaises(
+                    exception.FlavorFilterError, paste_ini.enable,
+                    composite.replace('/v1.0', mount + '/v1.0') + self.DEBUG
+                    + self.API + FILTERS)
+                self.assertIn('pipeline debug has no authtoken', str(error))
+
+    def test_an_application_is_found_through_every_form_of_a_section(self):
+        for form in ('[application:troveapp]\n'
+                     'paste.app_factory = trove.common.api:app_factory\n',
+                     '[app:troveapp]\n'
+                     'use = call:trove.common.api:app_factory\n',
+                     '[app: troveapp ]\nuse = other\n'
+                     '[app:other]\nuse = call:trove.common.api:app_factory\n',
+                     '[app:troveapp]\nset debug = yes\n'
+                     'paste.app_factory = trove.common.api : app_factory\n',
+                     '[filter-app:troveapp]\nnext = other\n'
+                     'paste.filter_factory = site:factory\n'
+                     '[app:other]\nuse = call:trove.common.api:app_factory\n'):
+            text = (self.COMPOSITE + self.API
+                    + FILTERS[:FILTERS.index('[app:')] + form)
+            enabled, _changes = paste_ini.enable(text)
+            self.assertIn(' flavor_filter extensions', enabled)
+
+    def test_authentication_may_stand_in_front_of_the_pipeline(self):
+        inner = '[pipeline:inner]\npipeline = extensions troveapp\n'
+        for outer in (
+                '[pipeline:api]\npipeline = authtoken inner\n',
+                '[filter-app:api]\nuse = authtoken\nnext = inner\n',
+                '[composite:api]\nuse = egg:Paste#urlmap\n/: inner\n'
+                'filter-with = authtoken\n'):
+            enabled, changes = paste_ini.enable(
+                self.COMPOSITE + outer + inner + FILTERS)
+            self.assertIn('pipeline inner', changes)
+            self.assertIn('= flavor_filter extensions', enabled)
+
+    def test_a_filter_outside_of_a_composite_is_none_for_what_is_inside(self):
+        text = (self.COMPOSITE.replace('composite:trove', 'composite:map')
+                + '[pipeline:trove]\npipeline = authtoken flavor_filter map\n'
+                + SECTION + self.DEBUG.replace('debug', 'api') + FILTERS)
+        self.assertEqual(['pipeline api does not have flavor_filter'],
+                         paste_ini.problems(text))
+
+    def test_no_pipeline_to_write_in_is_refused_with_what_is_there(self):
+        for text, quoted in (
+                ('[app:api]\nuse = troveapp\nfilter-with = authtoken\n',
+                 '[composite:trove] /v1.0 = api -> [app:api] '
+                 'filter-with = authtoken -> [app:troveapp]'),
+                ('[filter-app:api]\nuse = authtoken\nnext = troveapp\n',
+                 '[filter-app:api] next = troveapp'),
+                ('[DEFAULT]\nall = authtoken extensions troveapp\n'
+                 '[pipeline:api]\npipeline = %(all)s\n',
+                 '[pipeline:api] pipeline = %(all)s')):
+            error = self.assertRaises(
+                exception.FlavorFilterError, paste_ini.enable,
+                self.COMPOSITE + text + FILTERS)
+            self.assertIn('put it in by hand', str(error))
+            self.assertIn(quoted, str(error))
+
+    def test_a_way_through_another_file(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        other = folder / 'other file.ini'
+        for mount in ('config:other%%20file.ini#api',
+                      'config:%(here)s/other file.ini#api'):
+            text = self.COMPOSITE.replace(': api', f': {mount}')
+            other.write_text(self.API + FILTERS)
+            error = self.assertRaises(
+                exception.FlavorFilterError, paste_ini.enable, text,
+                str(folder / 'api-paste.ini'))
+            self.assertIn(f'{other} pipeline:api', str(error))
+            other.write_text(
+                f'{SECTION}{self.API}{FILTERS}'.replace(
+                    ' extensions', ' flavor_filter extensions'))
+            self.assertEqual((text, []), paste_ini.enable(
+                text, str(folder / 'api-paste.ini')))
+
+    def test_what_paste_says_is_quoted(self):
+        for text, why in (
+                (self.COMPOSITE, "No section 'api'"),
+                (self.COMPOSITE + '[pipeline:api]\npipeline = a\nmore = b\n',
+                 'extra (disallowed) settings: more'),
+                (self.COMPOSITE + '[app:trove]\nuse = egg:a#b\n',
+                 'Ambiguous section names'),
+                (self.COMPOSITE + '[app:api]\nuse = api\n',
+                 'refer to each other in a circle'),
+                (self.COMPOSITE + '[pipeline:api]\npipeline = authtoken '
+                 'troveapp\nfilter-with = authtoken\n' + FILTERS,
+                 '[pipeline:api] has filter-with')):
+            error = self.assertRaises(exception.FlavorFilterError,
+                                      paste_ini.enable, text)
+            self.assertIn(why, str(error))
+
+    def test_a_pipeline_of_a_composite_that_takes_several_names(self):
+        text = ('[composite:trove]\nuse = call:site.auth:pipeline_factory\n'
+                'keystone = authtoken extensions troveapp\n')
+        error = self.assertRaises(exception.FlavorFilterError,
+                                  paste_ini.enable, text + FILTERS)
+        self.assertIn('[composite:trove] keystone = authtoken', str(error))
+        by_hand = SECTION + text.replace(' ext', ' flavor_filter ext')
+        self.assertEqual((by_hand + FILTERS, []),
+                         paste_ini.enable(by_hand + FILTERS))
+
+    def test_a_place_by_hand_outside_of_pipelines_is_not_taken_away(self):
+        text = (SECTION + self.COMPOSITE
+                + '[filter-app:api]\nuse = authtoken\nnext = sized\n'
+                '[app:sized]\nuse = troveapp\nfilter-with = flavor_filter\n'
+                + FILTERS)
+        self.assertEqual((text, []), paste_ini.enable(text))
+        error = self.assertRaises(exception.FlavorFilterError,
+                                  paste_ini.disable, text)
+        self.assertIn('[app:sized] filter-with = flavor_filter', str(error))
+
+
+class AuthenticationTest(base.BaseTestCase):
+    """Which filter authenticates, and that none of ours stands before it."""
+
+    def file(self, *factory, pipeline='mine extensions troveapp'):
+        return (f'[pipeline:api]\npipeline = {pipeline}\n'
+                f'[filter:mine]\n{"".join(factory)}\n{FILTERS}')
+
+    def assertRefused(self, text, message, auth_filter=None):
+        error = self.assertRaises(
+            exception.FlavorFilterError, paste_ini.enable, text,
+            auth_filter=auth_filter)
+        self.assertIn(message, str(error))
+
+    def test_each_of_keystonemiddlewares_is_known_by_each_spelling(self):
+        points = [
+            point for point in importlib.metadata.distribution(
+                'keystonemiddleware').entry_points
+            if point.group == 'paste.filter_factory'
+            and point.name != 'audit']
+        self.assertLessEqual(4, len(points))
+        for point in points:
+            for spelling in (
+                    f'paste.filter_factory = {point.value}',
+                    f'use = call:{point.value}',
+                    f'use = egg:keystonemiddleware#{point.name}',
+                    f'use = egg:KeystoneMiddleware#{point.name}'):
+                enabled, _changes = paste_ini.enable(self.file(spelling))
+                self.assertIn('mine flavor_filter extensions', enabled)
+                self.assertEqual([], paste_ini.problems(enabled))
+            self.assertIn(
+                f'#{point.name} flavor_filter', paste_ini.enable(self.file(
+                    'use = egg:a#b',
+                    pipeline=f'egg:keystonemiddleware#{point.name} '
+                             f'troveapp'))[0])
+
+    def test_a_sites_own_is_quoted_and_taken_when_insisted_on(self):
+        text = self.file('paste.filter_factory = site.auth:factory')
+        self.assertRefused(text, 'There stand: mine (site.auth:factory). If')
+        self.assertRefused(text, 'has no filter called other before', 'other')
+        enabled, _changes = paste_ini.enable(text, auth_filter='mine')
+        self.assertIn('mine flavor_filter extensions', enabled)
+        self.assertEqual([], paste_ini.problems(enabled, auth_filter='mine'))
+        self.assertEqual(
+            ['pipeline api has no authtoken of keystonemiddleware\'s before '
+             'flavor_filter'], paste_ini.problems(enabled))
+        self.assertEqual(text, paste_ini.disable(enabled)[0])
+
+    def test_whatever_is_insisted_on_no_authentication_is_behind_ours(self):
+        for pipeline in ('mine extensions authtoken troveapp',
+                         'extensions mine authtoken troveapp',
+                         'mine flavor_filter authtoken troveapp',
+                         'authtoken flavor_filter mine troveapp',
+                         'flavor_filter mine troveapp'):
+            self.assertRefused(
+                self.file('paste.filter_factory = site:factory',
+                          pipeline=pipeline),
+                'the place of flavor_filter', 'mine')
+        for name in ('extensions', 'troveapp', 'flavor_filter', 'api'):
+            self.assertRefused(
+                self.file('use = egg:keystonemiddleware#auth_token'),
+                f'has no filter called {name} before', name)
 
 
 class ByHandTest(base.BaseTestCase):
