@@ -91,9 +91,7 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
             raise _not_editable(section) from None
     changes = [served.named(section) for section in paste.pipelines
                if section in expected]
-    used = any(step.name == NAME for way in paste.ways + paste.others
-               for step in way.steps)
-    if (expected or used) and not paste.defines(NAME):
+    if (expected or paste.lacks_section) and not paste.defines(NAME):
         changes.insert(0, f'section [{SECTION}]')
         eol = end_of_line(lines)
         # One form for a file that ends with a newline and for one that does
@@ -186,8 +184,8 @@ def problems(text: str, path: str = PATH, auth_filter: str | None = None
         if any(step.factory == served.EXTENSIONS
                for step in way.steps[_inside(way):own]):
             found.append(f'{way} has {NAME} behind extensions')
-        if way.steps[own].name == NAME and not paste.defines(NAME):
-            found.append(f'[{SECTION}] is missing')
+    if paste.lacks_section:
+        found.append(f'[{SECTION}] is missing')
     return list(dict.fromkeys(found)) or (
         [] if paste.ways else [_no_way(paste)])
 

@@ -126,6 +126,8 @@ class PasteFile:
         file has nothing of the name that trove-api asks for, from all that no
         other section of the file refers to
     :ivar others: ways of pipelines that are not served
+    :ivar complaints: why Paste would not load some of what is served
+    :ivar lacks_section: our filter is named, and defined nowhere
     :raises FlavorFilterError: it cannot be read as a paste file
     """
 
@@ -140,6 +142,7 @@ class PasteFile:
                 section.partition(':')[2].strip() == ROOT
                 for section in self._applications)
             self._find_ways()
+            self.lacks_section = self._loader.lacks_section
         except (configparser.Error, UnicodeError) as error:
             raise exception.FlavorFilterError(
                 'not a paste file: ' + ' '.join(str(error).split())) from None
@@ -222,6 +225,7 @@ class _Loader(loadwsgi.ConfigLoader):
 
     :ivar reached: sections that were asked for
     :ivar complaints: why Paste would not load some of that
+    :ivar lacks_section: our filter is named, and defined nowhere
     """
 
     def __init__(self, path: str, text: str, edited: bool):
@@ -230,6 +234,7 @@ class _Loader(loadwsgi.ConfigLoader):
         self.is_edited = edited
         self.reached: set[str] = set()
         self.complaints: list[str] = []
+        self.lacks_section = False
         self.parser = loadwsgi.NicerConfigParser(
             path, defaults={'here': os.path.dirname(os.path.abspath(path)),
                             '__file__': os.path.abspath(path)})
@@ -247,6 +252,7 @@ class _Loader(loadwsgi.ConfigLoader):
                 and not self._find_sections(
                     self.parser.sections(), 'filter', NAME)):
             # Half of what enable does, by hand: the name without a section.
+            self.lacks_section = True
             return self._context(FACTORY, object_type, global_conf)
         try:
             section = self.find_config_section(object_type, name=name)
@@ -422,8 +428,9 @@ def _mounted(context: typing.Any, section: str, steps: tuple[Step, ...],
     steps += (Step(section, context.object, None, is_composite=True),)
     loader = context.loader
     for option, mount in mounts.items():
-        *words, last = mount.split() or ['']
-        if not words or loader.has(loadwsgi.APP, mount):
+        *words, last = mount.split() or [mount]
+        if (mount.lower().startswith('config:')
+                or loader.has(loadwsgi.APP, mount)):
             words, last = [], mount
         before = tuple(step for name in words for step in _filters(
             name, loader.get_context(
