@@ -43,9 +43,10 @@ OPTIONS = [
         'public_endpoint',
         schemes=['http', 'https'],
         help='Prefix of the links in flavor documents, as clients reach the '
-             'API, without the version: "https://db.example.org". By default '
-             'links are built from the Host header, as Trove builds those '
-             'of GET /flavors.'),
+             'API: "https://db.example.org". A version and a template of the '
+             'project at its end, as in Keystone\'s catalog, are left out. '
+             'By default links are built from the Host header, as Trove '
+             'builds those of GET /flavors.'),
     cfg.BoolOpt(
         'enforce',
         default=True,
@@ -74,6 +75,13 @@ OPTIONS = [
         default=10, min=0.1,
         help='Seconds to wait for each answer of Keystone and Nova before '
              'the list of flavors counts as not available.'),
+    cfg.StrOpt(
+        'auth_filter',
+        help='Name of the filter in api-paste.ini that authenticates, where '
+             'that is not one of keystonemiddleware but a filter of the '
+             'site\'s own. trove-flavor-filter-status looks for it in front '
+             'of flavor_filter; "trove-flavor-filter enable" is told by '
+             '--auth-filter.'),
 ]
 
 # Trove's own options that the plugin reads. Trove registers them, with more

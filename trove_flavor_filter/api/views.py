@@ -27,6 +27,10 @@ from trove_flavor_filter import requirement
 # The API's version as it stands in the path.
 VERSION = re.compile(r'/v(\d+\.?\d*)')
 
+# What a URL from Keystone's catalog has behind the prefix of our links.
+CATALOG_END = re.compile(
+    r'(/v\d+(\.\d+)?)?'
+    r'(/\w*([%$]\((tenant|project)_id\)s|\{(tenant|project)_id\}))?/*$')
 
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 project_id: str, flavors: Iterable[requirement.Flavor],
@@ -36,12 +40,13 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
     :param conf: decides over ``local_storage`` and the links' prefix
     :param common: remembers the parts of its flavors' documents
     """
-    prefix = conf.flavor_filter.public_endpoint or f'https://{request.host}'
+    prefix = CATALOG_END.sub(
+        '', conf.flavor_filter.public_endpoint or f'https://{request.host}')
     version = VERSION.search(request.path)
     own = jsonutils.dumps(
-        f'{prefix.rstrip("/")}/v{version[1] if version else "1.0"}/'
+        f'{prefix}/v{version[1] if version else "1.0"}/'
         f'{project_id}/flavors/')[1:-1]
-    bookmark = jsonutils.dumps(f'{prefix.rstrip("/")}/flavors/')[1:-1]
+    bookmark = jsonutils.dumps(f'{prefix}/flavors/')[1:-1]
     documents = []
     pieces = common.pieces
     for flavor in flavors:

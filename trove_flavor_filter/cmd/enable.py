@@ -15,10 +15,13 @@
 import argparse
 from collections.abc import Callable
 import difflib
+import functools
 import io
 import os
 import shutil
+import subprocess  # nosec B404
 import sys
+import typing
 
 from oslo_config import cfg
 
@@ -39,6 +42,9 @@ Two files are brought to the wanted state, each whatever the other's:
                   "extensions"
   trove-manage    gets the plugin's subcommands
 
+A pipeline that trove-api does not serve may stay without the filter; that is
+said. The filter never goes in front of the one that authenticates.
+
 Everything else in them stays byte for byte, and "disable" gives back what
 was there before. Saying either twice is the same as once. Each file is
 replaced in one step, so that a crash leaves the old one or the new one.
@@ -50,13 +56,17 @@ Example:
   trove-flavor-filter enable
   trove-manage flavor-filter-db-sync
   systemctl restart trove-api                 # or however Trove is run here
+  trove-flavor-filter enable --print < api-paste.ini > new.ini
 
 Exit codes: 0 done, 1 failed (each failure is a line on standard error; the
 other file is changed all the same), 2 wrong usage.
 '''
 
-# The new text of a file, and what was changed in it, in words.
-Edit = Callable[[str], tuple[str, list[str]]]
+# Of a file's text and path: the new text, and what was changed, in words.
+Edit = Callable[[str, str], tuple[str, list[str]]]
+
+# Seconds for an interpreter to start and to look for the plugin.
+INTERPRETER_TIMEOUT = 60
 
 
 @base.prints(failed=1)
@@ -68,27 +78,64 @@ def main() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A path may have characters that the terminal has not.
         sys.stdout.reconfigure(errors='backslashreplace')
-    args = argument_parser().parse_args()
+    parser = argument_parser()
+    args = parser.parse_args()
     enable = args.state == 'enable'
-    halves: list[tuple[Callable[[], str], Edit]] = [
-        (lambda: paste_config(args.config_file) if args.paste_config is None
-         else args.paste_config,
-         paste_ini.enable if enable else paste_ini.disable),
-        (lambda: trove_manage(sys.argv[0]) if args.trove_manage is None
-         else args.trove_manage,
-         console_script.enable if enable else console_script.disable)]
-    changed, failed = False, False
-    for find, edit in halves:
+    edit_paste: Edit = (
+        functools.partial(
+            enable_paste, auth_filter=args.auth_filter,
+            notes=sys.stderr if args.print or args.dry_run else sys.stdout)
+        if enable else paste_ini.disable)
+    if args.print:
+        if (args.paste_config is not None or args.trove_manage is not None
+                or args.config_file or args.dry_run):
+            parser.error('--print reads standard input and no file')
+        return print_edited(args.state, edit_paste)
+
+    halves: dict[str, tuple[Callable[[], str], Edit]] = {
+        'api-paste.ini': (
+            lambda: paste_config(args.config_file)
+            if args.paste_config is None else args.paste_config,
+            edit_paste),
+        'trove-manage': (
+            lambda: trove_manage(sys.argv[0])
+            if args.trove_manage is None else args.trove_manage,
+            enable_script if enable else lambda text, _path:
+            console_script.disable(text))}
+    # Of what could be done: whether that was a change.
+    changed: dict[str, bool] = {}
+    for name, (find, edit) in halves.items():
         try:
-            changed |= bring(find(), args.state, edit, args.dry_run)
+            changed[name] = bring(find(), args.state, edit, args.dry_run)
         except exception.FlavorFilterError as error:
             print(f'trove-flavor-filter: {error}', file=sys.stderr)
-            failed = True
-    if changed:
-        print('Next: ' + (
-            'run "trove-manage flavor-filter-db-sync", then restart '
-            'trove-api.' if enable else 'restart trove-api.'))
+    failed = halves.keys() - changed.keys()
+    if changed and failed and not args.dry_run:
+        print(f'Done: {", ".join(changed)}. Not done: {", ".join(failed)}; '
+              f'mend what is named above, and run "trove-flavor-filter '
+              f'{args.state}" again.')
+    steps = next_steps(args.state, changed)
+    if steps:
+        print(f'Next: {", then ".join(steps)}.')
     return 1 if failed else 0
+
+
+def next_steps(state: str, changed: dict[str, bool]) -> list[str]:
+    """What remains to be done by hand, in words.
+
+    :param state: ``enable`` or ``disable``
+    :param changed: of the files that are in that state: whether it is new
+    """
+    steps = []
+    if state == 'enable' and any(changed.values()):
+        command = ('trove-manage' if 'trove-manage' in changed
+                   else 'trove-flavor-filter-manage')
+        steps.append(f'run "{command} flavor-filter-db-sync"')
+    # Also of one that was enabled before: an upgrade has brought both the
+    # new script and a new Trove.
+    if changed.get('api-paste.ini') or (steps and 'api-paste.ini' in changed):
+        steps.append('restart trove-api')
+    return steps
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -110,6 +157,12 @@ def argument_parser() -> argparse.ArgumentParser:
     options.add_argument(
         '--dry-run', action='store_true',
         help='print what would change, as a diff, and write nothing')
+    options.add_argument(
+        '--print', action='store_true',
+        help='read a paste file from standard input, print it as it would '
+             'be, and touch no file; for a paste file that is kept in '
+             'version control or made by other tools')
+    options.set_defaults(auth_filter=None)
 
     parser = argparse.ArgumentParser(
         prog='trove-flavor-filter', description=DESCRIPTION, epilog=EPILOG,
@@ -118,10 +171,16 @@ def argument_parser() -> argparse.ArgumentParser:
         dest='state', required=True, metavar='{enable,disable}')
     for state, text in (('enable', 'put the plugin into Trove'),
                         ('disable', 'give back Trove\'s own files')):
-        states.add_parser(
+        added = states.add_parser(
             state, help=text, parents=[options], description=DESCRIPTION,
             epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter)
+        if state == 'enable':
+            added.add_argument(
+                '--auth-filter', metavar='NAME',
+                help='the name of the filter in the paste file that '
+                     'authenticates, where that is a filter of the site\'s '
+                     'own (default: any of keystonemiddleware\'s)')
     return parser
 
 
@@ -179,7 +238,7 @@ def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
     """
     try:
         old = files.read(path)
-        text, changes = edit(old.decode('utf-8', 'surrogateescape'))
+        text, changes = edit(old.decode('utf-8', 'surrogateescape'), path)
         new = text.encode('utf-8', 'surrogateescape')
         if not changes:
             print(f'already {state}d in {path}')
@@ -196,6 +255,81 @@ def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
     except exception.FlavorFilterError as error:
         raise exception.FlavorFilterError(f'{path}: {error}') from None
     return bool(changes) and not dry_run
+
+
+def print_edited(state: str, edit: Edit) -> int:
+    """Print the paste file that comes on standard input, edited.
+
+    :returns: the exit code; nothing is printed when it is not 0
+    """
+    try:
+        text, changes = edit(sys.stdin.buffer.read().decode(
+            'utf-8', 'surrogateescape'), paste_ini.PATH)
+    except exception.FlavorFilterError as error:
+        print(f'trove-flavor-filter: standard input: {error}',
+              file=sys.stderr)
+        return 1
+    sys.stdout.buffer.write(text.encode('utf-8', 'surrogateescape'))
+    print(f'{state}d: {", ".join(changes)}' if changes
+          else f'already {state}d', file=sys.stderr)
+    return 0
+
+
+def enable_paste(text: str, path: str, auth_filter: str | None,
+                 notes: typing.TextIO) -> tuple[str, list[str]]:
+    """Put the filter into a paste file, and say where that was not needed.
+
+    :param notes: where to say so
+    """
+    edited = paste_ini.enable(text, path, auth_filter)
+    for why in paste_ini.left_alone(text, path, auth_filter):
+        print(f'left alone in {path}, as trove-api does not serve it: {why}',
+              file=notes)
+    return edited
+
+
+def enable_script(text: str, path: str) -> tuple[str, list[str]]:
+    """Make a trove-manage run the plugin's, where its interpreter can.
+
+    :raises FlavorFilterError: it is not Trove's trove-manage, or one of a
+        Python that does not have the plugin
+    """
+    edited = console_script.enable(text)
+    require_plugin(text, path)
+    return edited
+
+
+def require_plugin(text: str, path: str) -> None:
+    """See that the interpreter of a trove-manage has the plugin.
+
+    :param text: of the script
+    :param path: of the script
+    :raises FlavorFilterError: it cannot import the plugin, or not be run
+    """
+    path = os.path.realpath(path)
+    command = console_script.interpreter(text, path)
+    try:
+        # What an administrator runs with each trove-manage.
+        result = subprocess.run(  # nosec B603
+            [*command, '-c', 'import trove_flavor_filter'],
+            # Where a script, unlike -c, looks first.
+            cwd=os.path.dirname(path), stdin=subprocess.DEVNULL,
+            capture_output=True, timeout=INTERPRETER_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        why = f'no answer within {INTERPRETER_TIMEOUT} seconds'
+    except OSError as error:
+        why = error.strerror or str(error)
+    else:
+        if result.returncode == 0:
+            return
+        lines = result.stderr.decode(errors='replace').split('\n')
+        why = next(filter(None, reversed(lines)),
+                   f'exit code {result.returncode}')
+    name = command[2] if command[0] == '/bin/sh' else ' '.join(command)
+    raise exception.FlavorFilterError(
+        f'its interpreter, {name}, cannot import the plugin: {why}. Install '
+        f'trove-flavor-filter for that interpreter, or name the trove-manage '
+        f'of the one that has it with --trove-manage')
 
 
 def show_difference(path: str, old: bytes, new: bytes) -> None:

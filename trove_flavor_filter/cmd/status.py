@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Iterable
 import functools
+import shutil
 import sys
 import typing
 
@@ -52,6 +53,7 @@ Examples:
   trove-flavor-filter-status upgrade check
   trove-flavor-filter-status --config-file /etc/trove/trove.conf upgrade check
   trove-flavor-filter-status upgrade check --json
+  trove-flavor-filter-status upgrade check --trove-manage /usr/bin/trove-manage
 
 Exit codes: 0 all is well, 1 something is odd and the plugin works, 2 something
 stands in its way, 255 the checks could not be run.
@@ -59,6 +61,15 @@ stands in its way, 255 the checks could not be run.
 
 # How many things of a kind a result names.
 NAMED = 5
+
+FILES = [
+    cfg.StrOpt('paste-config', metavar='FILE',
+               help='the paste file (default: what api_paste_config in '
+                    'trove.conf names)'),
+    cfg.StrOpt('trove-manage', metavar='FILE',
+               help='the trove-manage script (default: the one beside this '
+                    'command, or else on PATH)'),
+]
 
 
 @base.prints(failed=255)
@@ -68,6 +79,7 @@ def main() -> int:
     :returns: the exit code, as oslo.upgradecheck has it
     """
     conf = config.new()
+    conf.register_cli_opts(FILES)
     conf.register_cli_opt(cfg.SubCommandOpt(
         'command', handler=lambda parsers: add_parser(
             parsers, Checks(conf, sys.argv[0]).check)))
@@ -92,6 +104,10 @@ def add_parser(parsers: typing.Any, check: Callable[[], int]) -> None:
                         help='the only thing to do')
     parser.add_argument('--json', action='store_true',
                         help='print the results as JSON')
+    for option in FILES:
+        # Before "upgrade" or behind "check": the value is the same.
+        parser.add_argument(f'--{option.name}', metavar=option.metavar,
+                            help=option.help, default=argparse.SUPPRESS)
     parser.set_defaults(action_fn=check)
 
 
@@ -176,18 +192,36 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def pipeline(self) -> upgradecheck.Result:
-        path = enable.paste_config(list(self._conf.config_file or []))
+        path = self._conf.paste_config or enable.paste_config(
+            list(self._conf.config_file or []))
         text = files.read(path).decode('utf-8', 'surrogateescape')
         return failure(
             f'{path}: {problem}. "trove-flavor-filter enable" puts the '
             f'filter in its place; then restart trove-api.'
-            for problem in paste_ini.problems(text))
+            for problem in paste_ini.problems(
+                text, path, self._conf.flavor_filter.auth_filter))
 
     @_guarded
     def trove_manage(self) -> upgradecheck.Result:
-        path = enable.trove_manage(self._command)
+        try:
+            path = (self._conf.trove_manage
+                    or enable.trove_manage(self._command))
+        except exception.FlavorFilterError as error:
+            found = shutil.which('trove-manage')
+            if found is None:
+                return warning([
+                    f'{error}. None is on PATH either. Where Trove keeps it '
+                    f'elsewhere, name it; trove-flavor-filter-manage has the '
+                    f'subcommands as well.'])
+            path = found
         text = files.read(path).decode('utf-8', 'surrogateescape')
-        _text, changes = console_script.enable(text)
+        try:
+            _text, changes = console_script.enable(text)
+            enable.require_plugin(text, path)
+        except exception.FlavorFilterError as error:
+            return warning([
+                f'{path}: {error}. trove-flavor-filter-manage has the '
+                f'subcommands as well.'])
         return warning([
             f'{path} does not have this release\'s subcommands; an upgrade '
             f'of Trove writes it anew. Run "trove-flavor-filter enable". '

@@ -46,6 +46,8 @@ else:
 # long for the kernel.
 SHEBANG = re.compile(r"""#!([^\n]*(python|pypy)|/bin/sh\r?\n'''exec' )""")
 
+HANDED_OVER = re.compile(r'"\$0"\s+"\$@"$')
+
 
 def enable(text: str) -> tuple[str, list[str]]:
     """Make a trove-manage run the plugin's.
@@ -74,6 +76,22 @@ def disable(text: str) -> tuple[str, list[str]]:
     disabled = ''.join(_without_block(text))
     _first_statement(disabled)
     return disabled, ['the plugin\'s subcommands'] if disabled != text else []
+
+
+def interpreter(text: str, path: str) -> list[str]:
+    """The interpreter of a console script, as the kernel starts it.
+
+    :param text: of the script, which is one of Trove's
+    :param path: of the script; a relocatable environment is found by it
+    :returns: a command that Python's own arguments may follow
+    """
+    shebang, exec_line, *_rest = text.split('\n', 2)
+    words = shebang.removeprefix('#!').strip().split(None, 1)
+    if words != ['/bin/sh']:
+        return words
+    # The script hands itself over; what is run in its place is to follow.
+    return ['/bin/sh', '-c',
+            HANDED_OVER.sub('"$@"', exec_line.rstrip()), path]
 
 
 def _without_block(text: str) -> list[str]:
