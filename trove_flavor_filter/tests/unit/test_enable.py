@@ -231,6 +231,291 @@ class CommandTest(TestCase):
                 self.assertIn(part, out)
 
 
+class ToldApartTest(TestCase):
+    """What was done and what was not, and what is next."""
+
+    SUMMARY = ('mend what is named above, and run "trove-flavor-filter {}" '
+               'again.')
+
+    def test_a_paste_file_that_failed_is_no_reason_to_restart(self):
+        for state in ('enable', 'disable'):
+            code, out, _err = self.run_main(
+                state, '--paste-config', '/no/such', '--trove-manage',
+                str(self.script), files=False)
+            self.assertEqual(1, code)
+            self.assertIn('Done: trove-manage. Not done: api-paste.ini; '
+                          + self.SUMMARY.format(state), out)
+            self.assertNotIn('restart', out)
+
+    def test_a_trove_manage_alone_asks_for_the_migrations(self):
+        self.assertIn(
+            '\nNext: run "trove-manage flavor-filter-db-sync".\n',
+            self.run_main('enable', '--paste-config', '/no/such',
+                          '--trove-manage', str(self.script),
+                          files=False)[1])
+
+    def test_without_its_trove_manage_another_command_is_next(self):
+        code, out, _err = self.run_main(
+            'enable', '--paste-config', str(self.paste), '--trove-manage',
+            '/no/such', files=False)
+        self.assertEqual(1, code)
+        self.assertIn('Done: api-paste.ini. Not done: trove-manage; ', out)
+        self.assertIn('Next: run "trove-flavor-filter-manage '
+                      'flavor-filter-db-sync", then restart trove-api.', out)
+
+    def test_where_nothing_was_done_nothing_is_next(self):
+        self.assertEqual('', self.run_main(
+            'enable', '--paste-config', '/no/such', '--trove-manage',
+            '/no/such', files=False)[1])
+
+    def test_a_pipeline_that_is_left_alone_is_named(self):
+        served = (b'[composite:trove]\nuse = egg:Paste#urlmap\n'
+                  b'/v1.0 = troveapi\n[pipeline:debug]\n'
+                  b'pipeline = extensions troveapp\n')
+        self.paste.write_bytes(served + PASTE)
+        said = (f'left alone in {self.paste}, as trove-api does not serve '
+                f'it: pipeline debug has no authtoken')
+        code, _out, err = self.run_main('enable', '--dry-run')
+        self.assertEqual(0, code)
+        self.assertIn(said, err)
+        code, out, err = self.run_main('enable')
+        self.assertEqual((0, ''), (code, err))
+        self.assertIn(said, out)
+
+    def test_a_sites_own_authentication_is_insisted_on(self):
+        self.paste.write_bytes(PASTE.replace(
+            b'keystonemiddleware.auth_token:', b'site.auth:'))
+        code, _out, err = self.run_main('enable')
+        self.assertEqual(1, code)
+        self.assertIn('authtoken (site.auth:filter_factory)', err)
+        code, _out, err = self.run_main('enable', '--auth-filter',
+                                        'authtoken')
+        self.assertEqual((0, ''), (code, err))
+
+
+class InTheWayTest(TestCase):
+    """What keeps a file from being replaced is named, with what helps."""
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest('only root can mount')
+
+    def run_tool(self, *command):
+        try:
+            subprocess.run(command, capture_output=True, text=True,
+                           check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.skipTest(f'not permitted here: {error}')
+
+    def mount(self, *words):
+        self.run_tool('mount', *words)
+        self.addCleanup(subprocess.run, ['umount', words[-1]], check=True)
+
+    def assertInTheWay(self, *texts):
+        code, out, err = self.run_main('enable')
+        self.assertEqual(1, code, out)
+        line, = err.splitlines()
+        for text in (f'trove-flavor-filter: {self.paste}: ', *texts):
+            self.assertIn(text, line)
+        self.assertIn('Not done: api-paste.ini', out)
+        self.assertEqual(PASTE, self.paste.read_bytes())
+        self.assertEqual([], list(self.directory.rglob('.trove-flavor*')))
+
+    def test_a_file_that_is_mounted(self):
+        for options in ((), ('-o', 'ro')):
+            source = self.directory / f'source{len(options)}'
+            source.write_bytes(PASTE)
+            self.mount('--bind', *options, str(source), str(self.paste))
+            self.assertInTheWay('a mount of its own', 'bind mount', 'subPath',
+                                'edit the file that is mounted',
+                                'Device or resource busy')
+            self.assertEqual(PASTE, source.read_bytes())
+
+    def elsewhere(self, *options):
+        """Have the paste file on a file system of its own."""
+        folder = self.directory / 'etc'
+        folder.mkdir()
+        self.mount('-t', 'tmpfs', *options, 'tmpfs', str(folder))
+        self.paste = folder / 'api-paste.ini'
+        self.paste.write_bytes(PASTE)
+
+    def test_a_read_only_file_system(self):
+        self.elsewhere()
+        self.run_tool('mount', '-o', 'remount,ro', str(self.paste.parent))
+        self.assertInTheWay(
+            f'{self.paste.parent} is on a read-only file system',
+            'Read-only file system')
+
+    def test_a_full_file_system(self):
+        self.elsewhere('-o', 'size=16k')
+        with contextlib.suppress(OSError), open(
+                self.paste.with_name('more'), 'wb', buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        self.assertInTheWay(f'{self.paste.parent} is full', 'make room',
+                            'No space left on device')
+
+    def chattr(self, attribute, path):
+        self.run_tool('chattr', f'+{attribute}', str(path))
+        self.addCleanup(subprocess.run,
+                        ['chattr', f'-{attribute}', str(path)], check=True)
+
+    def test_an_immutable_file(self):
+        self.chattr('i', self.paste)
+        self.assertInTheWay('it is immutable', 'chattr -ia',
+                            'Operation not permitted')
+
+    def test_a_file_that_can_only_grow(self):
+        self.chattr('a', self.paste)
+        self.assertInTheWay('append-only', 'chattr -ia')
+
+    def test_an_immutable_directory(self):
+        folder = self.directory / 'immutable'
+        folder.mkdir()
+        self.paste = folder / 'api-paste.ini'
+        self.paste.write_bytes(PASTE)
+        self.chattr('i', folder)
+        self.assertInTheWay(f'{folder} is immutable', 'chattr -ia')
+
+    def test_a_directory_that_this_user_may_not_write_to(self):
+        for folder in (self.directory, *self.directory.parents[:-1]):
+            if folder.stat().st_mode & 0o005 != 0o005:
+                folder.chmod(0o755)
+        self.addCleanup(os.seteuid, 0)
+        os.seteuid(65534)
+        error = self.assertRaises(PermissionError, files.replace,
+                                  str(self.paste), b'')
+        self.assertEqual(
+            f'user 65534 may not write to {self.directory}, or not keep the '
+            f'owner of the file; run this as root: Permission denied',
+            error.strerror)
+
+
+class InterpreterTest(TestCase):
+    """A trove-manage is edited when its Python has the plugin."""
+
+    def enable(self, interpreter, shebang='#!'):
+        """What enable complains of, for a script with this shebang."""
+        script = SCRIPT.replace(f'#!{sys.executable}'.encode(),
+                                f'{shebang}{interpreter}'.encode())
+        self.script.write_bytes(script)
+        code, _out, err = self.run_main('enable')
+        self.assertEqual(1 if err else 0, code)
+        self.assertEqual(not err, script != self.script.read_bytes())
+        return err
+
+    def bare_python(self):
+        """A Python without the plugin, or anything else."""
+        bare = self.directory / 'bare'
+        subprocess.run([sys.executable, '-m', 'venv', '--without-pip',
+                        str(bare)], check=True)
+        return bare / 'bin' / 'python'
+
+    def handed_over(self, interpreter):
+        return f"/bin/sh\n'''exec' {interpreter} \"$0\" \"$@\"\n' '''"
+
+    def test_an_interpreter_without_the_plugin_is_refused_and_named(self):
+        python = self.bare_python()
+        for form in (str(python), f'{python} -sE',
+                     f'/usr/bin/env -S {python}',
+                     self.handed_over(f'"{python}"')):
+            err = self.enable(form)
+            self.assertIn(f'trove-flavor-filter: {self.script}: its '
+                          f'interpreter, ', err)
+            self.assertIn(str(python), err)
+            self.assertIn("No module named 'trove_flavor_filter'", err)
+            self.assertEqual(1, err.count('\n'))
+
+    def test_every_form_that_starts_one_with_the_plugin_is_edited(self):
+        link = self.directory / 'python'
+        link.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        link.chmod(0o755)
+        for form in (
+                f' {sys.executable} -s', f'/usr/bin/env -S {link}',
+                self.handed_over(sys.executable),
+                # What uv writes into an environment that may be moved.
+                self.handed_over('"$(dirname -- "$(realpath -- "$0")")"/'
+                                 "'python'")):
+            self.assertEqual('', self.enable(form), form)
+
+    def test_a_checkout_in_the_current_folder_is_no_plugin(self):
+        python = self.bare_python()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(pathlib.Path(enable.__file__).parents[2])
+        self.assertIn('No module named', self.enable(python))
+
+    def test_an_interpreter_that_is_gone_or_does_not_answer(self):
+        slow = self.directory / 'python'
+        slow.write_text('#!/bin/sh\nexec sleep 60\n')
+        slow.chmod(0o755)
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.cmd.enable.INTERPRETER_TIMEOUT', 0.1))
+        for name, why in ((slow, 'no answer within'),
+                          ('/no/such/python', 'No such file or directory')):
+            self.assertIn(why, self.enable(name))
+
+    def test_disable_asks_no_interpreter(self):
+        self.run_main('enable')
+        self.script.write_bytes(self.script.read_bytes().replace(
+            sys.executable.encode(), b'/no/such/python'))
+        code, _out, err = self.run_main('disable')
+        self.assertEqual((0, ''), (code, err))
+
+
+class PrintTest(TestCase):
+    """Between standard streams, and no file is touched."""
+
+    def run_print(self, state, data, *words):
+        self.useFixture(fixtures.MonkeyPatch(
+            'sys.stdin', io.TextIOWrapper(io.BytesIO(data))))
+        return self.run_main(state, '--print', *words, files=False)
+
+    def test_it_edits_what_it_reads(self):
+        for data in (PASTE, PASTE.rstrip(), b'# caf\xe9\n' + PASTE):
+            self.paste.write_bytes(data)
+            self.run_main('enable')
+            result = subprocess.run(
+                [sys.executable, *RUN, '--print'], input=data,
+                capture_output=True)
+            self.assertEqual(
+                (0, self.paste.read_bytes(),
+                 b'enabled: section [filter:flavor_filter], pipeline '
+                 b'troveapi\n'),
+                (result.returncode, result.stdout, result.stderr))
+
+    def test_a_second_time_changes_nothing_and_disable_gives_it_back(self):
+        _code, enabled, _err = self.run_print('enable', PASTE)
+        self.assertEqual((0, enabled, 'already enabled\n'),
+                         self.run_print('enable', enabled.encode()))
+        self.assertEqual(
+            (0, PASTE.decode(), 'disabled: section [filter:flavor_filter], '
+                                'pipeline troveapi\n'),
+            self.run_print('disable', enabled.encode()))
+        self.assertUntouched()
+
+    def test_what_is_refused_is_not_printed(self):
+        for data in (b'', b'garbage', PASTE.replace(b'= authtoken', b'=')):
+            code, out, err = self.run_print('enable', data)
+            self.assertEqual((1, '', 1), (code, out, err.count('\n')))
+            self.assertIn('trove-flavor-filter: standard input: ', err)
+
+    def test_it_goes_with_no_option_that_names_a_file(self):
+        for words in (('--dry-run',), ('--paste-config', str(self.paste)),
+                      ('--trove-manage', str(self.script)),
+                      ('--config-file', 'trove.conf')):
+            code, out, err = self.run_print('enable', PASTE, *words)
+            self.assertEqual((2, ''), (code, out))
+            self.assertIn('--print reads standard input', err)
+
+    def test_a_sites_own_authentication(self):
+        data = PASTE.replace(b'keystonemiddleware.auth_token:', b'site:')
+        code, out, _err = self.run_print('enable', data, '--auth-filter',
+                                         'authtoken')
+        self.assertEqual(0, code)
+        self.assertIn('authtoken flavor_filter extensions', out)
+
+
 class DefaultsTest(TestCase):
     """Without options: the files of the Trove that is installed here."""
 
