@@ -135,6 +135,7 @@ class PasteFile:
         try:
             self._loader = _Loader(path, text, edited=True)
             self.parser: configparser.ConfigParser = self._loader.parser
+            self._defaults = self.parser.defaults()
             self._applications = [
                 section for section in self.parser.sections()
                 if section.startswith(PREFIXES)]
@@ -184,9 +185,16 @@ class PasteFile:
             loadwsgi.APP, section.partition(':')[2].strip())))
 
     def step(self, name: str) -> Step:
-        """The filter that a name in a pipeline means."""
-        return _filters(name, self._loader.get_context(
-            loadwsgi.FILTER, name), None)[-1]
+        """The filter that a name in a pipeline means.
+
+        One that cannot be read is served by nobody: what Paste says of it
+        stands for its factory.
+        """
+        try:
+            return _filters(name, self._loader.get_context(
+                loadwsgi.FILTER, name), None)[-1]
+        except (configparser.Error, RecursionError) as error:
+            return Step(name, ' '.join(str(error).split()), None)
 
     def defines(self, name: str) -> bool:
         """Whether the file defines a filter of this name."""
@@ -214,10 +222,9 @@ class PasteFile:
         """The options of a section, as written; none where there is none."""
         if not self.parser.has_section(section):
             return {}
-        defaults = self.parser.defaults()
         return {name: value
                 for name, value in self.parser.items(section, raw=True)
-                if name not in defaults}
+                if name not in self._defaults}
 
 
 class _Loader(loadwsgi.ConfigLoader):

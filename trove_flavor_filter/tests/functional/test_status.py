@@ -13,6 +13,11 @@
 """trove-flavor-filter-status upgrade check, on the real thing."""
 
 import json
+import pathlib
+import shutil
+import venv
+
+import fixtures
 
 from trove_flavor_filter.tests.functional import base
 
@@ -26,10 +31,16 @@ class StatusTest(base.FunctionalTestCase):
         self.cloud.sql('DELETE FROM datastore_version_metadata')
         self.cloud.sql('UPDATE instances SET deleted = :yes', yes=True)
 
-    def check(self, code: int, *options: str) -> dict[str, tuple[str, str]]:
-        """Result and details of each check, by its name."""
-        result = self.cloud.run('trove-flavor-filter-status', *options,
-                                'upgrade', 'check', '--json')
+    def check(self, code: int, *options: str, behind: tuple[str, ...] = (),
+              path: str = '/usr/bin') -> dict[str, tuple[str, str]]:
+        """Result and details of each check, by its name.
+
+        :param behind: options that follow the subcommand
+        """
+        result = self.cloud.run(
+            'env', f'PATH={path}',
+            str(self.cloud.bin / 'trove-flavor-filter-status'), *options,
+            'upgrade', 'check', '--json', *behind)
         self.assertEqual(code, result.returncode,
                          result.stdout + result.stderr)
         self.assertEqual('', result.stderr)
@@ -71,6 +82,54 @@ class StatusTest(base.FunctionalTestCase):
                        '/no/such/file')
         self.assertFinds('Subcommands of trove-manage', 'Warning',
                          str(path), 'trove-flavor-filter enable')
+
+    def move_trove_manage(self) -> pathlib.Path:
+        """Away from beside the command."""
+        path = self.cloud.bin / 'trove-manage'
+        elsewhere = pathlib.Path(self.useFixture(
+            fixtures.TempDir()).path, 'trove-manage')
+        shutil.move(path, elsewhere)
+        self.addCleanup(shutil.move, elsewhere, path)
+        return elsewhere
+
+    def test_a_trove_manage_that_is_elsewhere(self):
+        elsewhere = self.move_trove_manage()
+        name = 'Subcommands of trove-manage'
+        option = ('--trove-manage', str(elsewhere))
+        for found in (self.check(0, *option), self.check(0, behind=option),
+                      self.check(0, path=f'/bin:{elsewhere.parent}')):
+            self.assertEqual(('Success', ''), found[name])
+
+    def test_no_trove_manage_is_a_warning_that_says_what_to_do(self):
+        self.move_trove_manage()
+        self.assertFinds('Subcommands of trove-manage', 'Warning',
+                         'name it with --trove-manage', 'None is on PATH',
+                         'trove-flavor-filter-manage')
+
+    def test_a_trove_manage_whose_python_lacks_the_plugin(self):
+        elsewhere = self.move_trove_manage()
+        bare = elsewhere.with_name('bare')
+        venv.create(bare)
+        lines = elsewhere.read_text().splitlines(keepends=True)
+        lines[0] = f'#!{bare}/bin/python\n'
+        elsewhere.write_text(''.join(lines))
+        found = self.check(1, '--trove-manage', str(elsewhere))
+        self.assertIn(f'{bare}/bin/python, cannot import the plugin',
+                      found['Subcommands of trove-manage'][1])
+
+    def test_another_paste_file_with_authentication_of_its_own(self):
+        paste = self.cloud.directory / 'own-authentication.ini'
+        paste.write_text(self.cloud.paste_ini.read_text().replace(
+            'keystonemiddleware.auth_token:', 'site.auth:'))
+        conf = self.cloud.directory / 'own-authentication.conf'
+        name = 'Pipeline in api-paste.ini'
+        option = ('--paste-config', str(paste))
+        self.assertFinds(name, 'Failure', f'{paste}: pipeline troveapi has '
+                         f'no authtoken', options=option)
+        conf.write_text('[flavor_filter]\nauth_filter = authtoken\n')
+        found = self.check(0, '--config-file', str(self.cloud.trove_conf),
+                           '--config-file', str(conf), behind=option)
+        self.assertEqual('Success', found[name][0])
 
     def test_migrations_that_were_not_run(self):
         revision = self.cloud.sql(
