@@ -210,9 +210,9 @@ class Checks(upgradecheck.UpgradeCommands):
             found = shutil.which('trove-manage')
             if found is None:
                 return warning([
-                    f'{error}. None is on PATH either. Where Trove keeps it '
-                    f'elsewhere, name it; trove-flavor-filter-manage has the '
-                    f'subcommands as well.'])
+                    f'{error}. None is on PATH either. '
+                    f'trove-flavor-filter-manage has the subcommands as '
+                    f'well.'])
             path = found
         text = files.read(path).decode('utf-8', 'surrogateescape')
         try:

@@ -180,7 +180,9 @@ def problems(text: str, path: str = PATH, auth_filter: str | None = None
             continue
         if not any(_authenticates(step, auth_filter)
                    for step in way.steps[:own]):
-            found.append(f'{way} has no {_wanted(auth_filter)} before {NAME}')
+            found.append(
+                f'{way} has no {_wanted(auth_filter)} before {NAME} '
+                f'([flavor_filter] auth_filter names another)')
         if any(step.factory == served.EXTENSIONS
                for step in way.steps[_inside(way):own]):
             found.append(f'{way} has {NAME} behind extensions')

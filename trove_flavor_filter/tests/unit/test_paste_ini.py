@@ -376,7 +376,8 @@ class AuthenticationTest(base.BaseTestCase):
         self.assertEqual([], paste_ini.problems(enabled, auth_filter='mine'))
         self.assertEqual(
             ['pipeline api has no authtoken of keystonemiddleware\'s before '
-             'flavor_filter'], paste_ini.problems(enabled))
+             'flavor_filter ([flavor_filter] auth_filter names another)'],
+            paste_ini.problems(enabled))
         self.assertEqual(text, paste_ini.disable(enabled)[0])
 
     def test_whatever_is_insisted_on_no_authentication_is_behind_ours(self):
