@@ -263,11 +263,13 @@ def print_edited(state: str, edit: Edit) -> int:
     :returns: the exit code; nothing is printed when it is not 0
     """
     try:
-        text, changes = edit(sys.stdin.buffer.read().decode(
-            'utf-8', 'surrogateescape'), paste_ini.PATH)
-    except exception.FlavorFilterError as error:
-        print(f'trove-flavor-filter: standard input: {error}',
-              file=sys.stderr)
+        # There is none where the shell has closed it.
+        data = sys.stdin.buffer.read() if sys.stdin else b''
+        text, changes = edit(data.decode('utf-8', 'surrogateescape'),
+                             paste_ini.PATH)
+    except (exception.FlavorFilterError, OSError) as error:
+        why = getattr(error, 'strerror', None) or error
+        print(f'trove-flavor-filter: standard input: {why}', file=sys.stderr)
         return 1
     sys.stdout.buffer.write(text.encode('utf-8', 'surrogateescape'))
     print(f'{state}d: {", ".join(changes)}' if changes

@@ -500,6 +500,16 @@ class PrintTest(TestCase):
             self.assertEqual((1, '', 1), (code, out, err.count('\n')))
             self.assertIn('trove-flavor-filter: standard input: ', err)
 
+    def test_an_input_that_cannot_be_read_is_one_line(self):
+        for redirected, why in (('<&-', 'no pipeline in it'),
+                                ('0> /dev/null', 'Bad file descriptor')):
+            result = subprocess.run(
+                ['sh', '-c', f'exec "$@" {redirected}', 'sh', sys.executable,
+                 *RUN, '--print'], capture_output=True, text=True)
+            self.assertEqual((1, '', 1), (
+                result.returncode, result.stdout, result.stderr.count('\n')))
+            self.assertIn(f'standard input: {why}', result.stderr)
+
     def test_it_goes_with_no_option_that_names_a_file(self):
         for words in (('--dry-run',), ('--paste-config', str(self.paste)),
                       ('--trove-manage', str(self.script)),
