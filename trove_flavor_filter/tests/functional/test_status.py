@@ -111,9 +111,9 @@ class StatusTest(base.FunctionalTestCase):
         bare = elsewhere.with_name('bare')
         venv.create(bare)
         lines = elsewhere.read_text().splitlines(keepends=True)
-        lines[0] = f'#!{bare}/bin/python\n'
-        elsewhere.write_text(''.join(lines))
-        found = self.check(1, '--trove-manage', str(elsewhere))
+        script = elsewhere.with_name('bare-trove-manage')
+        script.write_text(''.join([f'#!{bare}/bin/python\n', *lines[1:]]))
+        found = self.check(1, '--trove-manage', str(script))
         self.assertIn(f'{bare}/bin/python, cannot import the plugin',
                       found['Subcommands of trove-manage'][1])
 
