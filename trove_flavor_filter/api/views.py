@@ -32,6 +32,7 @@ CATALOG_END = re.compile(
     r'(/v\d+(\.\d+)?)?'
     r'(/\w*([%$]\((tenant|project)_id\)s|\{(tenant|project)_id\}))?/*$')
 
+
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 project_id: str, flavors: Iterable[requirement.Flavor],
                 common: snapshot.Snapshot) -> webob.Response:
