@@ -1,29 +1,35 @@
 #!/usr/bin/env bash
 # Runs the demo and all tests on a bare Debian: a root made by debootstrap,
 # with python3, its venv, git and certificates, and nothing else. Prints what
-# came of both. Needs root, debootstrap, and some 5 GB in DIRECTORY.
+# came of both. Needs root, debootstrap, and some 5 GB in /var/tmp.
 #
-#     tools/run-in-bare-debian.sh [SUITE [DIRECTORY]]
+#     tools/run-in-bare-debian.sh [SUITE [COMMAND...]]
 #
-# SUITE is bookworm (the default), trixie or another one of Debian's. The mirror
-# is that of this machine, or DEBIAN_MIRROR. How pip reaches PyPI here (its
+# SUITE is bookworm (the default), trixie or another one of Debian's. COMMAND is
+# run in place of both, such as "tools/with-tox.sh run -e py3". The mirror is
+# that of this machine, or DEBIAN_MIRROR. How pip reaches PyPI here (its
 # configuration, proxies, certificates) holds there as well. What is committed
 # is what runs. The databases of this machine are out of reach: their tests
 # are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm}
-root=${2:-/var/tmp/bare-debian}/$suite
+shift $(($# > 0))
+root=/var/tmp/bare-debian/$suite
 mirror=${DEBIAN_MIRROR:-$(
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
-        grep -v '^#' | grep -o 'https\?://[^ ]*/debian/\?\( \|$\)' | head -n 1 | tr -d ' ')}
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+        sed -n 's|^[^#]*\(https\?://[^ ]*/debian\)/\?\( .*\)\?$|\1|p' | head -n 1 || true)}
 mirror=${mirror:-http://deb.debian.org/debian}
 
 if [ ! -e "$root/made" ]; then
     rm -rf --one-file-system "$root"
     mkdir -p "$root"
+    # A suite newer than debootstrap is made as sid is.
+    scripts=/usr/share/debootstrap/scripts
+    script=$scripts/$suite
+    [ -e "$script" ] || script=$scripts/sid
     debootstrap --variant=minbase --include=python3,python3-venv,git,ca-certificates \
-        "$suite" "$root" "$mirror"
+        "$suite" "$root" "$mirror" "$script"
     touch "$root/made"
 fi
 
@@ -58,14 +64,16 @@ in_root() {
 }
 failed=0
 in_root 'python3 --version; cat /etc/debian_version'
-for command in run-demo run-tests; do
+commands=(tools/run-demo.sh tools/run-tests.sh)
+[ $# -eq 0 ] || commands=("$*")
+for command in "${commands[@]}"; do
     begun=$SECONDS
     word=passed
-    in_root "tools/$command.sh" 2>&1 | tee "$root/$command.log" || { word=failed; failed=1; }
-    echo "$command.sh on $suite: $word after $((SECONDS - begun)) s"
+    in_root "$command" 2>&1 | tee "$root/log" || { word=failed; failed=1; }
+    echo "$command on $suite: $word after $((SECONDS - begun)) s"
 done
+grep -hoE '(SKIPPED|FAILED).*' "$root/log" | sort | uniq -c | sort -rn | head -n 20 || true
 awk '/^ - Passed: / {passed += $3} /^ - Failed: / {failed += $3}
      /^ - Skipped: / {skipped += $3}
-     END {printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped}' "$root/run-tests.log"
-grep -hoE '(SKIPPED|FAILED).*' "$root/run-tests.log" | sort | uniq -c | sort -rn | head -n 20
+     END {printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped}' "$root/log"
 exit "$failed"
