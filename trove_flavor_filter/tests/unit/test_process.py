@@ -60,7 +60,8 @@ class MissingServerTest(base.BaseTestCase):
         self.useFixture(fixtures.MockPatchObject(
             pathlib.Path, 'glob', return_value=[]))
         self.useFixture(fixtures.EnvironmentVariable('PATH', '/nowhere'))
-        for name, program in (('mysql', 'mariadbd'), ('redis', 'redis-server'),
+        for name, program in (('mysql', 'mariadb-install-db'),
+                              ('redis', 'redis-server'),
                               ('postgresql', 'postgres'),
                               ('memcached', 'memcached')):
             error = self.assertRaises(

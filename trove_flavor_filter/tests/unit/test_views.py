@@ -17,6 +17,7 @@ import json
 import webob
 
 from trove_flavor_filter.api import views
+from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.unit import base
 
@@ -33,7 +34,7 @@ class LinksTest(base.TestCase):
         answer = views.flavor_list(
             webob.Request.blank('/v1.0/p/flavors/datastores/versions/v',
                                 headers={'Host': 'db.example.org'}),
-            conf, 'p', [FLAVOR], {})
+            conf, 'p', [FLAVOR], snapshot.Snapshot(0, [FLAVOR]))
         return [link['href']
                 for link in json.loads(answer.body)['flavors'][0]['links']]
 
