@@ -21,18 +21,31 @@ import functools
 import re
 import typing
 
-# Keys of datastore_version_metadata, and what is said by them. A minimum's
-# text takes the number; the attribute of a flavor is the key without "min_".
+# Keys of datastore_version_metadata, and what is said by them. The text of a
+# minimum or a maximum takes the number; the attribute of a flavor is the key
+# without "min_" or "max_".
 FLAVOR = 'flavor'
 MINIMUMS = {
     'min_ram': '{} MiB RAM',
     'min_vcpus': '{} vCPUs',
     'min_disk': '{} GiB disk',
 }
-KEYS = (FLAVOR, *MINIMUMS)
+MAXIMUMS = {
+    'max_ram': '{} MiB RAM',
+    'max_vcpus': '{} vCPUs',
+    'max_disk': '{} GiB disk',
+}
+LIMITS = MINIMUMS | MAXIMUMS
+EXTRA_SPEC = 'extra_spec'
+KEYS = (FLAVOR, *LIMITS, EXTRA_SPEC)
 
 # What Nova accepts as the id of a flavor, and the table has room for.
 FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
+
+# What Nova accepts as the key of an extra spec. It takes 255 characters; the
+# table has room for 128, value included.
+EXTRA_SPEC_KEY = re.compile(r'[a-zA-Z0-9_:. -]+\Z')
+LONGEST = 128
 
 # Nova keeps sizes in 32 bits.
 LARGEST = 2 ** 31 - 1
@@ -120,6 +133,7 @@ class Flavor(typing.NamedTuple):
     :ivar vcpus: count
     :ivar disk: root disk, GiB
     :ivar ephemeral: ephemeral disk, GiB
+    :ivar extra_specs: values by key; None when Nova does not show them
     """
 
     id: str
@@ -128,6 +142,7 @@ class Flavor(typing.NamedTuple):
     vcpus: int
     disk: int
     ephemeral: int
+    extra_specs: Mapping[str, str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +159,10 @@ class Requirement:
     :ivar nonsense: rows that cannot be understood, as ``key=value``. While
         there are any nothing is allowed: whoever wrote them meant to require
         something
+    :ivar max_ram: MiB, 0 for no maximum
+    :ivar max_vcpus: count, 0 for no maximum
+    :ivar max_disk: GiB, 0 for no maximum
+    :ivar extra_specs: by key, the values of which a flavor must have one
     :ivar ignores_case: whether the database takes two ids for equal that
         differ in case only
     """
@@ -153,6 +172,11 @@ class Requirement:
     min_vcpus: int = 0
     min_disk: int = 0
     nonsense: tuple[str, ...] = ()
+    max_ram: int = 0
+    max_vcpus: int = 0
+    max_disk: int = 0
+    extra_specs: Mapping[str, frozenset[str]] = dataclasses.field(
+        default_factory=dict, hash=False)
     ignores_case: bool = dataclasses.field(default=False, compare=False)
 
     @classmethod
@@ -160,21 +184,31 @@ class Requirement:
            ignores_case: bool = False) -> 'Requirement':
         """The requirement that rows of keys and values make.
 
-        Other keys than ours are passed over. Where a minimum has more than
-        one row the highest counts.
+        Unknown keys are ignored. Where a minimum has more than one row the
+        highest counts, of a maximum the lowest. Rows of one key of an extra
+        spec are alternatives.
         """
         flavor_ids, nonsense = set(), []
-        minimums = dict.fromkeys(MINIMUMS, 0)
-        for key, value in rows:
-            if key == FLAVOR:
-                flavor_ids.add(value or '')
-            elif key in minimums:
-                try:
-                    minimums[key] = max(minimums[key], minimum(value or ''))
-                except ValueError:
-                    nonsense.append(f'{key}={value or ""}')
+        limits = dict.fromkeys(LIMITS, 0)
+        extra_specs: dict[str, frozenset[str]] = {}
+        for key, text in rows:
+            value = text or ''
+            try:
+                if key == FLAVOR:
+                    flavor_ids.add(value)
+                elif key in MINIMUMS:
+                    limits[key] = max(limits[key], size(value))
+                elif key in MAXIMUMS:
+                    limits[key] = min(limits[key] or LARGEST, size(value))
+                elif key == EXTRA_SPEC:
+                    name, wanted = extra_spec(value)
+                    extra_specs[name] = (
+                        extra_specs.get(name, frozenset()) | {wanted})
+            except ValueError:
+                nonsense.append(f'{key}={value}')
         return cls(frozenset(flavor_ids), nonsense=tuple(nonsense),
-                   ignores_case=ignores_case, **minimums)
+                   extra_specs=extra_specs, ignores_case=ignores_case,
+                   **limits)
 
     @property
     def is_empty(self) -> bool:
@@ -182,15 +216,44 @@ class Requirement:
         return self == Requirement()
 
     @property
+    def limits(self) -> dict[str, int]:
+        """The minimums and maximums that there are, by key."""
+        return {key: value for key in LIMITS if (value := getattr(self, key))}
+
+    @property
     def minimums(self) -> dict[str, int]:
         """The minimums that there are, by key."""
-        return {key: value for key in MINIMUMS
-                if (value := getattr(self, key))}
+        return {key: value for key, value in self.limits.items()
+                if key in MINIMUMS}
+
+    @property
+    def goes_by_id(self) -> bool:
+        """Whether the id of a flavor is all that counts."""
+        return not (self.limits or self.extra_specs)
+
+    @property
+    def contradictions(self) -> list[str]:
+        """The minimums that are above their maximums, in words."""
+        return [
+            f'{low} {getattr(self, low)} is above {high} '
+            f'{getattr(self, high)}'
+            for low, high in zip(MINIMUMS, MAXIMUMS)
+            if 0 < getattr(self, high) < getattr(self, low)]
 
     def __str__(self) -> str:
-        """The minimums, in words; empty when there are none."""
-        return ', '.join(MINIMUMS[key].format(value)
-                         for key, value in self.minimums.items())
+        """What is required beside associations, in words.
+
+        The minimums come first, and say no more than the sizes.
+        """
+        return ', '.join(
+            [LIMITS[key].format(value) if key in MINIMUMS
+             else f'at most {LIMITS[key].format(value)}'
+             for key, value in self.limits.items()]
+            + [f'extra spec {text}' for text in self._extra_spec_texts()])
+
+    def _extra_spec_texts(self) -> list[str]:
+        return [' or '.join(f'{key}={value}' for value in sorted(values))
+                for key, values in sorted(self.extra_specs.items())]
 
     @functools.cached_property
     def _folded(self) -> frozenset[str]:
@@ -224,43 +287,61 @@ class Requirement:
         found = []
         if self.nonsense:
             found.append('what it requires cannot be understood')
+        found += self.contradictions
         if not self.is_associated(flavor.id):
             found.append('is not associated')
-        for key, value in self.minimums.items():
-            has = getattr(flavor, key.removeprefix('min_'))
-            if has < value:
-                found.append(f'requires at least '
-                             f'{MINIMUMS[key].format(value)}, has {has}')
+        for key, value in self.limits.items():
+            has = getattr(flavor, key[len('min_'):])
+            words = LIMITS[key].format(value)
+            if key in MINIMUMS and has < value:
+                found.append(f'requires at least {words}, has {has}')
+            elif key in MAXIMUMS and has > value:
+                found.append(f'requires at most {words}, has {has}')
+        for text, (key, values) in zip(self._extra_spec_texts(),
+                                       sorted(self.extra_specs.items())):
+            if flavor.extra_specs is None:
+                found.append(f'requires extra spec {text}, and Nova does '
+                             f'not show extra specs')
+            elif key not in flavor.extra_specs:
+                found.append(f'requires extra spec {text}, has none')
+            elif flavor.extra_specs[key] not in values:
+                # Not which: Nova may keep that from whoever is told.
+                found.append(f'requires extra spec {text}, has another value')
         return found
 
     def allows(self, flavor: Flavor) -> bool:
         """Whether the datastore version may run on a flavor."""
-        return (not self.nonsense
-                and self.is_associated(flavor.id)
-                and flavor.ram >= self.min_ram
-                and flavor.vcpus >= self.min_vcpus
-                and flavor.disk >= self.min_disk)
+        return bool(self.select([flavor]))
 
     def select(self, flavors: Iterable[Flavor]) -> list[Flavor]:
-        """The allowed ones of some flavors, in the order given."""
-        # As allows() has it, spelled out: there may be thousands.
+        """The allowed flavors, in the order given."""
         if self.nonsense:
             return []
-        ids, ram = self._folded, self.min_ram
-        vcpus, disk = self.min_vcpus, self.min_disk
+        ids = self._folded
         if ids:
             flavors = ([flavor for flavor in flavors
                         if flavor.id.lower() in ids] if self.ignores_case
                        else [flavor for flavor in flavors
                              if flavor.id in ids])
-        if not self.minimums:
-            return list(flavors)
-        return [flavor for flavor in flavors if flavor.ram >= ram
-                and flavor.vcpus >= vcpus and flavor.disk >= disk]
+        if self.minimums:
+            ram, vcpus, disk = self.min_ram, self.min_vcpus, self.min_disk
+            flavors = [flavor for flavor in flavors if flavor.ram >= ram
+                       and flavor.vcpus >= vcpus and flavor.disk >= disk]
+        if len(self.limits) > len(self.minimums):
+            ram = self.max_ram or LARGEST
+            vcpus = self.max_vcpus or LARGEST
+            disk = self.max_disk or LARGEST
+            flavors = [flavor for flavor in flavors if flavor.ram <= ram
+                       and flavor.vcpus <= vcpus and flavor.disk <= disk]
+        for key, values in self.extra_specs.items():
+            flavors = [flavor for flavor in flavors
+                       if flavor.extra_specs is not None
+                       and flavor.extra_specs.get(key) in values]
+        return list(flavors)
 
 
-def minimum(text: str) -> int:
-    """A minimum, from text.
+def size(text: str) -> int:
+    """A minimum or a maximum, from text.
 
     :raises ValueError: it is not a whole number from 1 to LARGEST
     """
@@ -270,6 +351,31 @@ def minimum(text: str) -> int:
     if len(text) > 10 or not 1 <= int(text) <= LARGEST:
         raise ValueError(f'not between 1 and {LARGEST}: {text[:40]}')
     return int(text)
+
+
+def extra_spec(text: str) -> tuple[str, str]:
+    """Key and value of an extra spec, from ``KEY=VALUE``.
+
+    The first ``=`` divides them, and the value may be empty.
+
+    :raises ValueError: it is not of that form, Nova would not take the key,
+        or the table has no room for it
+    """
+    key, divider, value = text.partition('=')
+    shown = f'{text[:60]!r}{"..." if len(text) > 60 else ""}'
+    if not divider:
+        raise ValueError(f'not KEY=VALUE: {shown}')
+    if not EXTRA_SPEC_KEY.match(key):
+        raise ValueError(f'not the key of an extra spec, which has letters, '
+                         f'digits, spaces and "_:.-" only: {shown}')
+    if len(text) > LONGEST:
+        raise ValueError(f'KEY=VALUE is longer than the {LONGEST} characters '
+                         f'that the table has room for: {shown}')
+    # Databases do not tell a text from one with spaces behind it.
+    if not value.isprintable() or value.endswith(' '):
+        raise ValueError(f'the value has characters that are not printable, '
+                         f'or ends with a space: {shown}')
+    return key, value
 
 
 def names(versions: Iterable[Version]) -> str:

@@ -145,7 +145,7 @@ class Guard(typing.NamedTuple):
             return ['what it requires cannot be understood']
         if not wanted.is_associated(flavor_id):
             return []
-        if not wanted.minimums:
+        if wanted.goes_by_id:
             return None
         try:
             flavor = self.services.catalog.find(flavor_id, self.caller)

@@ -204,7 +204,7 @@ def new_minimum(text: str) -> int:
     :raises argparse.ArgumentTypeError: it is not one
     """
     try:
-        return requirement.minimum(text)
+        return requirement.size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -56,39 +56,105 @@ def delete(flavor_ids: Iterable[str],
     return wanted
 
 
-def require(minimums: Mapping[str, int], clear: bool,
-            present: requirement.Present) -> Wanted:
-    """Say how large a flavor must at least be.
+def require(limits: Mapping[str, int], clear: bool,
+            present: requirement.Present,
+            extra_specs: Iterable[tuple[str, str]] = ()) -> Wanted:
+    """Say what a flavor must be like.
 
-    :param minimums: by key (``min_ram``: MiB, ``min_vcpus``, ``min_disk``:
-        GiB); one that is not named stays as it is
-    :param clear: end all minimums that are not named
+    What is not named stays as it is. Values of an extra spec that is named
+    take the place of those that were required for it.
+
+    :param limits: minimums and maximums, by key (``min_ram``: MiB,
+        ``min_vcpus``, ``min_disk``: GiB, and so on)
+    :param clear: end all that is not named, but for associations
+    :param extra_specs: keys and values; several values of one key are
+        alternatives
+    :raises BadRequest: as :func:`checked`
     """
-    ended = requirement.MINIMUMS if clear else minimums
-    new = {(key, str(value)) for key, value in minimums.items()}
-    return {version: {row for row in rows if row[0] not in ended} | new
-            for version, rows in present.rows.items()}
+    new = {*((key, str(value)) for key, value in limits.items()),
+           *((requirement.EXTRA_SPEC, f'{key}={value}')
+             for key, value in extra_specs)}
+    subjects = {_subject(row) for row in new}
+    return checked({
+        version: {*new, *(
+            row for row in rows
+            if row[0] == requirement.FLAVOR
+            or not clear and _subject(row) not in subjects)}
+        for version, rows in present.rows.items()}, present)
 
 
 def apply(declared: Wanted, prune: bool,
           present: requirement.Present) -> Wanted:
     """Have what is declared.
 
-    A minimum has one value, so a new one ends the old. All else that is
-    there stays, unless it is pruned.
+    A minimum or a maximum has one value, so a new one ends the old; so do
+    the values of an extra spec. All else that is there stays, unless it is
+    pruned.
 
     :param prune: end all that is not declared, of every version
+    :raises BadRequest: as :func:`checked`
     """
-    wanted = {}
+    wanted: dict[requirement.Version, Collection[requirement.Row]] = {}
     for version, rows in present.rows.items():
         if not prune and version not in declared:
             continue
         new = declared.get(version, ())
-        minimums = {key for key, _value in new} - {requirement.FLAVOR}
-        wanted[version] = present.distinct([
-            *(row for row in rows if not prune and row[0] not in minimums),
-            *sorted(new)]).values()
+        subjects = {_subject(row) for row in new
+                    if row[0] != requirement.FLAVOR}
+        wanted[version] = [
+            *(row for row in rows
+              if not prune and _subject(row) not in subjects),
+            *sorted(new)]
+    return checked(wanted, present)
+
+
+def copy(source: requirement.Version, target: requirement.Version,
+         replace: bool, present: requirement.Present) -> Wanted:
+    """Have one datastore version require what another one does.
+
+    :param replace: end what the target requires; without it, that is an
+        error
+    :raises BadRequest: the target requires something already; or as
+        :func:`checked`
+    """
+    there = present.rows[target]
+    if there and there != present.rows[source] and not replace:
+        raise exception.BadRequest(
+            f'{target} requires something already; --replace ends that.')
+    return checked({target: present.rows[source]}, present)
+
+
+def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
+    """What is wanted, when flavors could be allowed by it.
+
+    :raises BadRequest: a minimum is above its maximum; or two extra specs
+        differ in case only, and the database holds just one of them
+    """
+    problems = []
+    for version, rows in wanted.items():
+        problems += [
+            f'{version}: {text}'
+            for text in requirement.Requirement.of(rows).contradictions]
+        there: dict[requirement.Row, requirement.Row] = {}
+        for row in rows:
+            if row[0] != requirement.EXTRA_SPEC:
+                continue
+            other = there.setdefault(present.identity(row), row)
+            if other != row:
+                problems.append(
+                    f'{version}: this database does not tell extra spec '
+                    f'{other[1]} from {row[1]}')
+    if problems:
+        raise exception.BadRequest(
+            f'Nothing was changed. {"; ".join(problems)}.')
     return wanted
+
+
+def _subject(row: requirement.Row) -> requirement.Row:
+    """What a row is about: rows of one subject are set together."""
+    key, value = row
+    return (key, value.partition('=')[0]
+            if key == requirement.EXTRA_SPEC else '')
 
 
 def diff(changes: Iterable[requirement.Change],

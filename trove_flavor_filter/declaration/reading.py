@@ -18,6 +18,7 @@ with its place.
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import difflib
 import re
 import typing
@@ -37,7 +38,8 @@ DEPTH = 6
 TOP = 'datastore_versions'
 
 
-def _minimum(unit: str) -> dict[str, typing.Any]:
+def _limit(key: str) -> dict[str, typing.Any]:
+    unit = requirement.LIMITS[key].format('').split()[0]
     return {'type': 'integer', 'minimum': 1, 'maximum': requirement.LARGEST,
             'description': f'a whole number of {unit} from 1 to '
                            f'{requirement.LARGEST}'}
@@ -78,9 +80,19 @@ SCHEMA: dict[str, typing.Any] = {
                                 'minLength': 1,
                                 'maxLength': 128}},
                         }},
-                    'min_ram': _minimum('MiB'),
-                    'min_vcpus': _minimum('vCPUs'),
-                    'min_disk': _minimum('GiB'),
+                    **{key: _limit(key) for key in requirement.LIMITS},
+                    'extra_specs': {
+                        'description': 'a mapping of the keys of extra specs',
+                        'type': 'object',
+                        'additionalProperties': {
+                            'description': 'the value of an extra spec, or '
+                                           'a list of values',
+                            'type': ['string', 'array'],
+                            'minItems': 1,
+                            'items': {
+                                'description': 'the value of an extra spec',
+                                'type': 'string'},
+                        }},
                 },
             },
         },
@@ -131,7 +143,8 @@ class Declared(typing.NamedTuple):
     :ivar name: of the version, or its id
     :ivar datastore_place: where the datastore is named
     :ivar place: where the version is named
-    :ivar minimums: by key of the table
+    :ivar limits: minimums and maximums, by key of the table
+    :ivar extra_specs: texts ``KEY=VALUE``
     """
 
     datastore: str
@@ -139,7 +152,8 @@ class Declared(typing.NamedTuple):
     datastore_place: Place
     place: Place
     flavors: list[Reference]
-    minimums: dict[str, int]
+    limits: dict[str, int]
+    extra_specs: list[str]
 
 
 def read(data: bytes) -> list[Declared]:
@@ -154,7 +168,7 @@ def read(data: bytes) -> list[Declared]:
     reader.validate(document)
     if reader.problems:
         raise DeclarationRefused(reader.problems)
-    return [
+    declared = [
         Declared(
             datastore, name, reader.keys[TOP, datastore],
             reader.keys[TOP, datastore, name],
@@ -162,9 +176,15 @@ def read(data: bytes) -> list[Declared]:
                        not isinstance(flavor, str),
                        reader.places[TOP, datastore, name, 'flavors', at])
              for at, flavor in enumerate(says.get('flavors', ()))],
-            {key: says[key] for key in requirement.MINIMUMS if key in says})
+            {key: says[key] for key in requirement.LIMITS if key in says},
+            reader.extra_specs(says, (TOP, datastore, name)))
         for datastore, versions in document[TOP].items()
         for name, says in versions.items()]
+    for one in declared:
+        reader.compare(one)
+    if reader.problems:
+        raise DeclarationRefused(reader.problems)
+    return declared
 
 
 Path = tuple[str | int, ...]
@@ -211,8 +231,8 @@ class _Reader:
         if node.tag == 'tag:yaml.org,2002:null':
             # What needs nothing may be left empty.
             return {} if len(path) == 3 else None
-        if path[-1:] and path[-1] in requirement.MINIMUMS and re.fullmatch(
-                '[1-9][0-9]{0,18}', node.value):
+        if (len(path) == 4 and path[-1] in requirement.LIMITS
+                and re.fullmatch('[1-9][0-9]{0,18}', node.value)):
             return int(node.value)
         return node.value
 
@@ -239,6 +259,41 @@ class _Reader:
         validator = jsonschema.Draft202012Validator(SCHEMA)
         for error in validator.iter_errors(document):
             self.problems += self._problems(error)
+
+    def extra_specs(self, says: Mapping[str, typing.Any],
+                    path: Path) -> list[str]:
+        """The extra specs of a datastore version, as ``KEY=VALUE``.
+
+        What is wrong with them is added to the problems.
+        """
+        found = []
+        for key, values in says.get('extra_specs', {}).items():
+            at = (*path, 'extra_specs', key)
+            places = [self.places[at]]
+            if isinstance(values, list):
+                places = [self.places[*at, number]
+                          for number in range(len(values))]
+            else:
+                values = [values]
+            for value, place in zip(values, places):
+                text = f'{key}={value}'
+                try:
+                    # Of the whole text the first "=" divides; here the key
+                    # has been divided from the value already.
+                    if requirement.extra_spec(text) != (key, value):
+                        raise ValueError(f'{short(key)} is not the key of an '
+                                         f'extra spec')
+                    found.append(text)
+                except ValueError as error:
+                    self.problems.append(Problem(place, str(error)))
+        return found
+
+    def compare(self, declared: Declared) -> None:
+        """Add minimums that are above their maximums to the problems."""
+        wanted = requirement.Requirement.of(
+            (key, str(value)) for key, value in declared.limits.items())
+        self.problems += [Problem(declared.place, text)
+                          for text in wanted.contradictions]
 
     def _problems(self, error: jsonschema.ValidationError
                   ) -> Iterator[Problem]:

@@ -59,8 +59,9 @@ def resolve(declared: Iterable[reading.Declared],
             continue
         places[version.id] = one.place
         rows[version] = {
-            (key, str(value)) for key, value in one.minimums.items()
-        } | resolver.rows(version, one.flavors)
+            *((key, str(value)) for key, value in one.limits.items()),
+            *((requirement.EXTRA_SPEC, text) for text in one.extra_specs),
+            *resolver.rows(version, one.flavors)}
     if resolver.problems:
         raise reading.DeclarationRefused(resolver.problems)
     return Wanted(rows, resolver.warnings)

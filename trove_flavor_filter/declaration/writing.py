@@ -75,9 +75,19 @@ def _body(wanted: requirement.Requirement,
     if '' in flavor_ids:
         yield ('      # An association has no value. It allows no flavor, and '
                'this file leaves it out.')
-    for key, value in wanted.minimums.items():
-        unit = requirement.MINIMUMS[key].format('').strip()
-        yield f'      {key}: {value}  # {unit}'
+    for key, limit in wanted.limits.items():
+        unit = requirement.LIMITS[key].format('').strip()
+        yield f'      {key}: {limit}  # {unit}'
+    if wanted.extra_specs:
+        yield '      extra_specs:'
+        for key, values in sorted(wanted.extra_specs.items()):
+            name = f'        {_scalar(key)}:'
+            if len(values) == 1:
+                yield f'{name} {_scalar(*values)}'
+            else:
+                yield name
+                yield from (f'        - {_scalar(value)}'
+                            for value in sorted(values))
     for text in wanted.nonsense:
         yield f'      # {_comment(text)} cannot be understood'
 

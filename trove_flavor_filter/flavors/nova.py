@@ -34,6 +34,9 @@ from trove_flavor_filter import requirement
 # whatever Nova there is can answer.
 MICROVERSION = '2.1'
 
+# But for the extra specs, which Nova shows from this microversion on.
+EXTRA_SPECS = {'OpenStack-API-Version': 'compute 2.61'}
+
 # How often a list is begun again because a flavor was deleted between two of
 # its pages.
 RESTARTS = 3
@@ -240,7 +243,12 @@ class NovaFlavors:
         kwargs: dict[str, typing.Any] = {}
         if self._conf.nova_api_insecure:
             kwargs['verify'] = False
-        _response, body = nova.client.get(path, **kwargs)
+        try:
+            _response, body = nova.client.get(
+                path, headers=EXTRA_SPECS.copy(), **kwargs)
+        except nova_exceptions.NotAcceptable:
+            # Nova is older than the microversion.
+            _response, body = nova.client.get(path, **kwargs)
         return body
 
 
@@ -248,7 +256,8 @@ def _flavor(document: dict) -> requirement.Flavor:
     return requirement.Flavor(
         id=document['id'], name=document['name'], ram=document['ram'],
         vcpus=document['vcpus'], disk=document['disk'],
-        ephemeral=document['OS-FLV-EXT-DATA:ephemeral'])
+        ephemeral=document['OS-FLV-EXT-DATA:ephemeral'],
+        extra_specs=snapshot.interned(document.get('extra_specs')))
 
 
 def connect(conf: cfg.ConfigOpts) -> nova_client.Client:

@@ -39,7 +39,7 @@ LOG = log.getLogger(__name__)
 
 # Of the lists in the shared cache. Part of their keys, so that hosts of two
 # releases leave each other's lists alone.
-FORMAT = 2
+FORMAT = 3
 
 # Seconds that a call may take before the cache counts as down.
 PATIENCE = 1

@@ -13,8 +13,10 @@
 """Lists of flavors at a moment: what processes share, as text."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import math
+import sys
 import time
 import typing
 
@@ -28,7 +30,7 @@ CLOCK_SKEW = 2
 # Characters in a flavor's id or name, as Nova has it.
 LONGEST = 255
 
-# What the fields of a flavor are made of.
+# What the fields of a flavor but for its extra specs are made of.
 _TYPES = (str, str, int, int, int, int)
 
 
@@ -157,10 +159,26 @@ def _moment(fetched: typing.Any) -> float:
 
 
 def _flavor(row: typing.Any) -> requirement.Flavor:
-    if (not isinstance(row, list) or len(row) != len(_TYPES)
+    *row, extra_specs = row
+    if (len(row) != len(_TYPES)
             or any(type(value) is not kind
                    for value, kind in zip(row, _TYPES))
             or max(map(len, row[:2])) > LONGEST
             or min(row[2:]) < 0 or max(row[2:]) > requirement.LARGEST):
         raise ValueError('not a flavor')
-    return requirement.Flavor._make(row)
+    return requirement.Flavor(*row, interned(extra_specs))
+
+
+def interned(extra_specs: Mapping[str, str | None] | None
+             ) -> dict[str, str] | None:
+    """Extra specs of a flavor, in little memory.
+
+    Thousands of flavors have the same few keys and values. A value that is
+    NULL in Nova's table is left out.
+
+    :param extra_specs: None when Nova does not show them
+    """
+    if extra_specs is None:
+        return None
+    return {sys.intern(key): sys.intern(value)
+            for key, value in extra_specs.items() if value is not None}

@@ -79,7 +79,7 @@ datastore_versions:
             [('010', False), ('1_0', False), ('yes', False), ('1e3', False),
              ('0x10', True)],
             [(flavor.text, flavor.by_id) for flavor in found[0].flavors])
-        self.assertEqual({'min_ram': 2048}, found[0].minimums)
+        self.assertEqual({'min_ram': 2048}, found[0].limits)
 
     def test_a_version_may_be_left_empty(self):
         for text in ('{datastore_versions: {mysql: {8.0: }}}',
@@ -93,7 +93,8 @@ datastore_versions:
             '6:16: \'lots\' is not a whole number of MiB from 1 to '
             '2147483647',
             '7:7: \'min_vcpu\' is not known here (did you mean '
-            'min_vcpus?); known: flavors, min_ram, min_vcpus, min_disk',
+            'min_vcpus or max_vcpus?); known: flavors, min_ram, min_vcpus, '
+            'min_disk, max_ram, max_vcpus, max_disk, extra_specs',
             '8:17: \'0\' is not a whole number of GiB from 1 to 2147483647',
             '9:5: \'8.0\' is there already, in line 4',
         ], self.refused('''version: 2

@@ -101,11 +101,11 @@ class RequirementTest(base.BaseTestCase):
     def test_a_minimum_is_a_whole_number_that_nova_could_have(self):
         for text in ('', '0', '-1', '1.5', 'x', '1e3', ' 1', '\u0661',
                      '2147483648', '9' * 5000):
-            self.assertRaises(ValueError, requirement.minimum, text)
+            self.assertRaises(ValueError, requirement.size, text)
             self.assertEqual(1, len(requirement.Requirement.of(
                 [('min_ram', text)]).nonsense))
         for text in ('1', '2147483647'):
-            self.assertEqual(int(text), requirement.minimum(text))
+            self.assertEqual(int(text), requirement.size(text))
 
     def test_nonsense_allows_nothing(self):
         wanted = requirement.Requirement.of([('min_disk', None)])
