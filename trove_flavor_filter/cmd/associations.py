@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-manage datastore-version-flavor-add, -delete, -require, -list."""
+"""trove-manage datastore-version-flavor-add, -delete, -require, -copy, -list."""
 
 import argparse
 from collections.abc import Iterable
@@ -198,8 +198,8 @@ class Delete(_OfVersion):
                   f'is allowed.')
 
 
-def new_minimum(text: str) -> int:
-    """A minimum of the command line.
+def new_size(text: str) -> int:
+    """A minimum or a maximum of the command line.
 
     :raises argparse.ArgumentTypeError: it is not one
     """
@@ -209,53 +209,102 @@ def new_minimum(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def new_extra_spec(text: str) -> tuple[str, str]:
+    """Key and value of an extra spec of the command line.
+
+    :raises argparse.ArgumentTypeError: it is not one
+    """
+    try:
+        return requirement.extra_spec(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def extra_spec_key(text: str) -> str:
+    """The key of an extra spec on the command line.
+
+    :raises argparse.ArgumentTypeError: Nova would not take it
+    """
+    if not requirement.EXTRA_SPEC_KEY.match(text):
+        raise argparse.ArgumentTypeError(
+            f'not the key of an extra spec: {text[:60]!r}')
+    return text
+
+
 class Require(base.Subcommand, command.Command):
-    """Say how large a flavor a datastore version needs.
+    """Set what a flavor must be like for a datastore version.
 
-    A flavor is allowed when it is associated (or nothing is) and meets every
-    minimum, be it there today or made next year. A minimum that is not named
-    stays as it is; --clear ends those that are not named.
+    A flavor is allowed when it is associated (or nothing is), is within every
+    minimum and maximum, and has every required extra spec, be it there today
+    or made next year. Several values of one extra spec are alternatives: a
+    flavor needs one of them. They are compared to the letter.
 
-    Use it where the size of a flavor is what counts, rather than which
-    flavor it is.
+    What is not named stays as it is; --clear ends that. An extra spec that is
+    named has the values given and no others; --no-extra-spec ends one.
+
+    Use it where the kind of flavor is what counts, rather than which flavor
+    it is.
     """
 
     examples = '''
-datastore-version-flavor-require mysql/8.0 --min-ram 2048 --min-vcpus 2
+datastore-version-flavor-require mysql/8.0 --min-ram 2048 --max-vcpus 8
+datastore-version-flavor-require mysql/8.0 --extra-spec database=mysql
+datastore-version-flavor-require mysql/8.0 --no-extra-spec database
 datastore-version-flavor-require mysql/8.0 --clear
 '''
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         add_version(parser)
-        for option, metavar, what in (
-                ('--min-ram', 'MIB', 'MiB of RAM'),
-                ('--min-vcpus', 'N', 'vCPUs'),
-                ('--min-disk', 'GIB', 'GiB of root disk')):
-            parser.add_argument(
-                option, metavar=metavar, type=new_minimum,
-                help=f'allow flavors with at least this many {what}')
+        for key, metavar, what in (
+                ('ram', 'MIB', 'MiB of RAM'),
+                ('vcpus', 'N', 'vCPUs'),
+                ('disk', 'GIB', 'GiB of root disk')):
+            for which, words in (('min', 'at least'), ('max', 'at most')):
+                parser.add_argument(
+                    f'--{which}-{key}', metavar=metavar, type=new_size,
+                    help=f'allow flavors with {words} this many {what}')
+        parser.add_argument(
+            '--extra-spec', metavar='KEY=VALUE', type=new_extra_spec,
+            action='append', default=[],
+            help='allow flavors with this extra spec; may be given more than '
+                 'once, and several values of one key are alternatives')
+        parser.add_argument(
+            '--no-extra-spec', metavar='KEY', type=extra_spec_key,
+            action='append', default=[],
+            help='require the extra spec of this key no longer; may be given '
+                 'more than once')
         parser.add_argument(
             '--clear', action='store_true',
-            help='end every minimum that is not named')
+            help='end all that is not named; associations stay')
         self._usage_error = parser.error
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        minimums = {key: value for key in requirement.MINIMUMS
-                    if (value := getattr(parsed_args, key)) is not None}
-        if not minimums and not parsed_args.clear:
-            self._usage_error('say a minimum, or --clear')
+        limits = {key: value for key in requirement.LIMITS
+                  if (value := getattr(parsed_args, key)) is not None}
+        ended = parsed_args.no_extra_spec
+        if not (limits or parsed_args.extra_spec or ended
+                or parsed_args.clear):
+            self._usage_error('say a minimum, a maximum, an extra spec, or '
+                              '--clear')
+        if both := {key for key, _value in parsed_args.extra_spec} & {*ended}:
+            self._usage_error(f'extra spec {min(both)} is both required and '
+                              f'not')
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         (change,) = database.change(
-            functools.partial(planning.require, minimums, parsed_args.clear),
+            functools.partial(
+                planning.require, limits, parsed_args.clear,
+                extra_specs=parsed_args.extra_spec, ended=ended),
             [version.id])
         wanted = change.requirement
-        if wanted.minimums:
-            print(f'{version} requires at least {wanted}.')
+        if wanted.goes_by_id:
+            print(f'{version} requires no minimum, no maximum and no extra '
+                  f'spec.')
         else:
-            print(f'{version} requires no minimum.')
+            print(f'{version} requires '
+                  f'{"at least " if wanted.minimums else ""}{wanted}.')
         self._warn(version, wanted)
 
     def _warn(self, version: requirement.Version,
@@ -271,6 +320,54 @@ datastore-version-flavor-require mysql/8.0 --clear
                      f'not allowed: {"; ".join(reasons)}')
         if not wanted.select(flavors.values()):
             warn(f'no flavor is left that {version} allows')
+
+
+class Copy(base.Subcommand, command.Command):
+    """Have a datastore version require what another one requires.
+
+    Associations, minimums, maximums and extra specs: all of it, in one
+    transaction. What has changed is shown, lines with "+" for what comes and
+    "-" for what goes. When the other version requires something else already,
+    nothing is changed, unless --replace is given.
+
+    Use it when a new version of a datastore comes that runs on what the old
+    one runs on.
+    """
+
+    examples = '''
+datastore-version-flavor-copy mysql/8.0 mysql/8.4
+datastore-version-flavor-copy mysql/8.0 mysql/8.4 --replace
+'''
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        for name, what in (('from', 'it is copied from'),
+                           ('to', 'it is copied to')):
+            parser.add_argument(
+                f'{name}_datastore_version',
+                metavar=f'{name.upper()}_DATASTORE_VERSION',
+                help=f'the datastore version that {what}: its id, or '
+                     f'DATASTORE/VERSION by name')
+        parser.add_argument(
+            '--replace', action='store_true',
+            help='end what the other version requires already')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        database = table(self.conf)
+        source = find_version(database, parsed_args.from_datastore_version)
+        target = find_version(database, parsed_args.to_datastore_version)
+        changes = [
+            change for change in database.change(
+                functools.partial(planning.copy, source.id, target.id,
+                                  parsed_args.replace),
+                {source.id, target.id})
+            if change.before != change.after]
+        if not changes:
+            print(f'Nothing to change: {target} requires what {source} does.')
+            return
+        for line in planning.diff(changes, flavors_if_known(self.conf) or {}):
+            print(line)
 
 
 def warn(text: str) -> None:
@@ -300,9 +397,10 @@ def flavors_if_known(conf: cfg.ConfigOpts
 class List(base.Subcommand, lister.Lister):
     """List the flavors of datastore versions, and whether they are allowed.
 
-    The flavors that are associated; where there are none but a minimum, all
-    that Nova has. RAM is in MiB, the root disk in GiB. "In Nova" says
-    whether Nova still has the flavor, "Reason" why one is not allowed.
+    The flavors that are associated; where there are none but something is
+    required, all that Nova has. RAM is in MiB, the root disk in GiB.
+    "Requires" says which minimums, maximums and extra specs there are, "In
+    Nova" whether Nova still has the flavor, "Reason" why one is not allowed.
     Without a datastore version, those of all are listed.
 
     Use it to see what is in force, and why a flavor is refused.

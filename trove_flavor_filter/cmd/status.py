@@ -41,8 +41,9 @@ DESCRIPTION = '''\
 Look at everything that the plugin leans on, and say what to do where it is
 not as it should be: the table and its migrations, api-paste.ini and
 trove-manage, Keystone and Nova; associations with flavors that Nova no longer
-has, datastore versions that no flavor is left for, and instances that run on
-a flavor that their datastore version does not allow.
+has, requirements that no flavor can meet or that cannot be judged, datastore
+versions that no flavor is left for, and instances that run on a flavor that
+their datastore version does not allow.
 
 Nothing is changed. Run it on each host that runs trove-api: before an upgrade
 of Trove or of the plugin, after it, and whenever something seems wrong.
@@ -274,6 +275,46 @@ class Checks(upgradecheck.UpgradeCommands):
         ] if gone else [])
 
     @_guarded
+    def impossible(self) -> upgradecheck.Result:
+        found = [f'{version}: {"; ".join(problems)}'
+                 for version, wanted in self._requirements
+                 if (problems := [
+                     *wanted.contradictions,
+                     *(f'{row} cannot be understood'
+                       for row in wanted.nonsense)])]
+        return warning([
+            f'Of these datastore versions no flavor can be allowed: '
+            f'{_some(found)}. "trove-manage datastore-version-flavor-require" '
+            f'sets what is required anew.'
+        ] if found else [])
+
+    @_guarded
+    def extra_specs(self) -> upgradecheck.Result:
+        requiring = [str(version) for version, wanted in self._requirements
+                     if wanted.extra_specs]
+        hidden = requiring and [
+            flavor.name for flavor in self._flavors.values()
+            if flavor.extra_specs is None]
+        return warning([
+            f'Nova does not show the extra specs of {len(hidden)} flavors to '
+            f'Trove\'s service user, so that datastore versions that require '
+            f'one do not allow them: {_some(requiring)}. It takes '
+            f'microversion 2.61 of Nova, and its policy rule '
+            f'os_compute_api:os-flavor-extra-specs:index.'
+        ] if hidden else [])
+
+    @_guarded
+    def newer_rules(self) -> upgradecheck.Result:
+        found = [str(version) for version, wanted in self._requirements
+                 if not wanted.goes_by_id
+                 and (wanted.extra_specs or wanted.limits != wanted.minimums)]
+        return warning([
+            f'Maximums and extra specs are required of flavors for '
+            f'{_some(found)}. Hosts with release 0.1 of the plugin ignore '
+            f'them, and allow more. See that every host has this release.'
+        ] if found else [])
+
+    @_guarded
     def nothing_left(self) -> upgradecheck.Result:
         without = [
             str(version) for version, wanted in self._requirements
@@ -315,6 +356,9 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Policy rules', policy),
         ('Keystone and Nova', nova),
         ('Flavors that Nova no longer has', stale),
+        ('Requirements that cannot be met', impossible),
+        ('Extra specs that Nova does not show', extra_specs),
+        ('Rules that older releases ignore', newer_rules),
         ('Versions that no flavor is left for', nothing_left),
         ('Instances on flavors not allowed', instances),
     )

@@ -32,6 +32,7 @@ COMMANDS: dict[str, typing.Any] = {
     'datastore-version-flavor-add': associations.Add,
     'datastore-version-flavor-delete': associations.Delete,
     'datastore-version-flavor-require': associations.Require,
+    'datastore-version-flavor-copy': associations.Copy,
     'datastore-version-flavor-list': associations.List,
     'datastore-version-flavor-export': declare.Export,
     'datastore-version-flavor-apply': declare.Apply,

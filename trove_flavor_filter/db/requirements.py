@@ -438,7 +438,7 @@ REQUIREMENT: sa.Select = (
 
 def requirement_in(version_id: str, rows: Collection[typing.Any]
                    ) -> requirement.Requirement:
-    """The requirement of rows; the log tells of those that are nonsense."""
+    """The requirement of rows; the log says when no flavor can meet it."""
     found = requirement.Requirement.of(
         ((row.key, row.value) for row in rows),
         any(row.ignores_case for row in rows))
@@ -446,4 +446,7 @@ def requirement_in(version_id: str, rows: Collection[typing.Any]
         LOG.error('Datastore version %s allows no flavor: in table '
                   'datastore_version_metadata, %s cannot be understood',
                   version_id, ', '.join(found.nonsense))
+    elif found.contradictions:
+        LOG.error('Datastore version %s allows no flavor: %s', version_id,
+                  ', '.join(found.contradictions))
     return found

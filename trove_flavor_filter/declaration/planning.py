@@ -58,7 +58,8 @@ def delete(flavor_ids: Iterable[str],
 
 def require(limits: Mapping[str, int], clear: bool,
             present: requirement.Present,
-            extra_specs: Iterable[tuple[str, str]] = ()) -> Wanted:
+            extra_specs: Iterable[tuple[str, str]] = (),
+            ended: Iterable[str] = ()) -> Wanted:
     """Say what a flavor must be like.
 
     What is not named stays as it is. Values of an extra spec that is named
@@ -69,12 +70,14 @@ def require(limits: Mapping[str, int], clear: bool,
     :param clear: end all that is not named, but for associations
     :param extra_specs: keys and values; several values of one key are
         alternatives
+    :param ended: keys of extra specs that are required no longer
     :raises BadRequest: as :func:`checked`
     """
     new = {*((key, str(value)) for key, value in limits.items()),
            *((requirement.EXTRA_SPEC, f'{key}={value}')
              for key, value in extra_specs)}
-    subjects = {_subject(row) for row in new}
+    subjects = {*map(_subject, new),
+                *((requirement.EXTRA_SPEC, key) for key in ended)}
     return checked({
         version: {*new, *(
             row for row in rows
@@ -108,20 +111,28 @@ def apply(declared: Wanted, prune: bool,
     return checked(wanted, present)
 
 
-def copy(source: requirement.Version, target: requirement.Version,
-         replace: bool, present: requirement.Present) -> Wanted:
+def copy(source_id: str, target_id: str, replace: bool,
+         present: requirement.Present) -> Wanted:
     """Have one datastore version require what another one does.
 
     :param replace: end what the target requires; without it, that is an
         error
-    :raises BadRequest: the target requires something already; or as
-        :func:`checked`
+    :raises BadRequest: the target requires something else already, what the
+        source requires cannot be understood; or as :func:`checked`
     """
-    there = present.rows[target]
-    if there and there != present.rows[source] and not replace:
+    versions = {version.id: version for version in present.rows}
+    source, target = versions[source_id], versions[target_id]
+    rows, there = present.rows[source], present.rows[target]
+    if nonsense := requirement.Requirement.of(rows).nonsense:
         raise exception.BadRequest(
-            f'{target} requires something already; --replace ends that.')
-    return checked({target: present.rows[source]}, present)
+            f'Nothing was changed. What {source} requires cannot be '
+            f'understood: {", ".join(nonsense)}.')
+    if there and there != rows and not replace:
+        raise exception.BadRequest(
+            f'Nothing was changed. {target} requires something else '
+            f'already; --replace ends that.')
+    # The source as well, so that its rows do not change meanwhile.
+    return checked({source: rows, target: rows}, present)
 
 
 def checked(wanted: Wanted, present: requirement.Present) -> Wanted:

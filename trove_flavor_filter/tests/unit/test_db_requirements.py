@@ -45,10 +45,11 @@ class DatabaseTest(base.DatabaseTestCase):
     def delete(self, *flavor_ids: str, **options) -> requirement.Change:
         return self.change(planning.delete, flavor_ids, **options)
 
-    def require(self, clear=False, version_id=None, by=None,
-                **minimums: int) -> requirement.Requirement:
-        return self.change(planning.require, minimums, clear, by=by,
-                           version_id=version_id).requirement
+    def require(self, clear=False, version_id=None, by=None, extra_specs=(),
+                **limits: int) -> requirement.Requirement:
+        return self.change(
+            functools.partial(planning.require, extra_specs=extra_specs),
+            limits, clear, by=by, version_id=version_id).requirement
 
     def apply(self, prune=False, **flavor_ids: list[str]
               ) -> list[requirement.Change]:
@@ -322,6 +323,74 @@ class DatabaseTest(base.DatabaseTestCase):
         self.add('512')
         wanted = self.require(min_ram=512, clear=True)
         self.assertEqual({'512'}, wanted.flavor_ids)
+
+    def test_maximums_and_extra_specs_are_rows_as_well(self):
+        self.require(max_ram=2048, extra_specs=[
+            ('a', 'b=c'), ('a', 'd'), ('e', '')])
+        self.assertEqual([(self.version_id, '2048', False)],
+                         self.rows('max_ram'))
+        self.assertEqual(
+            [(self.version_id, value, False)
+             for value in ('a=b=c', 'a=d', 'e=')], self.rows('extra_spec'))
+        for wanted in (
+                self.requirements.requirement_of(self.version_id).requirement,
+                self.targets.named_version('mysql', '8.0', None)[0]
+                .requirement):
+            self.assertEqual(requirement.Requirement(
+                max_ram=2048, extra_specs={
+                    'a': frozenset({'b=c', 'd'}), 'e': frozenset({''})}),
+                wanted)
+        wanted = self.require(extra_specs=[('a', 'd')])
+        self.assertEqual({'a': {'d'}, 'e': {''}}, wanted.extra_specs)
+        self.assertTrue(self.require(clear=True).is_empty)
+
+    def test_a_copy_takes_all_and_leaves_its_source(self):
+        self.add('1', '2')
+        self.require(min_ram=512, max_vcpus=4, extra_specs=[('a', 'b')])
+        self.require(min_disk=5, version_id=self.other_id)
+        both = [self.version_id, self.other_id]
+        before = self.requirements.present()
+        self.assertRaises(
+            exception.BadRequest, self.requirements.change,
+            functools.partial(planning.copy, *both, False), both)
+        self.assertEqual(before, self.requirements.present())
+        self.requirements.change(
+            functools.partial(planning.copy, *both, True), both)
+        source, target = (self.requirements.requirement_of(version_id)
+                          .requirement for version_id in both)
+        self.assertEqual(source, target)
+        self.assertEqual({'a': {'b'}}, target.extra_specs)
+        self.assertEqual(
+            [source, target],
+            [self.requirements.requirement_of(version_id).requirement
+             for version_id in both])
+
+    def test_what_contradicts_itself_is_refused_and_logged_when_found(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        self.require(max_ram=512)
+        self.assertRaises(exception.BadRequest, self.require, min_ram=1024)
+        self.assertEqual([], self.rows('min_ram'))
+        self.create_row(self.version_id, '1024', key='min_ram')
+        wanted = self.requirements.requirement_of(self.version_id).requirement
+        self.assertEqual(1, len(wanted.contradictions))
+        self.assertIn(f'{self.version_id} allows no flavor: min_ram 1024 is '
+                      f'above max_ram 512', log.output)
+
+    def test_an_extra_spec_may_be_spelled_anew(self):
+        for value in ('Yes', 'yes'):
+            wanted = self.require(extra_specs=[('a', value)])
+            self.assertEqual({'a': {value}}, wanted.extra_specs)
+        live = [row[1] for row in self.rows('extra_spec') if not row[2]]
+        self.assertEqual(['a=yes'], live)
+
+    def test_an_older_releases_rows_mean_the_same(self):
+        self.create_row(self.version_id, '1')
+        self.create_row(self.version_id, '512', key='min_ram')
+        self.create_row(self.version_id, '4', key='min_ram')
+        self.create_row(self.version_id, 'ssd', key='volume_type')
+        self.assertEqual(
+            requirement.Requirement(frozenset({'1'}), min_ram=512),
+            self.requirements.requirement_of(self.version_id).requirement)
 
     def test_nonsense_allows_nothing_and_the_log_names_the_row(self):
         log = self.useFixture(fixtures.FakeLogger())

@@ -21,6 +21,7 @@ from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter.declaration import writing
+from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
 
 V80 = requirement.Version('id-80', 'mysql', '8.0', '8.0.29')
@@ -186,6 +187,63 @@ datastore_versions:
             self.assertTrue(error.problems)
 
 
+    def test_maximums_and_extra_specs(self):
+        found = reading.read(b'''datastore_versions:
+  mysql:
+    8.0:
+      max_ram: 4096
+      extra_specs:
+        min_ram: 5
+        a:b: 010
+        c: [x, "", a=b]
+''')
+        self.assertEqual({'max_ram': 4096}, found[0].limits)
+        self.assertEqual(['min_ram=5', 'a:b=010', 'c=x', 'c=', 'c=a=b'],
+                         found[0].extra_specs)
+
+    def test_what_no_flavor_could_have_is_told_with_its_place(self):
+        self.assertEqual([
+            '3:5: min_ram 2048 is above max_ram 1024',
+            "7:14: not the key of an extra spec, which has letters, digits, "
+            "spaces and \"_:.-\" only: 'a/b=x'",
+            "8:16: not the key of an extra spec, which has letters, digits, "
+            "spaces and \"_:.-\" only: '=x'",
+            "9:15: the value has characters that are not printable, or ends "
+            "with a space: 'c=y\\t'",
+            "10:14: 'a=b' is not the key of an extra spec",
+        ], self.refused('''datastore_versions:
+  mysql:
+    8.0:
+      min_ram: 2048
+      max_ram: 1024
+      extra_specs:
+        a/b: x
+        '':   [x]
+        c: [x,"y\\t"]
+        a=b: x
+'''))
+
+    def test_of_extra_specs_the_form_is_checked(self):
+        for text, problem in (
+                ('7', "4:20: '7' is not a mapping of the keys of extra "
+                      "specs"),
+                ('{a: }', '4:24: nothing is not the value of an extra spec, '
+                          'or a list of values'),
+                ('{a: []}', '4:24: a list is not the value of an extra '
+                            'spec, or a list of values'),
+                ('{a: {}}', '4:24: a mapping is not the value of an extra '
+                            'spec, or a list of values'),
+                ('{a: [null]}', '4:25: nothing is not the value of an extra '
+                                'spec'),
+                ('{a: b, a: c}', "4:27: 'a' is there already, in line 4")):
+            self.assertEqual([problem], self.refused(
+                f'''datastore_versions:
+  mysql:
+    8.0:
+      extra_specs: {text}
+'''))
+
+
 class ResolveTest(TestCase):
 
     def resolve(self, text: str, flavors=(SMALL, LARGE), said=None,
@@ -306,6 +364,88 @@ class PlanTest(base.BaseTestCase):
             [(V80, [('min_ram', '1024')], [('min_ram', '512')])],
             self.plan({V80: rows(min_ram=1024)}))
 
+    def test_so_does_a_maximum_and_an_extra_spec_has_those_declared(self):
+        there = present({V80: {
+            ('max_ram', '512'), ('max_disk', '5'), ('extra_spec', 'a=b'),
+            ('extra_spec', 'a=c'), ('extra_spec', 'd=e')}})
+        declared = {V80: {('max_ram', '1024'), ('extra_spec', 'a=x')}}
+        self.assertEqual({
+            ('max_ram', '1024'), ('max_disk', '5'), ('extra_spec', 'a=x'),
+            ('extra_spec', 'd=e')},
+            set(planning.apply(declared, False, there)[V80]))
+        self.assertEqual(
+            declared[V80], set(planning.apply(declared, True, there)[V80]))
+
+    def test_a_minimum_above_a_maximum_that_is_there_is_refused(self):
+        there = present({V80: rows(max_ram=512)})
+        error = self.assertRaises(
+            exception.BadRequest, planning.apply,
+            {V80: rows(min_ram=1024)}, False, there)
+        self.assertIn('mysql/8.0 (id-80): min_ram 1024 is above max_ram 512',
+                      str(error))
+        planning.apply({V80: rows(min_ram=1024)}, True, there)
+        for limits in ({'min_ram': 1024}, {'max_ram': 8, 'min_ram': 9}):
+            self.assertRaises(exception.BadRequest, planning.require, limits,
+                              False, there)
+        planning.require({'min_ram': 1024}, True, there)
+
+    def test_extra_specs_that_a_database_does_not_tell_apart(self):
+        specs = [('a', 'X'), ('a', 'x')]
+        planning.require({}, False, present(), specs)
+        error = self.assertRaises(
+            exception.BadRequest, planning.require, {}, False,
+            present(ignores_case=True), specs)
+        self.assertIn('a=X', str(error))
+        self.assertIn('a=x', str(error))
+        # One takes the place of the other.
+        self.assertEqual({('extra_spec', 'a=x')}, set(planning.require(
+            {}, False, present({V80: {('extra_spec', 'a=X')}}, [V80], True),
+            [('a', 'x')])[V80]))
+
+    def test_requiring_sets_what_is_named_and_no_more(self):
+        there = present({V80: {
+            ('flavor', '1'), ('min_ram', '512'), ('max_ram', '1024'),
+            ('extra_spec', 'a=b'), ('extra_spec', 'c=d')}}, [V80])
+        for arguments, options, expected in (
+                (({'max_ram': 2048}, False), {}, {
+                    ('flavor', '1'), ('min_ram', '512'),
+                    ('max_ram', '2048'), ('extra_spec', 'a=b'),
+                    ('extra_spec', 'c=d')}),
+                (({}, False), {'extra_specs': [('a', 'x'), ('a', 'y')]}, {
+                    ('flavor', '1'), ('min_ram', '512'),
+                    ('max_ram', '1024'), ('extra_spec', 'a=x'),
+                    ('extra_spec', 'a=y'), ('extra_spec', 'c=d')}),
+                (({}, False), {'ended': ['a', 'nothing']}, {
+                    ('flavor', '1'), ('min_ram', '512'),
+                    ('max_ram', '1024'), ('extra_spec', 'c=d')}),
+                (({'min_disk': 5}, True), {'extra_specs': [('a', 'x')]}, {
+                    ('flavor', '1'), ('min_disk', '5'),
+                    ('extra_spec', 'a=x')}),
+                (({}, True), {}, {('flavor', '1')})):
+            self.assertEqual(expected, set(planning.require(
+                *arguments, there, **options)[V80]))
+
+    def test_a_copy_is_all_of_it_and_replaces_when_told(self):
+        said = rows('1', min_ram=512) | {('extra_spec', 'a=b')}
+        self.assertEqual(
+            {V80: said, V57: said},
+            planning.copy('id-80', 'id-57', False,
+                          present({V80: said}, [V80, V57])))
+        there = present({V80: said, V57: rows('2')}, [V80, V57])
+        error = self.assertRaises(exception.BadRequest, planning.copy,
+                                  'id-80', 'id-57', False, there)
+        self.assertIn('mysql/5.7 (id-57)', str(error))
+        self.assertIn('--replace', str(error))
+        self.assertEqual(said, planning.copy(
+            'id-80', 'id-57', True, there)[V57])
+
+    def test_what_cannot_be_met_is_not_copied(self):
+        for said in ({('min_ram', 'x')}, {('extra_spec', 'x')},
+                     rows(min_ram=2, max_ram=1)):
+            self.assertRaises(
+                exception.BadRequest, planning.copy, 'id-80', 'id-57', False,
+                present({V80: said}, [V80, V57]))
+
     def test_the_difference_names_flavors(self):
         changes = self.plan({V80: rows('2', min_ram=1024)}, prune=True)
         self.assertEqual([
@@ -384,4 +524,29 @@ datastore_versions:
         self.assertEqual(there, resolving.resolve(
             reading.read(text.encode()), flavors.values(),
             present(versions=versions)).rows)
+        yaml.safe_load(text)
+
+    values = strategies.text(max_size=30).filter(
+        lambda text: text.isprintable() and not text.endswith(' '))
+    keys = strategies.text('abAB:_. -=0', min_size=1, max_size=8).filter(
+        lambda text: '=' not in text)
+
+    @hypothesis.given(
+        strategies.dictionaries(
+            strategies.sampled_from(sorted(requirement.MINIMUMS)),
+            strategies.integers(1, 1000)),
+        strategies.dictionaries(
+            strategies.sampled_from(sorted(requirement.MAXIMUMS)),
+            strategies.integers(1000, requirement.LARGEST)),
+        strategies.dictionaries(
+            keys, strategies.sets(values, min_size=1, max_size=3)))
+    @hypothesis.settings(deadline=None)
+    def test_so_are_limits_and_extra_specs(
+            self, minimums, maximums, extra_specs):
+        said = rows(**minimums, **maximums) | {
+            ('extra_spec', f'{key}={value}')
+            for key, values in extra_specs.items() for value in values}
+        text = writing.write(present({V80: said}), {}, False)
+        self.assertEqual({V80: said} if said else {}, resolving.resolve(
+            reading.read(text.encode()), [], present()).rows)
         yaml.safe_load(text)

@@ -111,6 +111,143 @@ class RequirementTest(base.BaseTestCase):
         wanted = requirement.Requirement.of([('min_disk', None)])
         self.assertEqual([], wanted.select([flavor('1')]))
 
+    def test_a_maximum_is_a_whole_number_too(self):
+        for text in ('', '0', 'x', '2147483648', None):
+            wanted = requirement.Requirement.of([('max_disk', text)])
+            self.assertEqual([], wanted.select([flavor('1')]), text)
+
+    def test_of_two_rows_of_a_maximum_the_lower_counts(self):
+        for values in (('512', '2048'), ('2048', '512')):
+            self.assertEqual(512, requirement.Requirement.of(
+                ('max_ram', value) for value in values).max_ram)
+
+    def test_a_flavor_must_be_within_every_maximum(self):
+        wanted = requirement.Requirement(max_ram=512, max_vcpus=2,
+                                         max_disk=10)
+        there = flavor('1')._replace(vcpus=2)
+        self.assertTrue(wanted.allows(there))
+        for key in ('ram', 'vcpus', 'disk'):
+            more = there._replace(**{key: getattr(there, key) + 1})
+            self.assertFalse(wanted.allows(more), key)
+            self.assertEqual(1, len(wanted.shortcomings(more)), key)
+        self.assertEqual(
+            ['requires at most 512 MiB RAM, has 513'],
+            wanted.shortcomings(there._replace(ram=513)))
+
+    def test_a_minimum_above_its_maximum_allows_nothing_and_is_told(self):
+        wanted = requirement.Requirement.of(
+            [('min_ram', '2048'), ('max_ram', '1024'), ('min_disk', '5'),
+             ('max_disk', '5')])
+        self.assertEqual(['min_ram 2048 is above max_ram 1024'],
+                         wanted.contradictions)
+        for ram in (512, 1024, 1500, 2048, 4096):
+            there = flavor('1')._replace(ram=ram)
+            self.assertEqual([], wanted.select([there]))
+            self.assertIn(wanted.contradictions[0],
+                          wanted.shortcomings(there))
+
+    def test_the_first_equals_sign_divides_an_extra_spec(self):
+        for text, expected in (
+                ('a=b', ('a', 'b')), ('a=', ('a', '')),
+                ('hw:cpu_policy=a=b=', ('hw:cpu_policy', 'a=b=')),
+                ('a b.c-d_e: = x', ('a b.c-d_e: ', ' x')),
+                (f'k={"v" * 126}', ('k', 'v' * 126)),
+                ('k=\u00e9\u4e16', ('k', '\u00e9\u4e16'))):
+            self.assertEqual(expected, requirement.extra_spec(text))
+
+    def test_what_is_no_extra_spec_allows_nothing(self):
+        there = flavor('1')._replace(extra_specs={'': '', 'a': 'b'})
+        for text in ('', 'a', '=b', 'a/b=c', '\u00e9=c', 'a\n=b', 'a=b\n',
+                     'a=\0', 'a=b ', 'a=\ud800', f'k={"v" * 127}'):
+            self.assertRaises(ValueError, requirement.extra_spec, text)
+            wanted = requirement.Requirement.of([('extra_spec', text)])
+            self.assertEqual((f'extra_spec={text}',), wanted.nonsense)
+            self.assertFalse(wanted.allows(there), text)
+
+    def test_one_of_the_values_of_each_extra_spec_will_do(self):
+        wanted = requirement.Requirement.of([
+            ('extra_spec', 'db=mysql'), ('extra_spec', 'db=maria'),
+            ('extra_spec', 'ssd=true')])
+        for extra_specs, expected in (
+                ({'db': 'mysql', 'ssd': 'true'}, []),
+                ({'db': 'maria', 'ssd': 'true', 'x': 'y'}, []),
+                ({'db': 'MySQL', 'ssd': 'true'},
+                 ['requires extra spec db=maria or db=mysql, has another '
+                  'value']),
+                ({'db': 'mysql', 'SSD': 'true'},
+                 ['requires extra spec ssd=true, has none']),
+                ({'db': 'mysql', 'ssd': ''},
+                 ['requires extra spec ssd=true, has another value'])):
+            there = flavor('1')._replace(extra_specs=extra_specs)
+            self.assertEqual(expected, wanted.shortcomings(there))
+            self.assertEqual(not expected, wanted.allows(there))
+
+    def test_an_extra_spec_that_nova_does_not_show_is_not_there(self):
+        wanted = requirement.Requirement.of([('extra_spec', 'a=b')])
+        self.assertFalse(wanted.allows(flavor('1')))
+        self.assertEqual(
+            ['requires extra spec a=b, and Nova does not show extra specs'],
+            wanted.shortcomings(flavor('1')))
+
+    SIZES = strategies.integers(1, 4)
+    WORDS = strategies.sampled_from(['a', 'b', 'B', 'a=b', ''])
+    KEYS = strategies.sampled_from(['a', 'A', 'b'])
+
+    @given(
+        strategies.lists(strategies.one_of(
+            strategies.tuples(strategies.just('flavor'), IDS),
+            strategies.tuples(strategies.sampled_from(
+                ['min_ram', 'min_vcpus', 'min_disk', 'max_ram', 'max_vcpus',
+                 'max_disk']), SIZES.map(str)),
+            strategies.tuples(
+                strategies.just('extra_spec'),
+                strategies.tuples(KEYS, WORDS).map('='.join))), max_size=8),
+        strategies.lists(strategies.builds(
+            requirement.Flavor, id=IDS, name=strategies.just('name'),
+            ram=SIZES, vcpus=SIZES, disk=SIZES, ephemeral=strategies.just(0),
+            extra_specs=strategies.none() | strategies.dictionaries(
+                KEYS, WORDS)), max_size=6))
+    def test_it_is_what_the_rows_say_row_by_row(self, rows, flavors):
+        expected = []
+        for one in flavors:
+            ids = [value for key, value in rows if key == 'flavor']
+            allowed = not ids or one.id in ids
+            for key, value in rows:
+                if key == 'min_ram' and one.ram < int(value):
+                    allowed = False
+                if key == 'min_vcpus' and one.vcpus < int(value):
+                    allowed = False
+                if key == 'min_disk' and one.disk < int(value):
+                    allowed = False
+                if key == 'max_ram' and one.ram > int(value):
+                    allowed = False
+                if key == 'max_vcpus' and one.vcpus > int(value):
+                    allowed = False
+                if key == 'max_disk' and one.disk > int(value):
+                    allowed = False
+                if key == 'extra_spec':
+                    name = value.split('=')[0]
+                    has = (one.extra_specs or {}).get(name)
+                    if has is None or (key, f'{name}={has}') not in rows:
+                        allowed = False
+            if allowed:
+                expected.append(one)
+        wanted = requirement.Requirement.of(rows)
+        self.assertEqual(expected, wanted.select(flavors))
+        for one in flavors:
+            self.assertEqual(one in expected, wanted.allows(one))
+            self.assertEqual(one in expected, not wanted.shortcomings(one))
+        self.assertEqual(not rows, wanted.is_empty)
+
+    def test_what_is_required_is_told_in_words(self):
+        self.assertEqual(
+            '2048 MiB RAM, at most 4096 MiB RAM, at most 2 vCPUs, '
+            'extra spec a=b or a=c, extra spec d=',
+            str(requirement.Requirement.of([
+                ('extra_spec', 'd='), ('max_vcpus', '2'),
+                ('min_ram', '2048'), ('max_ram', '4096'),
+                ('extra_spec', 'a=c'), ('extra_spec', 'a=b')])))
+
     def test_minimums_are_told_in_words(self):
         self.assertEqual(
             '2048 MiB RAM, 2 vCPUs, 20 GiB disk',
