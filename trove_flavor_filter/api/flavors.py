@@ -13,6 +13,7 @@
 """GET /{tenant_id}/flavors/datastores/versions/{datastore_version_id}."""
 
 from oslo_context import context
+from oslo_log import log
 import webob
 
 from trove_flavor_filter.api import identity
@@ -21,6 +22,8 @@ from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 from trove_flavor_filter import services
+
+LOG = log.getLogger(__name__)
 
 
 def list_allowed(request: webob.Request, ctx: context.RequestContext,
@@ -46,6 +49,12 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
             f'Datastore version \'{datastore_version_id}\' cannot be found.')
     listing = serves.catalog.visible(
         nova.Caller(tenant_id, ctx.auth_token))
+    if version.requirement.extra_specs and any(
+            flavor.extra_specs is None for flavor in listing.flavors):
+        LOG.warning('Datastore version %s requires an extra spec, and Nova '
+                    'does not show those of all flavors; '
+                    '"trove-flavor-filter-status upgrade check" says what to '
+                    'do.', datastore_version_id)
     answer = views.flavor_list(
         request, serves.conf, tenant_id,
         version.requirement.select(listing.flavors), listing.common)

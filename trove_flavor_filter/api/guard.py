@@ -26,6 +26,7 @@ whatever would make Trove forget in the meantime that it is resizing.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Sequence
 import itertools
 import re
 import typing
@@ -133,7 +134,7 @@ class Guard(typing.NamedTuple):
         return self.services.policy.allows(self.ctx, policies.BYPASS)
 
     def _reasons(self, case: Case, flavor_id: str) -> list[str] | None:
-        """What a minimum or nonsense says against a flavor.
+        """What more than associations says against a flavor.
 
         :returns: empty when the flavor is just not associated, None when
             nothing is against it
@@ -143,6 +144,8 @@ class Guard(typing.NamedTuple):
             return None
         if wanted.nonsense:
             return ['what it requires cannot be understood']
+        if wanted.contradictions:
+            return wanted.contradictions
         if not wanted.is_associated(flavor_id):
             return []
         if wanted.goes_by_id:
@@ -163,30 +166,28 @@ class Guard(typing.NamedTuple):
     def _refusal(self, target: db_targets.Target, flavor_id: str,
                  reasons: list[str]) -> exception.FlavorRefused:
         reason = '; '.join(reasons)
+        visible = self._visible()
+        # The caller may not know the name of any other.
+        flavor = next((_named(flavor) for flavor in visible or ()
+                       if flavor.id == flavor_id), flavor_id[:255])
         return exception.FlavorRefused(
-            f'Flavor {flavor_id[:255]} is not supported for datastore '
-            f'version {target.version_id}'
+            f'Flavor {flavor} is not supported for datastore version '
+            f'{target.name} ({target.version_id})'
             f'{": " + reason if reason else ""}.'
-            f'{self._suggestion(target.requirement)}',
+            f'{_suggestion(target.requirement, visible)}',
             f'flavor refused: user={self.ctx.user_id} '
             f'project={self.project_id} '
             f'datastore_version={target.version_id} '
             f'flavor={flavor_id[:255]!r} '
             f'reason={reason or "not associated"!r}')
 
-    def _suggestion(self, wanted: requirement.Requirement) -> str:
+    def _visible(self) -> Sequence[requirement.Flavor] | None:
+        """The flavors that the caller sees; None when Nova gives none."""
         try:
-            flavors = wanted.select(
-                self.services.catalog.visible(self.caller).flavors)
+            return self.services.catalog.visible(self.caller).flavors
         except exception.NovaUnavailable:
-            # The refusal stands without it.
-            return ''
-        if not flavors:
-            return ' No flavor would do.'
-        flavors.sort(key=lambda flavor: (flavor.ram, flavor.vcpus,
-                                         flavor.disk, flavor.id))
-        return ' Flavors that would do: ' + ', '.join(
-            flavor.id for flavor in flavors[:SUGGESTIONS]) + '.'
+            # A refusal stands without them.
+            return None
 
     def own(self, found: Iterable[_Owned]) -> list[_Owned]:
         """Those that Trove would let the caller at."""
@@ -295,6 +296,25 @@ class Guard(typing.NamedTuple):
                 self.wait_for_change(target.tasks)
                 cases.append(Case(target, target.flavor_ids, exists=True))
         return cases
+
+
+def _suggestion(wanted: requirement.Requirement,
+                visible: Sequence[requirement.Flavor] | None) -> str:
+    """The smallest flavors that would do, as a sentence."""
+    if visible is None:
+        return ''
+    flavors = wanted.select(visible)
+    if not flavors:
+        return ' No flavor would do.'
+    flavors.sort(key=lambda flavor: (flavor.ram, flavor.vcpus,
+                                     flavor.disk, flavor.id))
+    return (f' Flavors that would do: '
+            f'{", ".join(map(_named, flavors[:SUGGESTIONS]))}.')
+
+
+def _named(flavor: requirement.Flavor) -> str:
+    """A flavor for a message."""
+    return f'{flavor.name} ({flavor.id})'
 
 
 Action = Callable[[Guard, Document, str], list[Case]]

@@ -38,8 +38,8 @@ LARGEST = 64 * 2 ** 20
 class Export(base.Subcommand, command.Command):
     """Write what datastore versions require to a file, as YAML.
 
-    Of each datastore version that requires something: its flavors, and its
-    minimums. Versions and flavors go by their names, so that
+    Of each datastore version that requires something: its flavors, minimums,
+    maximums and extra specs. Versions and flavors go by their names, so that
     datastore-version-flavor-apply can make the same of another cloud, where
     they have other ids. The order is always the same, for version control. A
     file that is there already is replaced in one step, when all is written.
@@ -94,6 +94,9 @@ class Apply(base.Subcommand, command.Command):
             - db.large        # a flavor's id or name
             - id: 7           # or its id, where that is another one's name
             min_ram: 2048     # MiB; also min_vcpus, and min_disk in GiB
+            max_vcpus: 8      # also max_ram and max_disk
+            extra_specs:
+              database: mysql     # or a list of values
 
     All of it is checked before anything is written, and every problem is
     printed with its line and column. Then the changes are shown, lines with

@@ -44,6 +44,7 @@ class Target(typing.NamedTuple):
     """What a request is about: a datastore version, and flavors it runs on.
 
     :ivar version_id: of the datastore version
+    :ivar name: DATASTORE/VERSION
     :ivar active: whether it is active
     :ivar requirement: what it requires
     :ivar flavor_ids: of the instances that are there already
@@ -53,6 +54,7 @@ class Target(typing.NamedTuple):
     """
 
     version_id: str
+    name: str
     active: bool
     requirement: requirement.Requirement
     flavor_ids: frozenset[str] = frozenset()
@@ -110,6 +112,7 @@ class Targets:
             version, sa.String)
         statement: sa.Select = (
             requirements.with_requirement(
+                *_NAMES,
                 (ds.id == datastore).label('datastore_by_id'),
                 (dv.id == wanted).label('by_id'),
                 (dv.name == wanted).label('by_name'),
@@ -170,7 +173,8 @@ class Targets:
         """
         cluster, member = models.Cluster, models.Instance
         statement: sa.Select = (
-            requirements.with_requirement(cluster.tenant_id, member.flavor_id)
+            requirements.with_requirement(
+                *_NAMES, cluster.tenant_id, member.flavor_id)
             .select_from(cluster)
             .join(member, sa.and_(
                 member.cluster_id == cluster.id, member.deleted.is_(False),
@@ -228,7 +232,7 @@ class Targets:
         member = models.Instance
         target = models.DatastoreVersion
         statement: sa.Select = requirements.with_requirement(
-            owner.tenant_id, member.flavor_id,
+            *_NAMES, owner.tenant_id, member.flavor_id,
             member.id.label('instance_id'), member.task_id,
             DATASTORE_REQUIRES.label('datastore_requires')
         ).select_from(owner)
@@ -261,13 +265,21 @@ DATASTORE_REQUIRES = sa.exists().where(
     _METADATA.datastore_version_id == _SIBLING.id,
     _METADATA.key.in_(requirement.KEYS), _METADATA.deleted.is_(False))
 
+# What people call a datastore version.
+_NAMES = (
+    sa.select(models.Datastore.name)
+    .where(models.Datastore.id == models.DatastoreVersion.datastore_id)
+    .correlate(models.DatastoreVersion).scalar_subquery().label('datastore'),
+    models.DatastoreVersion.name)
+
 
 def _targets(rows: Iterable[typing.Any]) -> list[Target]:
     by_version = collections.defaultdict(list)
     for row in rows:
         by_version[row.id].append(row)
     return [
-        Target(version_id, bool(rows[0].active),
+        Target(version_id, f'{rows[0].datastore}/{rows[0].name}',
+               bool(rows[0].active),
                requirements.requirement_in(version_id, rows),
                frozenset(flavor_id for row in rows if (
                    flavor_id := getattr(row, 'flavor_id', None))),

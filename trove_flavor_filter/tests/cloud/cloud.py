@@ -550,15 +550,18 @@ class Cloud:
     def create_flavor(self, flavor_id: str, name: str | None = None,
                       ram: int = 512, vcpus: int = 1, disk: int = 5,
                       ephemeral: int = 1,
-                      projects: tuple[str, ...] | None = None) -> str:
+                      projects: tuple[str, ...] | None = None,
+                      extra_specs: dict[str, str] | None = None) -> str:
         """A flavor, by Nova's API.
 
         :param projects: users to whose projects alone it is open
         """
         nova = self.nova()
-        nova.flavors.create(
+        flavor = nova.flavors.create(
             name or flavor_id, ram, vcpus, disk, flavorid=flavor_id,
             ephemeral=ephemeral, is_public=projects is None)
+        if extra_specs:
+            flavor.set_keys(extra_specs)
         for user in projects or ():
             nova.flavor_access.add_tenant_access(
                 flavor_id, self.project_id(user))

@@ -93,6 +93,22 @@ def show(booted: cloud.Cloud) -> None:
     create(booted, '1', '5.7')
     create(booted, '2', '5.7')
 
+    title('Rules in place of a list: a minimum, a maximum and an extra spec')
+    run(booted, 'trove-manage', 'datastore-version-flavor-delete',
+        'mysql/8.0-enterprise', '2,3')
+    run(booted, 'trove-manage', 'datastore-version-flavor-require',
+        'mysql/8.0-enterprise', '--min-ram', '2048', '--max-vcpus', '4',
+        '--extra-spec', 'database=enterprise')
+    get(booted, enterprise)
+
+    title('A flavor that is made afterwards is right at once')
+    booted.create_flavor('4', 'db.enterprise', ram=4096, vcpus=2,
+                         extra_specs={'database': 'enterprise'})
+    say('flavor 4: db.enterprise, 4096 MiB RAM, 2 vCPU, extra spec '
+        'database=enterprise')
+    create(booted, '4', '8.0-enterprise')
+    create(booted, '3', '8.0-enterprise')
+
     title('GET /flavors is as it was')
     get(booted, '/flavors')
 

@@ -32,8 +32,11 @@ class ApiSamplesTest(base.FunctionalTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.version_id = self.create_version()
+        (version,) = self.cloud.sql(
+            'SELECT name FROM datastore_versions WHERE id = :id',
+            id=self.version_id)
         self.names = {self.cloud.project_id(): PROJECT,
-                      self.version_id: VERSION,
+                      self.version_id: VERSION, version.name: '8.0',
                       self.cloud.trove_url.partition('//')[2]:
                           'database.example.org'}
 

@@ -29,6 +29,11 @@ from trove_flavor_filter.tests.functional import base
 REQUIRE = 'datastore-version-flavor-require'
 
 
+def named(flavor_id: str) -> str:
+    """How a message calls a flavor that has its id for a name."""
+    return f'{flavor_id} ({flavor_id})'
+
+
 class GuardTestCase(base.FunctionalTestCase):
     """A datastore version that allows large flavors, and one that is free."""
 
@@ -78,8 +83,13 @@ class GuardTestCase(base.FunctionalTestCase):
                       version_id: str) -> str:
         self.assertEqual(400, response.status_code, response.text)
         message = response.json()['badRequest']['message']
-        self.assertIn(f'Flavor {flavor_id} is not supported for datastore '
-                      f'version {version_id}', message)
+        (version,) = self.cloud.sql(
+            'SELECT d.name AS datastore, v.name FROM datastore_versions v, '
+            'datastores d WHERE v.id = :id AND d.id = v.datastore_id',
+            id=version_id)
+        self.assertIn(
+            f'Flavor {named(flavor_id)} is not supported for datastore version '
+            f'{version.datastore}/{version.name} ({version_id})', message)
         return message
 
 
@@ -89,7 +99,8 @@ class CreateTest(GuardTestCase):
         before = self.count('instances')
         message = self.assertRefused(
             self.create(self.small, self.bound), self.small, self.bound)
-        self.assertIn(f'would do: {self.large}, {self.huge}', message)
+        self.assertIn(f'would do: {named(self.large)}, {named(self.huge)}.',
+                      message)
         self.assertEqual(before, self.count('instances'))
 
     def test_what_is_associated_is_built(self):
@@ -104,6 +115,33 @@ class CreateTest(GuardTestCase):
         self.assertIn('requires at least 2048 MiB RAM, has 512', message)
         self.assertEqual(
             200, self.create(self.large, self.free).status_code)
+
+    def test_flavors_go_by_name_and_id(self):
+        tiny = self.cloud.create_flavor(self.unique(), self.unique('db.tiny'))
+        good = self.cloud.create_flavor(self.unique(), self.unique('db.good'),
+                                        ram=2048)
+        for flavor_id in (tiny, good):
+            self.addCleanup(self.cloud.delete_flavor, flavor_id)
+        self.associate(self.free, tiny, good)
+        self.manage(REQUIRE, self.free, '--min-ram', '2048')
+        names = {flavor.id: flavor.name
+                 for flavor in self.cloud.nova().flavors.list()}
+        message = self.create(tiny, self.free).json()['badRequest']['message']
+        self.assertEqual(
+            f'Flavor {names[tiny]} ({tiny}) is not supported for datastore '
+            f'version mysql/{self.name_of(self.free)} ({self.free}): requires '
+            f'at least 2048 MiB RAM, has 512. Flavors that would do: '
+            f'{names[good]} ({good}).', message)
+
+    def test_what_the_project_does_not_see_goes_by_its_id(self):
+        secret = self.cloud.create_flavor(
+            self.unique(), self.unique('secret'), projects=('other',))
+        self.addCleanup(self.cloud.delete_flavor, secret)
+        self.manage(REQUIRE, self.free, '--min-ram', '2048')
+        response = self.create(secret, self.free)
+        self.assertEqual(400, response.status_code, response.text)
+        self.assertIn(f'Flavor {secret} is not supported', response.text)
+        self.assertNotIn('secret-', response.text)
 
     def test_names_mean_what_they_mean_to_trove(self):
         name = self.name_of(self.bound)

@@ -87,7 +87,7 @@ class GuardTest(GuardTestCase):
                                  'badRequest')
         self.assertEqual(
             f'Flavor small is not supported for datastore version '
-            f'{self.version_id}.', fault['message'])
+            f'mysql/8.0 ({self.version_id}).', fault['message'])
 
     def test_a_refusal_is_logged_once_with_its_fields(self):
         self.create(flavorRef='small')
