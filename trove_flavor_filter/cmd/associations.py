@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-manage datastore-version-flavor-add, -delete, -require, -copy, -list."""
+"""The trove-manage subcommands on the flavors of single datastore versions."""
 
 import argparse
 from collections.abc import Iterable

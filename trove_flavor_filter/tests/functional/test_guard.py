@@ -88,8 +88,8 @@ class GuardTestCase(base.FunctionalTestCase):
             'datastores d WHERE v.id = :id AND d.id = v.datastore_id',
             id=version_id)
         self.assertIn(
-            f'Flavor {named(flavor_id)} is not supported for datastore version '
-            f'{version.datastore}/{version.name} ({version_id})', message)
+            f'Flavor {named(flavor_id)} is not supported for datastore '
+            f'version {version.datastore}/{version.name} ({version_id})', message)
         return message
 
 

@@ -10,7 +10,6 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-flavor-filter-status upgrade check, on the real thing."""
 """Maximums and extra specs, on the real thing: each face of them."""
 
 import json

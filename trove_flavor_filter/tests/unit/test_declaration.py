@@ -186,7 +186,6 @@ datastore_versions:
         except reading.DeclarationRefused as error:
             self.assertTrue(error.problems)
 
-
     def test_maximums_and_extra_specs(self):
         found = reading.read(b'''datastore_versions:
   mysql:
