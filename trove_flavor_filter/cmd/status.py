@@ -309,9 +309,10 @@ class Checks(upgradecheck.UpgradeCommands):
                  if not wanted.goes_by_id
                  and (wanted.extra_specs or wanted.limits != wanted.minimums)]
         return warning([
-            f'Maximums and extra specs are required of flavors for '
-            f'{_some(found)}. Hosts with release 0.1 of the plugin ignore '
-            f'them, and allow more. See that every host has this release.'
+            f'These datastore versions require maximums or extra specs: '
+            f'{_some(found)}. Hosts with an older release of the plugin '
+            f'ignore those, and allow more. See that every host that runs '
+            f'trove-api has this release.'
         ] if found else [])
 
     @_guarded

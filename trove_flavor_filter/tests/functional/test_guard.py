@@ -89,7 +89,8 @@ class GuardTestCase(base.FunctionalTestCase):
             id=version_id)
         self.assertIn(
             f'Flavor {named(flavor_id)} is not supported for datastore '
-            f'version {version.datastore}/{version.name} ({version_id})', message)
+            f'version {version.datastore}/{version.name} ({version_id})',
+            message)
         return message
 
 

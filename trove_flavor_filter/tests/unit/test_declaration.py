@@ -200,6 +200,24 @@ datastore_versions:
         self.assertEqual(['min_ram=5', 'a:b=010', 'c=x', 'c=', 'c=a=b'],
                          found[0].extra_specs)
 
+    def test_an_older_releases_file_means_the_same(self):
+        found = resolving.resolve(reading.read(b'''\
+# Which flavors datastore versions may run on.
+# "trove-manage datastore-version-flavor-apply" makes it so.
+datastore_versions:
+  mysql:
+    '5.7':
+      flavors:
+      - id: '9'  # not in Nova any more
+      - m1.large  # id 2: 4096 MiB RAM, 4 vCPUs, 40 GiB disk
+      min_ram: 512  # MiB RAM
+      min_vcpus: 2  # vCPUs
+    '8.0':
+      min_disk: 7  # GiB disk
+'''), [SMALL, LARGE], present({V57: rows('9')}))
+        self.assertEqual({V57: rows('9', '2', min_ram=512, min_vcpus=2),
+                          V80: rows(min_disk=7)}, found.rows)
+
     def test_what_no_flavor_could_have_is_told_with_its_place(self):
         self.assertEqual([
             '3:5: min_ram 2048 is above max_ram 1024',
