@@ -266,7 +266,7 @@ DATASTORE_REQUIRES = sa.exists().where(
     _METADATA.key.in_(requirement.KEYS), _METADATA.deleted.is_(False))
 
 # What people call a datastore version.
-_NAMES = (
+_NAMES: tuple[typing.Any, ...] = (
     sa.select(models.Datastore.name)
     .where(models.Datastore.id == models.DatastoreVersion.datastore_id)
     .correlate(models.DatastoreVersion).scalar_subquery().label('datastore'),

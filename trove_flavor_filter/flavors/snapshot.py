@@ -166,7 +166,7 @@ def _flavor(row: typing.Any) -> requirement.Flavor:
             or max(map(len, row[:2])) > LONGEST
             or min(row[2:]) < 0 or max(row[2:]) > requirement.LARGEST):
         raise ValueError('not a flavor')
-    return requirement.Flavor(*row, interned(extra_specs))
+    return requirement.Flavor._make([*row, interned(extra_specs)])
 
 
 def interned(extra_specs: Mapping[str, str | None] | None

@@ -58,6 +58,11 @@ CLUSTER_TASKS = [task.code
 TINY = '90000001'
 SMALL = 'Tiny.Flavor'
 
+# Each refuses these two and lets by the flavor that is allowed. Rules take
+# turns during a hunt.
+RULES = (('min_ram', '2048'), ('max_vcpus', '4'), ('extra_spec', 'hunted=yes'))
+MARKED = {'hunted': 'yes'}
+
 CONTENT_TYPES = (
     'application/json', 'application/json', 'application/json',
     'application/json', 'application/json; charset=utf-8',
@@ -382,6 +387,7 @@ class BypassTest(HuntTestCase):
                 self.assert_unchanged(before, requests)
                 requests.clear()
                 self.set_tasks(chance)
+                self.set_rule(chance)
                 before = self.state()
         print(f'\n{sum(answers.values())} requests in '
               f'{time.monotonic() - begun:.0f} s, none got through. Answers: '
@@ -409,13 +415,30 @@ class BypassTest(HuntTestCase):
                     task=NONE if chance.random() < 0.4
                     else chance.choice(codes))
 
+    def require(self, version_id: str) -> None:
+        """Have a version require what the first of the rules says."""
+        key, value = RULES[0]
+        self.cloud.sql(
+            f'INSERT INTO datastore_version_metadata (id, '
+            f'datastore_version_id, {self._key()}, value, created, deleted) '
+            f'VALUES (:id, :version, :key, :value, :now, :no)',
+            id=f'rule-{version_id[:30]}', version=version_id, key=key,
+            value=value, now='2026-01-01 00:00:00', no=False)
+
+    def set_rule(self, chance: random.Random) -> None:
+        """Have the versions with a rule require something else."""
+        key, value = chance.choice(RULES)
+        self.cloud.sql(
+            f'UPDATE datastore_version_metadata SET {self._key()} = :key, '
+            f'value = :value WHERE id LIKE \'rule-%\'', key=key, value=value)
+
     def prepare(self) -> dict[str, str]:
         """What is hunted, by name."""
         cloud = self.cloud
         for flavor_id in (TINY, SMALL):
-            cloud.create_flavor(flavor_id, ram=512)
+            cloud.create_flavor(flavor_id, ram=512, vcpus=8)
             self.addCleanup(cloud.delete_flavor, flavor_id)
-        allowed = self.create_flavor(ram=4096)
+        allowed = self.create_flavor(ram=4096, extra_specs=MARKED)
         names = {'allowed': allowed, 'project': cloud.project_id()}
         free = self.create_version()
         # One version says it by a list, the other by a minimum.
@@ -433,12 +456,7 @@ class BypassTest(HuntTestCase):
                   'WHERE id = :id', id=names['mysql-id'],
                   version=names['mysql-version-id'])
         self.associate(names['mariadb-version-id'], allowed)
-        cloud.sql(
-            f'INSERT INTO datastore_version_metadata (id, '
-            f'datastore_version_id, {self._key()}, value, created, deleted) '
-            f'VALUES (:id, :version, \'min_ram\', \'2048\', :now, :no)',
-            id=str(uuid.uuid4()), version=names['mysql-version-id'],
-            now='2026-01-01 00:00:00', no=False)
+        self.require(names['mysql-version-id'])
         for name, flavor_id, version_id in (
                 ('instance', allowed, names['mysql-version-id']),
                 ('small-instance', TINY, free)):
@@ -446,12 +464,7 @@ class BypassTest(HuntTestCase):
             cloud.activate_instance(names[name])
         # A replica would take this version with it.
         self.small_version = free
-        cloud.sql(
-            f'INSERT INTO datastore_version_metadata (id, '
-            f'datastore_version_id, {self._key()}, value, created, deleted) '
-            f'VALUES (:id, :version, \'min_ram\', \'2048\', :now, :no)',
-            id=str(uuid.uuid4()), version=free,
-            now='2026-01-01 00:00:00', no=False)
+        self.require(free)
         # The one is judged by its own version, the other by its members'.
         for name, version_id in (
                 ('cluster', names['mariadb-version-id']),
@@ -506,7 +519,8 @@ class BypassTest(HuntTestCase):
                 'name': 'open', 'flavorRef': allowed, 'datastore': {
                     'type': 'mysql', 'version': names['mysql-version']}}}),
             ('POST', f'/instances/{names["instance"]}/action?_method=POST',
-             {'resize': {'flavorRef': self.create_flavor(ram=8192)}}),
+             {'resize': {'flavorRef': self.create_flavor(
+                 ram=8192, extra_specs=MARKED)}}),
             ('GET', '/instances?_method=post', {'instance': {
                 'name': 'open', 'flavorRef': allowed}}))
         for method, path, body in cases:

@@ -60,7 +60,7 @@ class StatusTest(base.FunctionalTestCase):
         self.assertEqual({('Success', '')}, set(self.check(0).values()))
         result = self.cloud.run('trove-flavor-filter-status', 'upgrade',
                                 'check')
-        self.assertEqual(7, result.stdout.count('Result: Success'))
+        self.assertEqual(11, result.stdout.count('Result: Success'))
 
     def test_a_pipeline_without_the_filter(self):
         before = self.cloud.paste_ini.read_text()

@@ -33,8 +33,8 @@ from trove_flavor_filter.tests.unit import base
 
 FLAVORS = [
     requirement.Flavor('2', 'two', 512, 1, 5, 0),
-    requirement.Flavor('1', 'one', 1024, 2, 10, 1),
-    requirement.Flavor('0', 'none', 1, 1, 1, 0),
+    requirement.Flavor('1', 'one', 1024, 2, 10, 1, {'a': 'b', 'c': ''}),
+    requirement.Flavor('0', 'none', 1, 1, 1, 0, {}),
 ]
 
 
