@@ -43,6 +43,12 @@ class TestCase(base.DatabaseTestCase):
             prune, present), [self.version_id])
         return change
 
+    def require(self, *values: str) -> requirement.Change:
+        """Require one of the values of an extra spec."""
+        return self.change(
+            functools.partial(planning.require, extra_specs=[
+                ('a', value) for value in values]), {}, False)
+
     def readings(self) -> list[requirement.Requirement]:
         """What the version requires, by every way to read it."""
         return [
@@ -128,6 +134,30 @@ class AsOneTest(TestCase):
             self.assertEqual(['GONE', 'db.small'],
                              wanted.associated(['db.small', '2']))
 
+    def test_an_extra_spec_has_one_row_and_is_compared_to_the_letter(self):
+        self.require('Yes')
+        self.require('yes')
+        self.assertEqual([(self.version_id, 'a=yes', False)],
+                         self.rows('extra_spec'))
+        error = self.assertRaises(exception.BadRequest, self.require,
+                                  'NO', 'no')
+        self.assertIn('does not tell extra spec a=', str(error))
+        self.assertEqual([(self.version_id, 'a=yes', False)],
+                         self.rows('extra_spec'))
+        for wanted in self.readings():
+            self.assertEqual(
+                [False, True],
+                [wanted.allows(requirement.Flavor(
+                    '1', 'one', 1, 1, 1, 0, {'a': value}))
+                 for value in ('Yes', 'yes')])
+
+    def test_an_extra_spec_that_equals_another_is_told_at_once(self):
+        self.require('\u00e9')
+        begun = time.monotonic()
+        error = self.assertRaises(exception.BadRequest, self.require, 'e')
+        self.assertLess(time.monotonic() - begun, 2)
+        self.assertNotIn('\n', str(error))
+
     def test_a_key_is_taken_for_the_one_that_it_equals(self):
         self.create_row(self.version_id, 'DB.Small', key='Flavor')
         self.create_row(self.version_id, '512', key='MIN_RAM')
@@ -182,6 +212,11 @@ class AsTwoTest(TestCase):
             {('DB.Small', True), ('db.small', False), ('dB.sMALL', False)},
             {row[1:] for row in self.rows()})
         self.assertAllowed({'db.small', 'dB.sMALL'})
+
+    def test_each_spelling_of_an_extra_spec_has_a_row(self):
+        self.require('Yes', 'yes')
+        self.assertEqual(
+            {'a=Yes', 'a=yes'}, {row[1] for row in self.rows('extra_spec')})
 
     def test_another_spelling_does_not_delete(self):
         self.add('DB.Small')
