@@ -317,27 +317,21 @@ class Requirement:
         """The allowed flavors, in the order given."""
         if self.nonsense:
             return []
-        ids = self._folded
-        if ids:
-            flavors = ([flavor for flavor in flavors
-                        if flavor.id.lower() in ids] if self.ignores_case
-                       else [flavor for flavor in flavors
-                             if flavor.id in ids])
-        if self.minimums:
-            ram, vcpus, disk = self.min_ram, self.min_vcpus, self.min_disk
-            flavors = [flavor for flavor in flavors if flavor.ram >= ram
-                       and flavor.vcpus >= vcpus and flavor.disk >= disk]
-        if len(self.limits) > len(self.minimums):
-            ram = self.max_ram or LARGEST
-            vcpus = self.max_vcpus or LARGEST
-            disk = self.max_disk or LARGEST
-            flavors = [flavor for flavor in flavors if flavor.ram <= ram
-                       and flavor.vcpus <= vcpus and flavor.disk <= disk]
+        kept: list[typing.Any] = list(flavors)
+        if ids := self._folded:
+            kept = ([flavor for flavor in kept if flavor.id.lower() in ids]
+                    if self.ignores_case
+                    else [flavor for flavor in kept if flavor.id in ids])
+        for key, value in self.limits.items():
+            # By its place, which is quicker than by its name.
+            at = Flavor._fields.index(key[len('min_'):])
+            kept = ([flavor for flavor in kept if flavor[at] >= value]
+                    if key in MINIMUMS
+                    else [flavor for flavor in kept if flavor[at] <= value])
         for key, values in self.extra_specs.items():
-            flavors = [flavor for flavor in flavors
-                       if flavor.extra_specs is not None
-                       and flavor.extra_specs.get(key) in values]
-        return list(flavors)
+            kept = [flavor for flavor in kept if (has := flavor.extra_specs)
+                    and has.get(key) in values]
+        return kept
 
 
 def size(text: str) -> int:

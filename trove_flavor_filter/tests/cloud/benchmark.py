@@ -230,7 +230,9 @@ def report(results: dict) -> str:
                               for seconds in found.values()))
                   for backend, found in inside['apply'].items())]),
         f'Memory of 5,000 remembered flavors: '
-        f'{inside["memory MiB of 5,000 flavors"]:.1f} MiB. Statements a '
+        f'{inside["memory MiB of 5,000 flavors"]:.1f} MiB, and '
+        f'{inside["memory MiB of their extra specs"]:.1f} MiB for six extra '
+        f'specs of each. Statements a '
         f'request, counted by MariaDB: '
         f'{inside["sql"].get("mysql", {}).get("statements a request")}.\n',
         'Lists that Nova was asked for under 8 clients in a cache time: '

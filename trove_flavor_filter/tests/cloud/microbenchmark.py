@@ -42,6 +42,16 @@ PROJECT = uuid.uuid4().hex
 VERSIONS = 10000
 ROWS = (100, 10000, 1000000)
 
+# Two datastore versions by what they require, and flavors that meet that.
+REQUIRED = {
+    'a minimum': [('min_ram', '512')],
+    'a maximum and two extra specs too': [
+        ('min_ram', '512'), ('max_vcpus', '16'),
+        ('extra_spec', 'database=mysql'), ('extra_spec', 'storage=ssd')],
+}
+EXTRA_SPECS = {'database': 'mysql', 'storage': 'ssd'} | {
+    f'quota:limit_{number}': f'{number}' for number in range(4)}
+
 # Associations that are declared in a file: of versions, with flavors each.
 DECLARED = (100, 100)
 
@@ -97,7 +107,9 @@ def figures() -> dict:
                 application._services.requirements.database.engine().dispose()
         finally:
             database.cleanUp()
-    found['memory MiB of 5,000 flavors'] = _memory()
+    without = _memory({})
+    found['memory MiB of 5,000 flavors'] = without
+    found['memory MiB of their extra specs'] = _memory(EXTRA_SPECS) - without
     return found
 
 
@@ -126,6 +138,15 @@ def _prepare(engine: sa.Engine) -> None:
              'key': 'flavor', 'value': str(number), 'deleted': False,
              'created': datetime.datetime(2026, 1, 1)}
             for number in range(10)])
+        connection.execute(sa.insert(models.DatastoreVersion), [
+            {'id': what, 'datastore_id': 'ds', 'name': what, 'version': '1',
+             'active': True} for what in REQUIRED])
+        connection.execute(sa.insert(models.DatastoreVersionMetadata), [
+            {'id': f'{what[-4:]}-{number}', 'datastore_version_id': what,
+             'key': key, 'value': value, 'deleted': False,
+             'created': datetime.datetime(2026, 1, 1)}
+            for what, rows in REQUIRED.items()
+            for number, (key, value) in enumerate(rows)])
 
 
 def _filter(application: wsgi.FlavorFilter) -> dict[str, float]:
@@ -149,7 +170,15 @@ def _filter(application: wsgi.FlavorFilter) -> dict[str, float]:
             'CONTENT_LENGTH': str(len(raw)), 'wsgi.input': io.BytesIO(raw),
         }), None), 2000)
 
+    def listed(what: str) -> float:
+        application._services.catalog._common.last = snapshot.Snapshot(
+            time.time(), _flavors(1000, EXTRA_SPECS))
+        return median(lambda: application(dict(
+            environ, PATH_INFO=f'/{PROJECT}/flavors/datastores/versions/'
+                               f'{what}'), lambda *_answer: None), 1000)
+
     return {
+        **{f'a list of 1,000: {what}': listed(what) for what in REQUIRED},
         'an unrelated path': passing('/backups'),
         'GET of a guarded path': passing('/instances/instance'),
         'guarded: create': guarded('/instances', {'instance': {
@@ -243,12 +272,18 @@ def _sql(backend: str, engine: sa.Engine,
     return found
 
 
-def _memory() -> float:
-    tracemalloc.start()
-    latest = snapshot.Snapshot(time.time(), [
+def _flavors(count: int, extra_specs: dict[str, str]
+             ) -> list[requirement.Flavor]:
+    return [
         requirement.Flavor(f'{number:05}-flavor', f'db.flavor.{number:05}',
-                           512 * number, number, 10 + number, number)
-        for number in range(5000)])
+                           512 * (1 + number), 1 + number % 16, 10 + number,
+                           number, snapshot.interned(extra_specs))
+        for number in range(count)]
+
+
+def _memory(extra_specs: dict[str, str]) -> float:
+    tracemalloc.start()
+    latest = snapshot.Snapshot(time.time(), _flavors(5000, extra_specs))
     for flavor in latest.flavors:
         latest.pieces[flavor.id] = tuple(  # as views cut it
             f'{flavor}{part}' for part in ('', '"rel": "self"', ', ' * 60))
