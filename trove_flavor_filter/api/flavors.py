@@ -49,13 +49,15 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
             f'Datastore version \'{datastore_version_id}\' cannot be found.')
     listing = serves.catalog.visible(
         nova.Caller(tenant_id, ctx.auth_token))
-    if version.requirement.extra_specs and any(
-            flavor.extra_specs is None for flavor in listing.flavors):
+    wanted = version.requirement
+    allowed = wanted.select(listing.flavors)
+    if (wanted.extra_specs and len(allowed) < len(listing.flavors)
+            and any(flavor.extra_specs is None
+                    for flavor in listing.flavors)):
         LOG.warning('Datastore version %s requires an extra spec, and Nova '
                     'does not show those of all flavors; '
                     '"trove-flavor-filter-status upgrade check" says what to '
                     'do.', datastore_version_id)
     answer = views.flavor_list(
-        request, serves.conf, tenant_id,
-        version.requirement.select(listing.flavors), listing.common)
+        request, serves.conf, tenant_id, allowed, listing.common)
     return views.conditional(request, answer)

@@ -170,15 +170,22 @@ def _filter(application: wsgi.FlavorFilter) -> dict[str, float]:
             'CONTENT_LENGTH': str(len(raw)), 'wsgi.input': io.BytesIO(raw),
         }), None), 2000)
 
-    def listed(what: str) -> float:
-        application._services.catalog._common.last = snapshot.Snapshot(
+    def lists() -> dict[str, float]:
+        """Lists of 1,000 flavors, in turns: they are to be compared."""
+        catalog = application._services.catalog
+        catalog._common.last = snapshot.Snapshot(
             time.time(), _flavors(1000, EXTRA_SPECS))
-        return median(lambda: application(dict(
-            environ, PATH_INFO=f'/{PROJECT}/flavors/datastores/versions/'
-                               f'{what}'), lambda *_answer: None), 1000)
+        times: dict[str, list[float]] = {what: [] for what in REQUIRED}
+        for _turn in range(1000):
+            for what in REQUIRED:
+                path = f'/{PROJECT}/flavors/datastores/versions/{what}'
+                times[what].append(median(lambda: application(
+                    dict(environ, PATH_INFO=path), lambda *_answer: None), 1))
+        return {f'a list of 1,000: {what}': statistics.median(found)
+                for what, found in times.items()}
 
     return {
-        **{f'a list of 1,000: {what}': listed(what) for what in REQUIRED},
+        **lists(),
         'an unrelated path': passing('/backups'),
         'GET of a guarded path': passing('/instances/instance'),
         'guarded: create': guarded('/instances', {'instance': {
