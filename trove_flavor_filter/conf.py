@@ -29,6 +29,7 @@ import typing
 from oslo_config import cfg
 from oslo_db import options as db_options
 from oslo_log import log
+from oslo_policy import opts as policy_opts
 
 from trove_flavor_filter import exception
 
@@ -132,14 +133,16 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
 }
 
 
-# How oslo.config speaks of a value: the file that it is from, and the problem.
+# How oslo.config speaks of a value: the option, the file that it is from, and
+# the problem.
 INVALID = re.compile(
-    r"Value for option .*?detail='(.*?)'\) is not valid: (.*)")
+    r"Value for option (\S+) .*?detail='(.*?)'\) is not valid: (.*)")
 
 # Every option that the plugin reads for itself, by group.
 READ: dict[str | None, list[cfg.Opt]] = {
     **TROVE_OPTIONS,
     'database': db_options.database_opts,
+    **{group: options for group, options in policy_opts.list_opts()},
     GROUP.name: OPTIONS,
 }
 
@@ -253,22 +256,35 @@ def _check_options(conf: cfg.ConfigOpts, group: str | None,
     """
     values = conf if group is None else conf[group]
     for option in options:
-        try:
+        with blaming(f'[{group or "DEFAULT"}] {option.name}'):
             if option.dest in values:
                 values[option.dest]
-        except (cfg.Error, ValueError) as error:
-            problem = ' '.join(str(error).split())
-            if isinstance(error, (cfg.NoSuchOptError, cfg.NoSuchGroupError,
-                                  cfg.TemplateSubstitutionError)):
-                problem = ('it refers to an option that is not there; write '
-                           '"$$" for a "$"')
-            if found := INVALID.match(problem):
-                path, problem = found.groups()
-            else:
-                path = 'trove.conf'
-            raise exception.Misconfigured(
-                f'{path}: [{group or "DEFAULT"}] {option.name}: {problem}'
-            ) from error
+
+
+@contextlib.contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Turn what goes wrong into Misconfigured that names an option or group.
+
+    For libraries that read options of their own: they raise anything.
+    """
+    try:
+        yield
+    except exception.FlavorFilterError:
+        raise
+    except Exception as error:
+        path = 'trove.conf'
+        problem = ' '.join(str(error).split())
+        if isinstance(error, (cfg.NoSuchOptError, cfg.NoSuchGroupError,
+                              cfg.TemplateSubstitutionError)):
+            problem = (f'it refers to an option that is not there; write '
+                       f'"$$" for a "$" ({problem})')
+        elif found := INVALID.match(problem):
+            option, path, problem = found.groups()
+            if not what.endswith(f' {option}'):
+                what = f'{what} {option}'
+        elif not isinstance(error, cfg.Error | ValueError):
+            problem = f'{type(error).__name__}: {problem}'
+        raise exception.Misconfigured(f'{path}: {what}: {problem}') from error
 
 
 def sources(conf: cfg.ConfigOpts) -> str:

@@ -360,8 +360,6 @@ def problems(conf: cfg.ConfigOpts) -> list[str]:
 
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
-    # It is what registers [oslo_policy].
-    new_enforcer(conf)
     return load(conf, find_files(conf)).problems()
 
 

@@ -16,6 +16,7 @@ import typing
 
 from oslo_config import cfg
 
+from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import targets
@@ -32,9 +33,16 @@ class Services(typing.NamedTuple):
 
     @classmethod
     def build(cls, conf: cfg.ConfigOpts) -> 'Services':
-        """All of them. Nothing is connected to before it is asked."""
+        """All of them. Nothing is connected to before it is asked.
+
+        :raises Misconfigured: options cannot be used; the message names them
+        """
         database = engine.Database(conf)
-        return cls(conf=conf, policy=policies.Policy(conf),
+        with config.blaming('[oslo_policy]'):
+            policy = policies.Policy(conf)
+        with config.blaming('[cache]'):
+            flavors = catalog.Catalog(conf)
+        return cls(conf=conf, policy=policy,
                    requirements=requirements.Requirements(database),
                    targets=targets.Targets(database),
-                   catalog=catalog.Catalog(conf))
+                   catalog=flavors)

@@ -31,6 +31,11 @@ from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
 
 
+# What the list says of a row that names no flavor.
+NO_VALUE = ('the association has no value; "datastore-version-flavor-delete '
+            'DATASTORE_VERSION \'\'" ends it')
+
+
 def given_ids(text: str) -> list[str]:
     """The flavor ids of one word of the command line.
 
@@ -52,6 +57,11 @@ def new_ids(text: str) -> list[str]:
                 f'not the id of a flavor: {flavor_id[:40]!r} (up to 128 '
                 f'letters, digits, spaces and "._-")')
     return found
+
+
+def ended_ids(text: str) -> list[str]:
+    """As :func:`given_ids`; '' means an association without a value."""
+    return given_ids(text) if text else ['']
 
 
 def table(conf: cfg.ConfigOpts) -> requirements.Requirements:
@@ -180,10 +190,15 @@ class Delete(_OfVersion):
     allows every flavor.
 
     Use it when a flavor is retired, or was associated by mistake. Instances
-    that run on it go on as they are.
+    that run on it go on as they are. An empty FLAVOR ('') ends an association
+    that has no value.
     """
 
-    examples = 'datastore-version-flavor-delete mysql/8.0 2'
+    examples = '''
+datastore-version-flavor-delete mysql/8.0 2
+datastore-version-flavor-delete mysql/8.0 \'\'
+'''
+    ids = staticmethod(ended_ids)
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         flavor_ids = self.flavor_ids(parsed_args)
@@ -191,8 +206,9 @@ class Delete(_OfVersion):
         version = find_version(database, parsed_args.datastore_version)
         (change,) = database.change(
             functools.partial(planning.delete, flavor_ids), [version.id])
-        print(f'No longer associated with {version}: '
-              f'{", ".join(flavor_id for _key, flavor_id in change.ended)}')
+        print(f'No longer associated with {version}: ' + ', '.join(
+            flavor_id or 'the association without a value'
+            for _key, flavor_id in change.ended))
         if not change.requirement.flavor_ids:
             print(f'Nothing is associated with {version} now: every flavor '
                   f'is allowed.')
@@ -524,7 +540,7 @@ def _described(wanted: requirement.Requirement,
     None stands for what is not known.
     """
     if flavor_id == '':
-        return (None,) * 4 + (False, False, 'the association has no value')
+        return (None,) * 4 + (False, False, NO_VALUE)
     if flavors is None or flavor_id is None:
         return (None,) * 7
     flavor = flavors.get(flavor_id)

@@ -15,6 +15,7 @@
 import argparse
 from collections.abc import Callable
 import functools
+import io
 import logging
 import os
 import signal
@@ -35,13 +36,25 @@ def prints(failed: int) -> Callable[[Callable[P, int]], Callable[P, int]]:
 
     A reader may leave before the end, as ``head`` does: the command exits
     then as a program does that SIGPIPE ends, without a word. The signal
-    itself stays off: a server that hangs up is an error to be told.
+    itself stays off: a server that hangs up is an error to be told. Where
+    standard output is closed from the start nothing is done.
 
     :param failed: the exit code when there is no room for it
     """
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
         @functools.wraps(main)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+            # The interpreter has None for a stream that is closed.
+            if typing.cast(typing.Any, sys.stderr) is None:
+                # print() would take standard output instead.
+                sys.stderr = open(os.devnull, 'w')
+            if typing.cast(typing.Any, sys.stdout) is None:
+                print(f'{os.path.basename(sys.argv[0])}: standard output is '
+                      f'closed, so nothing was done', file=sys.stderr)
+                return failed
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                # A name may have characters that the terminal has not.
+                sys.stdout.reconfigure(errors='backslashreplace')
             try:
                 code = main(*args, **kwargs)
                 sys.stdout.flush()
@@ -103,6 +116,7 @@ def set_up_logging(conf: cfg.ConfigOpts) -> None:
                 f'[DEFAULT] {option} of trove.conf: '
                 f'{" ".join(str(error).split())}') from error
     else:
+        logging.captureWarnings(True)
         # Among them one that oslo.log prints with until it is set up.
         logging.getLogger().handlers[:] = [logging.NullHandler()]
 

@@ -15,6 +15,7 @@
 import argparse
 import os
 import sys
+import typing
 
 from cliff import command
 
@@ -197,6 +198,8 @@ datastore-version-flavor-apply --prune - < flavors.yaml
 
 
 def _read(path: str) -> bytes:
+    if path == STANDARD and typing.cast(typing.Any, sys.stdin) is None:
+        raise exception.FlavorFilterError('standard input is closed')
     try:
         if path == STANDARD:
             data = sys.stdin.buffer.read(LARGEST + 1)

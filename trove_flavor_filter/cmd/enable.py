@@ -16,7 +16,6 @@ import argparse
 from collections.abc import Callable
 import difflib
 import functools
-import io
 import os
 import shutil
 import subprocess  # nosec B404
@@ -75,9 +74,6 @@ def main() -> int:
 
     :returns: the exit code: 0 done, 1 failed, 2 wrong usage
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A path may have characters that the terminal has not.
-        sys.stdout.reconfigure(errors='backslashreplace')
     parser = argument_parser()
     args = parser.parse_args()
     enable = args.state == 'enable'

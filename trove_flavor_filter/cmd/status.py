@@ -231,7 +231,8 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def policy(self) -> upgradecheck.Result:
-        problems = policies.problems(self._conf)
+        with config.blaming('[oslo_policy]'):
+            problems = policies.problems(self._conf)
         name = self._conf.oslo_policy.policy_file
         path = self._conf.find_file(name)
         if problems:

@@ -44,8 +44,13 @@ WHERE = ' (see "connection" in [database] of trove.conf)'
 SCHEMA_PROBLEM = re.compile(
     r"doesn't exist|does not exist|no such (table|column)|Unknown column")
 
+# What SQLite says of another file, once it reads it.
+NOT_A_DATABASE = 'file is not a database'
+
 # How MariaDB and MySQL say that a text has characters beyond their set.
 ALIEN_TEXT = re.compile(r'\((1267|1300|1366|3988),')
+ALIEN = 'A name has characters that the database cannot hold.'
+ALIEN = 'A name has characters that the database cannot hold.'
 
 # How many values go into one statement: SQLite once took 999.
 PORTION = 500
@@ -102,16 +107,17 @@ def translated() -> Iterator[None]:
     """Turn what the database throws into DatabaseUnavailable."""
     try:
         yield
+    except db_exception.DBInvalidUnicodeParameter as error:
+        raise exception.BadRequest(ALIEN) from error
     except (db_exception.CantStartEngineError, db_exception.DBError,
             sa.exc.SQLAlchemyError, ImportError) as error:
         reason = _first_line(error)
-        if isinstance(error, (db_exception.DBConnectionError,
-                              sa.exc.ArgumentError, ImportError)):
+        if (isinstance(error, (db_exception.DBConnectionError,
+                               sa.exc.ArgumentError, ImportError))
+                or NOT_A_DATABASE in reason):
             reason += WHERE
         if ALIEN_TEXT.search(reason):
-            raise exception.BadRequest(
-                'A name has characters that the database cannot hold.'
-            ) from error
+            raise exception.BadRequest(ALIEN) from error
         if isinstance(error, db_exception.DBDuplicateEntry):
             raise exception.BadRequest(
                 f'The database takes a value for one that it has already, '
@@ -165,23 +171,23 @@ class Database:
             raise exception.DatabaseUnavailable(
                 f'trove.conf has no "connection" in [database] '
                 f'({config.sources(self._conf)})')
-        try:
-            return manager.get_engine()
-        except (ValueError, TypeError, AttributeError) as error:
-            # What drivers make of a URL with nonsense in it.
-            raise exception.DatabaseUnavailable(
-                f'{_first_line(error)}{WHERE}') from error
+        return manager.get_engine()
 
     @contextlib.contextmanager
     def _begin(self, manager: typing.Any) -> Iterator[sa.Connection]:
         with contextlib.ExitStack() as stack:
             try:
-                self._start(manager)
+                engine = self._start(manager)
                 connection = stack.enter_context(
                     manager.connection.using(_Transaction()))
-            except db_exception.DBConnectionError as error:
-                # The pool has tried a fresh connection already, so this is
-                # not the lost connection that another try would mend.
+                if engine.dialect.default_schema_name is None:
+                    raise ValueError('no database is named')
+            except exception.DatabaseUnavailable:
+                raise
+            except Exception as error:
+                # Drivers raise anything when a URL has nonsense in it. The
+                # pool has tried a fresh connection already, so this is not
+                # the lost connection that another try would mend.
                 raise exception.DatabaseUnavailable(
                     f'{_first_line(error)}{WHERE}') from error
             yield connection

@@ -23,6 +23,9 @@ from alembic import command
 from alembic import config
 from alembic.runtime import migration
 from alembic import script
+from alembic import util as alembic_util
+from oslo_db import api as db_api
+from oslo_db import exception as db_exception
 import sqlalchemy as sa
 
 from trove_flavor_filter.db import engine
@@ -42,20 +45,53 @@ def sync(database: engine.Database) -> str:
     :raises DatabaseUnavailable: the database cannot be asked
     """
     with engine.translated():
-        with database.engine().connect() as connection:
-            check(connection)
-            before = current(connection)
-            if before == head():
-                return f'The tables are up to date (revision {before}).'
         try:
-            with database.engine().begin() as connection:
-                command.upgrade(_alembic(connection), 'head')
-        except BaseException:
-            with database.engine().begin() as connection:
+            return _sync(database)
+        except Exception as error:
+            with database.writing() as connection:
                 _clean_up(connection)
+            if isinstance(error, alembic_util.CommandError):
+                raise exception.FlavorFilterError(
+                    f'The tables cannot be brought to revision {head()}: '
+                    f'{error}') from error
             raise
-        return (f'The tables were brought from revision {before or "none"} '
-                f'to {head()}.')
+
+
+def _another_is_at_it(error: Exception) -> bool:
+    """Whether another process that migrates may have got in the way."""
+    return isinstance(error, (db_exception.DBError, alembic_util.CommandError)
+                      ) and not isinstance(
+                          error, db_exception.DBConnectionError)
+
+
+# Several hosts may be installed at once, and not every database can keep
+# others from making tables: the loser starts over, and finds them.
+@db_api.wrap_db_retry(max_retries=8, retry_interval=0.1, jitter=True,
+                      max_retry_interval=0.5,
+                      exception_checker=_another_is_at_it)
+def _sync(database: engine.Database) -> str:
+    with database.writing() as connection:
+        check(connection)
+        before, lost = current(connection), missing(connection)
+        if before == head():
+            if not lost:
+                return f'The tables are up to date (revision {before}).'
+            # Somebody has dropped a table. Each migration leaves alone what
+            # is there.
+            command.stamp(_alembic(connection), 'base')
+        command.upgrade(_alembic(connection), 'head')
+    if before == head():
+        return f'Made again: {", ".join(lost)}.'
+    return (f'The tables were brought from revision {before or "none"} '
+            f'to {head()}.')
+
+
+def missing(connection: sa.Connection) -> list[str]:
+    """Names of the plugin's tables that are not there."""
+    inspector = sa.inspect(connection)
+    return [model.__tablename__ for model in (
+        models.DatastoreVersionMetadata, models.FlavorFilterRevision)
+        if not inspector.has_table(model.__tablename__)]
 
 
 def problems(database: engine.Database) -> list[str]:
@@ -63,26 +99,25 @@ def problems(database: engine.Database) -> list[str]:
 
     :raises DatabaseUnavailable: the database cannot be asked
     """
-    with engine.translated(), database.engine().connect() as connection:
+    with engine.translated(), database.reading() as connection:
         try:
             check(connection)
         except exception.NotFound as error:
             return [str(error)]
-        inspector = sa.inspect(connection)
-        table = models.DatastoreVersionMetadata.__tablename__
-        if not inspector.has_table(table):
-            return [f'There is no table {table}. {CURE}']
-        needed = {column.name for column in sa.inspect(
-            models.DatastoreVersionMetadata).columns}
-        missing = sorted(needed - {
-            column['name'] for column in inspector.get_columns(table)})
-        if missing:
-            return [f'Table {table} has no column '
-                    f'{", ".join(missing)}: run "trove-manage db_sync".']
         if current(connection) != head():
             return [f'The tables are at revision '
                     f'{current(connection) or "none"}, this release needs '
                     f'{head()}. {CURE}']
+        if lost := missing(connection):
+            return [f'There is no table {", ".join(lost)}. {CURE}']
+        table = models.DatastoreVersionMetadata.__tablename__
+        needed = {column.name for column in sa.inspect(
+            models.DatastoreVersionMetadata).columns}
+        if absent := sorted(needed - {
+                column['name'] for column
+                in sa.inspect(connection).get_columns(table)}):
+            return [f'Table {table} has no column '
+                    f'{", ".join(absent)}: run "trove-manage db_sync".']
     return []
 
 

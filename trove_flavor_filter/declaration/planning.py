@@ -46,7 +46,8 @@ def delete(flavor_ids: Iterable[str],
     wanted = {}
     for version, rows in present.rows.items():
         there = present.distinct(rows)
-        missing = [flavor_id for row, (_key, flavor_id) in gone.items()
+        missing = [flavor_id or 'one without a value'
+                   for row, (_key, flavor_id) in gone.items()
                    if row not in there]
         if missing:
             raise exception.NotFound(

@@ -25,6 +25,7 @@ from keystoneauth1 import token_endpoint
 from novaclient import client as nova_client
 from novaclient import exceptions as nova_exceptions
 from oslo_config import cfg
+from oslo_config import types
 
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
@@ -36,6 +37,8 @@ MICROVERSION = '2.1'
 
 # But for the extra specs, which Nova shows from this microversion on.
 EXTRA_SPECS = {'OpenStack-API-Version': 'compute 2.61'}
+
+URL = types.URI(schemes=['http', 'https'])
 
 # How often a list is begun again because a flavor was deleted between two of
 # its pages.
@@ -59,6 +62,11 @@ def _answered() -> Iterator[None]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise exception.NovaUnavailable(
             f'the answer of Nova cannot be understood: {error!r}'
+        ) from error
+    except OSError as error:
+        # The clients have words of their own for all but this.
+        raise exception.NovaUnavailable(
+            f'{error} (see "cafile" in [keystone_authtoken] of trove.conf)'
         ) from error
 
 
@@ -272,6 +280,9 @@ def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
         raise exception.NovaUnavailable(
             f'trove.conf says no {" and no ".join(missing)} in '
             f'[service_credentials]')
+    _check_url('[service_credentials] auth_url', credentials.auth_url)
+    if conf.nova_compute_url:
+        _check_url('[DEFAULT] nova_compute_url', conf.nova_compute_url)
     auth = generic.Password(
         auth_url=credentials.auth_url,
         username=credentials.username,
@@ -301,3 +312,15 @@ def _session(conf: cfg.ConfigOpts, auth: plugin.BaseAuthPlugin
         verify=(not conf.keystone_authtoken.insecure
                 and (conf.keystone_authtoken.cafile or True)),
         app_name='trove-flavor-filter')
+
+
+def _check_url(option: str, url: str) -> None:
+    """See that an option is a URL: the clients' errors do not name it.
+
+    :raises NovaUnavailable: it is none
+    """
+    try:
+        URL(url)
+    except ValueError:
+        raise exception.NovaUnavailable(
+            f'{option} of trove.conf is not a URL of http or https') from None

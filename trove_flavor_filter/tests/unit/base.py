@@ -93,6 +93,6 @@ class DatabaseTestCase(TestCase):
     def rows(self, key: str = 'flavor') -> list[tuple[str, str, bool]]:
         """(datastore version, value, deleted) of all rows of a key."""
         metadata = models.DatastoreVersionMetadata
-        return sorted(tuple(row) for row in self.execute(
+        return sorted((tuple(row) for row in self.execute(
             sa.select(metadata.datastore_version_id, metadata.value,
-                      metadata.deleted).where(metadata.key == key)))
+                      metadata.deleted).where(metadata.key == key))), key=str)

@@ -91,3 +91,18 @@ class CommandsTest(base.DatabaseTestCase):
         said = self.apply('datastore_versions: {}', '--prune')
         self.assertIn('-   flavor without a value', said)
         self.assertEqual([(self.version_id, None, True)], self.rows())
+
+    def test_it_is_ended_by_the_words_that_the_list_says(self):
+        self.create_row(self.version_id, None)
+        self.create_row(self.version_id, '1')
+        said = self.manage('datastore-version-flavor-list', '-f', 'csv')
+        self.assertIn("datastore-version-flavor-delete DATASTORE_VERSION ''",
+                      said)
+        said = self.manage('datastore-version-flavor-delete', 'mysql/8.0', '')
+        self.assertIn('the association without a value', said)
+        self.assertEqual({(self.version_id, '1', False),
+                          (self.version_id, None, True)},
+                         set(self.rows()))
+        said = self.manage('datastore-version-flavor-delete', 'mysql/8.0', '',
+                           code=1)
+        self.assertIn('one without a value', said)

@@ -13,6 +13,8 @@
 """flavor-filter-db-sync, on each kind of database."""
 
 import functools
+import subprocess
+import sys
 
 from alembic import autogenerate
 from alembic.runtime import migration as alembic_migration
@@ -105,6 +107,29 @@ class MigrationTest(base.DatabaseTestCase):
             migration.sync(self.database)
             self.assertEqual([], migration.problems(self.database))
 
+    def test_a_table_that_was_dropped_by_hand_is_told_and_made_again(self):
+        migration.sync(self.database)
+        self.create_row(self.version_id, '1')
+        for table in (models.FlavorFilterRevision.__table__, TABLE):
+            table.drop(self.sql)
+            (problem,) = migration.problems(self.database)
+            self.assertIn(f'no table {table.name}', problem)
+            self.assertIn('flavor-filter-db-sync', problem)
+            self.assertEqual(f'Made again: {table.name}.',
+                             migration.sync(self.database))
+            self.assertEqual([], migration.problems(self.database))
+        self.assertIn('up to date', migration.sync(self.database))
+        self.requirements.change(
+            functools.partial(planning.add, ['1']), [self.version_id])
+
+    def test_a_revision_that_is_newer_is_one_clear_error(self):
+        migration.sync(self.database)
+        self.execute(sa.text(
+            f'UPDATE {migration.VERSION_TABLE} SET version_num = \'0999\''))
+        error = self.assertRaises(exception.FlavorFilterError,
+                                  migration.sync, self.database)
+        self.assertIn('0999', str(error))
+
 
 class MySQLMigrationTest(MigrationTest):
     backend = 'mysql'
@@ -143,3 +168,38 @@ class MySQLMigrationTest(MigrationTest):
 
 class PostgreSQLMigrationTest(MigrationTest):
     backend = 'postgresql'
+
+    def test_two_at_once_both_end_well(self):
+        tables = [TABLE, models.FlavorFilterRevision.__table__]
+        conf = self.trove_conf(f'[database]\nconnection = {self.url}\n')
+        # Alembic can migrate but once at a time in a process.
+        program = (
+            'import sys\n'
+            'from trove_flavor_filter import conf\n'
+            'from trove_flavor_filter.db import engine\n'
+            'from trove_flavor_filter.db import migration\n'
+            f'database = engine.Database(conf.load({{'
+            f'"oslo_config_file": {conf!r}}}))\n'
+            'for line in sys.stdin:\n'
+            '    print(migration.sync(database), flush=True)\n')
+        processes = [subprocess.Popen(
+            [sys.executable, '-c', program], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _number in range(3)]
+        for process in processes:
+            self.addCleanup(process.communicate)
+
+        for _round in range(4):
+            for table in tables:
+                table.drop(self.sql, checkfirst=True)
+            self.execute(sa.text(
+                f'DROP TABLE IF EXISTS {migration.VERSION_TABLE}'))
+            for process in processes:
+                process.stdin.write('\n')
+                process.stdin.flush()
+            said = [process.stdout.readline() for process in processes]
+            self.assertTrue(all(said), said)
+            self.assertIn('to 0002', ' '.join(said))
+            self.assertEqual([], migration.problems(self.database))
+            self.assertEqual([('0002',)], self.execute(sa.text(
+                f'SELECT version_num FROM {migration.VERSION_TABLE}')))

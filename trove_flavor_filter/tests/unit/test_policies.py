@@ -22,6 +22,7 @@ import fixtures
 from oslo_context import context
 from oslo_policy import policy
 
+from trove_flavor_filter.cmd import status
 from trove_flavor_filter import policies
 from trove_flavor_filter.tests.unit import base
 
@@ -368,3 +369,51 @@ class FileTest(PolicyTestCase):
         for thread in threads:
             thread.join()
         self.assertEqual([], allowed)
+
+
+class CheckTest(PolicyTestCase):
+    """What "upgrade check" says of the rules."""
+
+    def check(self, text: str | None = None) -> tuple[str, str]:
+        """The result of the check, and its details."""
+        self.load(text)
+        found = status.Checks(self.conf, 'trove-flavor-filter-status').policy()
+        return found.code.name, found.details or ''
+
+    def test_rules_that_are_sound_are_a_success(self):
+        for text in ('{}', *OPEN):
+            self.assertEqual(('SUCCESS', ''), self.check(text), text)
+
+    def test_each_rule_that_holds_for_nobody_is_named_with_its_cure(self):
+        for text, named in CLOSED:
+            # A check that fails when it is asked is not asked here.
+            if named and named != 'check of it':
+                result, details = self.check(text)
+                self.assertEqual('FAILURE', result, text)
+                self.assertIn(f'"{policies.BYPASS}"', details)
+                self.assertIn(named, details)
+                self.assertIn('Mend the rules in', details)
+                self.assertIn(str(self.file), details)
+
+    def test_so_is_a_rule_of_troves_that_the_plugin_asks(self):
+        for text in ('rule:typo', 'admin', 'rule:context_is_admin'):
+            result, details = self.check(f'"context_is_admin": "{text}"')
+            self.assertEqual('FAILURE', result)
+            self.assertIn('"context_is_admin"', details)
+        # What it does not ask is Trove's.
+        self.assertEqual(('SUCCESS', ''),
+                         self.check('"instance:index": "rule:typo"'))
+
+    def test_a_file_that_cannot_be_used_is_named(self):
+        for name, make in FileTest.UNUSABLE.items():
+            self.file = self.folder / f'{name}.yaml'
+            make(self.file)
+            result, details = self.check()
+            self.assertEqual('FAILURE', result, name)
+            self.assertIn(str(self.file), details)
+
+    def test_a_file_that_is_named_and_not_there_is_a_warning(self):
+        result, details = self.check()
+        self.assertEqual('WARNING', result)
+        self.assertIn(str(self.file), details)
+        self.assertIn('defaults', details)
