@@ -17,6 +17,7 @@ plugin's are kept apart from them: a version table of their own, and nothing
 of Trove's touched.
 """
 
+import contextlib
 import pathlib
 
 from alembic import command
@@ -24,7 +25,6 @@ from alembic import config
 from alembic.runtime import migration
 from alembic import script
 from alembic import util as alembic_util
-from oslo_db import api as db_api
 from oslo_db import exception as db_exception
 import sqlalchemy as sa
 
@@ -35,6 +35,9 @@ from trove_flavor_filter import exception
 CURE = 'Run "trove-manage flavor-filter-db-sync".'
 
 VERSION_TABLE = 'flavor_filter_alembic_version'
+
+# Seconds to wait while another host migrates the tables.
+LOCK_TIMEOUT = 60
 
 
 def sync(database: engine.Database) -> str:
@@ -57,21 +60,10 @@ def sync(database: engine.Database) -> str:
             raise
 
 
-def _another_is_at_it(error: Exception) -> bool:
-    """Whether another process that migrates may have got in the way."""
-    return isinstance(error, (db_exception.DBError, alembic_util.CommandError)
-                      ) and not isinstance(
-                          error, db_exception.DBConnectionError)
-
-
-# Several hosts may be installed at once, and not every database can keep
-# others from making tables: the loser starts over, and finds them.
-@db_api.wrap_db_retry(max_retries=8, retry_interval=0.1, jitter=True,
-                      max_retry_interval=0.5,
-                      exception_checker=_another_is_at_it)
 def _sync(database: engine.Database) -> str:
     with database.writing() as connection:
         check(connection)
+        _lock(connection)
         before, lost = current(connection), missing(connection)
         if before == head():
             if not lost:
@@ -84,6 +76,27 @@ def _sync(database: engine.Database) -> str:
         return f'Made again: {", ".join(lost)}.'
     return (f'The tables were brought from revision {before or "none"} '
             f'to {head()}.')
+
+
+def _lock(connection: sa.Connection) -> None:
+    """Wait until no other host migrates these tables.
+
+    The lock lasts as long as the transaction on PostgreSQL, and as long as the
+    connection on MariaDB and MySQL, where creating a table ends a
+    transaction. SQLite has no such lock; it has one host.
+    """
+    if connection.dialect.name == 'postgresql':
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(
+            sa.func.hashtext(VERSION_TABLE))))
+    elif connection.dialect.name in ('mysql', 'mariadb'):
+        # Percona XtraDB Cluster refuses this lock. Without it, the second of
+        # two hosts that migrate at once may have to run the command again.
+        with contextlib.suppress(db_exception.DBError):
+            connection.execute(sa.select(sa.func.get_lock(
+                sa.func.concat(sa.func.left(sa.func.database(), 30), '.',
+                               VERSION_TABLE), LOCK_TIMEOUT)))
+            # The pool must not keep the lock.
+            connection.detach()
 
 
 def missing(connection: sa.Connection) -> list[str]:

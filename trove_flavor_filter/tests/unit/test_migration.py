@@ -131,43 +131,8 @@ class MigrationTest(base.DatabaseTestCase):
         self.assertIn('0999', str(error))
 
 
-class MySQLMigrationTest(MigrationTest):
-    backend = 'mysql'
-    collation = 'utf8mb3_general_ci'
-
-    def tables(self) -> set[str]:
-        return set(sa.inspect(self.sql).get_table_names())
-
-    def test_new_tables_have_the_collation_of_troves(self):
-        for table in (TABLE, models.FlavorFilterRevision.__table__):
-            table.drop(self.sql)
-        # Of tables that are made from now on.
-        self.execute(sa.text('ALTER DATABASE COLLATE utf8mb4_unicode_ci'))
-        migration.sync(self.database)
-        self.assertEqual({'utf8mb3_general_ci'}, {
-            collation for collation, in self.execute(sa.text(
-                'SELECT collation_name FROM information_schema.columns '
-                'WHERE table_schema = DATABASE() AND collation_name '
-                'IS NOT NULL AND (table_name LIKE \'datastore%\' '
-                'OR table_name = \'flavor_filter_revision\')'))})
-
-    def test_what_fails_leaves_nothing_behind(self):
-        models.Base.metadata.drop_all(self.sql)
-        # No foreign key can refer to it.
-        self.execute(sa.text(
-            'CREATE TABLE datastore_versions (id VARCHAR(36) PRIMARY KEY) '
-            'ENGINE MyISAM'))
-        error = self.assertRaises(exception.DatabaseUnavailable,
-                                  migration.sync, self.database)
-        self.assertIn('150', error.reason)
-        self.assertEqual({'datastore_versions'}, self.tables())
-        self.execute(sa.text('ALTER TABLE datastore_versions ENGINE InnoDB'))
-        migration.sync(self.database)
-        self.assertEqual([], migration.problems(self.database))
-
-
-class PostgreSQLMigrationTest(MigrationTest):
-    backend = 'postgresql'
+class AtOnceTestMixin:
+    """Databases on which a host waits for another one that migrates."""
 
     def test_two_at_once_both_end_well(self):
         tables = [TABLE, models.FlavorFilterRevision.__table__]
@@ -203,3 +168,42 @@ class PostgreSQLMigrationTest(MigrationTest):
             self.assertEqual([], migration.problems(self.database))
             self.assertEqual([('0002',)], self.execute(sa.text(
                 f'SELECT version_num FROM {migration.VERSION_TABLE}')))
+
+
+class MySQLMigrationTest(AtOnceTestMixin, MigrationTest):
+    backend = 'mysql'
+    collation = 'utf8mb3_general_ci'
+
+    def tables(self) -> set[str]:
+        return set(sa.inspect(self.sql).get_table_names())
+
+    def test_new_tables_have_the_collation_of_troves(self):
+        for table in (TABLE, models.FlavorFilterRevision.__table__):
+            table.drop(self.sql)
+        # Of tables that are made from now on.
+        self.execute(sa.text('ALTER DATABASE COLLATE utf8mb4_unicode_ci'))
+        migration.sync(self.database)
+        self.assertEqual({'utf8mb3_general_ci'}, {
+            collation for collation, in self.execute(sa.text(
+                'SELECT collation_name FROM information_schema.columns '
+                'WHERE table_schema = DATABASE() AND collation_name '
+                'IS NOT NULL AND (table_name LIKE \'datastore%\' '
+                'OR table_name = \'flavor_filter_revision\')'))})
+
+    def test_what_fails_leaves_nothing_behind(self):
+        models.Base.metadata.drop_all(self.sql)
+        # No foreign key can refer to it.
+        self.execute(sa.text(
+            'CREATE TABLE datastore_versions (id VARCHAR(36) PRIMARY KEY) '
+            'ENGINE MyISAM'))
+        error = self.assertRaises(exception.DatabaseUnavailable,
+                                  migration.sync, self.database)
+        self.assertIn('150', error.reason)
+        self.assertEqual({'datastore_versions'}, self.tables())
+        self.execute(sa.text('ALTER TABLE datastore_versions ENGINE InnoDB'))
+        migration.sync(self.database)
+        self.assertEqual([], migration.problems(self.database))
+
+
+class PostgreSQLMigrationTest(AtOnceTestMixin, MigrationTest):
+    backend = 'postgresql'
