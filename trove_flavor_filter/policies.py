@@ -69,6 +69,10 @@ RULES = [
              'method': 'POST'},
             {'path': '/v1.0/{tenant_id}/clusters', 'method': 'POST'},
             {'path': '/v1.0/{tenant_id}/clusters/{id}', 'method': 'POST'},
+            {'path': '/v1.0/{tenant_id}/configurations/{id}',
+             'method': 'PUT'},
+            {'path': '/v1.0/{tenant_id}/configurations/{id}',
+             'method': 'PATCH'},
         ]),
 ]
 

@@ -20,8 +20,9 @@ flavor, another project's instance) is left to Trove, which says so as ever:
 nobody learns from a guard what they could not learn from Trove.
 
 A guard judges by what the database says of an instance. While Trove resizes
-one, that is its old flavor still, so that an upgrade has to wait; and so has
-whatever would make Trove forget in the meantime that it is resizing.
+one, that is its old flavor still, so that an upgrade has to wait. An instance
+has one task, which whatever ends first clears: so a request that Trove would
+begin on a busy instance has to wait as well, or it would hide a resize.
 """
 
 from collections.abc import Callable
@@ -65,11 +66,11 @@ STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 STEPS = {ord('['): 1, ord('{'): 1, ord(']'): -1, ord('}'): -1}
 NO_BRACKETS = bytes(set(range(256)) - STEPS.keys())
 
-# Codes of trove.instance.tasks: an instance being resized or upgraded; and
-# those of one that nothing is done to: none, a restart that it needs, errors.
-RESIZING, UPGRADING = 4, 0x59
-CHANGING = {RESIZING: 'being resized', UPGRADING: 'being upgraded'}
-SETTLED = frozenset({1, 7, *range(0x50, 0x5e)} - CHANGING.keys())
+# Codes of trove.instance.tasks.
+DELETING, RESIZING, BUILDING, UPGRADING = 2, 4, 5, 0x59
+BUSY = {RESIZING: 'being resized', UPGRADING: 'being upgraded'}
+# Nothing is done to the instance: no task, a restart that it needs, errors.
+SETTLED = {1, 7, *range(0x50, 0x5e)} - {UPGRADING}
 
 # Actions that write the tasks of other instances than the one they look at.
 REPLICATION = {'promote_to_replica_source', 'eject_replica_source'}
@@ -112,7 +113,7 @@ class Guard(typing.NamedTuple):
                     raise self._refusal(case.target, flavor_id, reasons)
 
     def wait_for(self, tasks: Iterable[db_targets.Task]) -> None:
-        """Let pass while nothing is done to the instances.
+        """Let a request pass if nothing is being done to these instances.
 
         :raises NotReady: one of them has a task
         """
@@ -120,15 +121,8 @@ class Guard(typing.NamedTuple):
             if task.task_id not in SETTLED and not self._may_bypass():
                 raise exception.NotReady(
                     f'Instance {task.instance_id} is '
-                    f'{CHANGING.get(task.task_id, "busy with a task")}. '
+                    f'{BUSY.get(task.task_id, "busy with a task")}. '
                     f'Try again when that has ended.')
-
-    def wait_for_change(self, tasks: Iterable[db_targets.Task]) -> None:
-        """Let pass while no flavor or version of the instances changes.
-
-        :raises NotReady: one of them is being resized or upgraded
-        """
-        self.wait_for(task for task in tasks if task.task_id in CHANGING)
 
     def _may_bypass(self) -> bool:
         return self.services.policy.allows(self.ctx, policies.BYPASS)
@@ -231,9 +225,7 @@ class Guard(typing.NamedTuple):
     def update_instance(self, body: Document, id: str) -> list[Case]:
         # Trove takes an empty "instance" for a request to detach.
         instance = _object(body.get('instance'), 'instance')
-        # Trove begins these two whatever the instance is busy with; when
-        # either ends, Trove takes all that the instance was busy with for
-        # ended.
+        # Trove begins these two whatever the instance is busy with.
         if 'access' in instance:
             self.wait_for(self.own(
                 self.services.targets.tasks_of_instance(id)))
@@ -247,8 +239,9 @@ class Guard(typing.NamedTuple):
                 for target in targets]
 
     def update_configuration(self, _body: Document, id: str) -> list[Case]:
-        # Trove then needs a restart of each instance, and no more of it.
-        self.wait_for_change(
+        # Trove writes to each instance that it needs a restart, whatever it
+        # is busy with.
+        self.wait_for(
             task for task in
             self.services.targets.tasks_of_configuration(id)
             if task.tenant_id == self.project_id)
@@ -257,13 +250,15 @@ class Guard(typing.NamedTuple):
     def act_on_instance(self, body: Document, id: str) -> list[Case]:
         targets = self.services.targets
         if body.keys() & REPLICATION:
-            self.wait_for_change(
-                self.own(targets.tasks_of_replication_set(id)))
-        # Trove lets owners reset an instance that they mean to delete. To
-        # reset one that is stuck is what administrators are for.
+            self.wait_for(self.own(targets.tasks_of_replication_set(id)))
+        # Administrators may reset what is stuck. Trove lets owners do it
+        # before they delete an instance. One that is being built cannot be
+        # deleted otherwise; one that is being deleted will not be resized.
         if ('reset_status' in body
                 and not self.services.policy.is_admin(self.ctx)):
-            self.wait_for_change(self.own(targets.tasks_of_instance(id)))
+            self.wait_for(
+                task for task in self.own(targets.tasks_of_instance(id))
+                if task.task_id not in (BUILDING, DELETING))
         if 'resize' not in body:
             return []
         resize = _object(body['resize'], 'resize')
@@ -293,7 +288,7 @@ class Guard(typing.NamedTuple):
             upgrade = _object(body['upgrade'], 'upgrade')
             for target in self.own(targets.cluster_version(
                     id, _text(upgrade, 'datastore_version'))):
-                self.wait_for_change(target.tasks)
+                self.wait_for(target.tasks)
                 cases.append(Case(target, target.flavor_ids, exists=True))
         return cases
 

@@ -49,8 +49,8 @@ class Target(typing.NamedTuple):
     :ivar requirement: what it requires
     :ivar flavor_ids: of the instances that are there already
     :ivar tenant_id: of their project; None where there are none
-    :ivar tasks: of these instances, where a version of their datastore
-        requires anything
+    :ivar tasks: of these instances, where another version was asked for and
+        a version of their datastore requires anything
     """
 
     version_id: str
@@ -231,11 +231,12 @@ class Targets:
                              version: str | None) -> list[Target]:
         member = models.Instance
         target = models.DatastoreVersion
+        columns = [owner.tenant_id, member.flavor_id]
+        if version is not None:
+            columns += [member.id.label('instance_id'), member.task_id,
+                        DATASTORE_REQUIRES.label('datastore_requires')]
         statement: sa.Select = requirements.with_requirement(
-            *_NAMES, owner.tenant_id, member.flavor_id,
-            member.id.label('instance_id'), member.task_id,
-            DATASTORE_REQUIRES.label('datastore_requires')
-        ).select_from(owner)
+            *_NAMES, *columns).select_from(owner)
         if owner is models.Cluster:
             statement = statement.outerjoin(member, sa.and_(
                 member.cluster_id == owner.id, member.deleted.is_(False)))

@@ -367,8 +367,10 @@ class ClusterTest(GuardTestCase):
 # Who sees to it that an action waits while an instance has a task: Trove
 # itself, for all tasks but none and a restart that is required; the guard,
 # where Trove looks at no task or not at that of each instance that it writes
-# to. "-" is nobody: neither a flavor nor a version is about to change, and
-# nothing hides it that would. UPDATING is a change of access.
+# to. An instance has one task, which whatever ends first clears: what begins
+# while another task is under way would not hide a resize by itself, but one
+# that begins after the other has ended. "-" is nobody. An owner has to reset
+# an instance that is building to delete it. UPDATING is a change of access.
 #
 # Trove 23 to 26 agree on all of it. Of the members of clusters Trove resizes
 # none, and none is rebuilt, migrated or rebooted but by administrators, for
@@ -376,17 +378,17 @@ class ClusterTest(GuardTestCase):
 TASKS = """
                         resize  restart detach  replica upgrade access  promote eject   reset   configure
 NONE                    -       -       -       -       -       -       -       -       -       -
-DELETING                Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
-REBOOTING               Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
+DELETING                Trove   Trove   Trove   Trove   guard   guard   guard   guard   -       guard
+REBOOTING               Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
 RESIZING                Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
-BUILDING                Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
-MIGRATING               Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
+BUILDING                Trove   Trove   Trove   Trove   guard   guard   guard   guard   -       guard
+MIGRATING               Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
 RESTART_REQUIRED        -       -       -       -       -       -       -       -       -       -
-PROMOTING               Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
-EJECTING                Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
-LOGGING                 Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
-DETACHING               Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
-UPDATING                Trove   Trove   Trove   Trove   guard   guard   -       -       -       -
+PROMOTING               Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
+EJECTING                Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
+LOGGING                 Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
+DETACHING               Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
+UPDATING                Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
 UPGRADING               Trove   Trove   Trove   Trove   guard   guard   guard   guard   guard   guard
 BUILDING_ERROR_DNS      Trove   Trove   Trove   Trove   -       -       -       -       -       -
 BUILDING_ERROR_SERVER   Trove   Trove   Trove   Trove   -       -       -       -       -       -
@@ -535,6 +537,16 @@ class TaskTest(GuardTestCase):
         self.associate(self.other, self.huge)
         response = self.send('resize')
         self.assertEqual(422, response.status_code, response.text)
+
+    def test_a_promotion_begins_only_when_no_other_task_would_clear_it(self):
+        # Else: a restart of the source, the promotion, the end of the
+        # restart, a resize, the end of the promotion, an upgrade.
+        response = self.send('restart')
+        self.assertEqual(202, response.status_code, response.text)
+        before = self.state()
+        response = self.send('promote')
+        self.assertEqual(422, response.status_code, response.text)
+        self.assertEqual(before, self.state())
 
     def test_whatever_is_begun_twice_waits_for_the_first(self):
         for action in ('upgrade', 'access'):
@@ -720,6 +732,55 @@ class SettingTest(GuardTestCase):
         self.require(self.free, min_ram=2048)
         self.assertEqual(
             200, self.create(self.small, self.free).status_code)
+
+
+class BoundTest(GuardTestCase):
+
+    def test_what_is_too_long_too_many_or_too_deep_is_asked_of_nobody(self):
+        # Whatever the guard asks the database about, it asks this table too,
+        # and Nova only afterwards.
+        table = 'datastore_version_metadata'
+        self.cloud.sql(f'ALTER TABLE {table} RENAME TO elsewhere')
+        self.addCleanup(self.cloud.sql,
+                        f'ALTER TABLE elsewhere RENAME TO {table}')
+        self.assertEqual(
+            503, self.create(self.large, self.bound).status_code)
+        long, instance = 'x' * 5_000_000, '/instances/x'
+        nodes = [{'flavorRef': self.large}] * 1001
+        datastore = {'type': 'mysql', 'version': self.bound}
+        for method, path, body in (
+                ('POST', '/instances', {'instance': {
+                    'flavorRef': self.large, 'datastore': {
+                        'type': 'mysql', 'version': long}}}),
+                ('POST', '/instances', {'instance': {
+                    'flavorRef': self.large, 'datastore': {
+                        'type': long, 'version': '8.0'}}}),
+                ('POST', '/instances', {'instance': {
+                    'flavorRef': self.large, 'datastore': datastore | {
+                        'version_number': long}}}),
+                ('POST', '/instances', {'instance': {
+                    'flavorRef': 'x' * 300_000, 'datastore': datastore}}),
+                ('POST', '/instances', {'instance': {'replica_of': long}}),
+                ('POST', f'{instance}/action', {
+                    'resize': {'flavorRef': 'x' * 256}}),
+                ('PUT', instance, {'instance': {'datastore_version': long}}),
+                ('PATCH', f'/instances/{"x" * 37}', {'instance': {
+                    'datastore_version': 'x'}}),
+                ('POST', '/clusters', {'cluster': {
+                    'datastore': datastore, 'instances': nodes}}),
+                ('POST', '/clusters/x', {'grow': nodes}),
+                ('POST', '/clusters/x', {'upgrade': {
+                    'datastore_version': long}}),
+                ('PUT', f'/configurations/{"x" * 37}', {})):
+            response = self.cloud.trove(path, method, json=body)
+            self.assertEqual(400, response.status_code,
+                             (path, response.text))
+        for depth in (101, *range(862, 888, 5), 100_000):
+            response = self.cloud.trove(
+                '/instances', 'POST', data=b'{"x": %s%s, "instance": {}}' % (
+                    b'[' * depth, b']' * depth),
+                headers={'Content-Type': 'application/json'})
+            self.assertEqual(400, response.status_code, response.text)
 
 
 class RequireTest(GuardTestCase):

@@ -32,6 +32,7 @@ import fixtures
 import hypothesis
 from hypothesis import strategies
 import sqlalchemy as sa
+from trove.instance import tasks
 import webob
 
 from trove_flavor_filter.db import models
@@ -45,6 +46,7 @@ COUNT = int(os.environ.get('FLAVOR_FILTER_HOSTILE', '2000'))
 PATIENCE = 30
 
 PROJECT = test_wsgi.PROJECT
+RESIZING = tasks.InstanceTasks.RESIZING.code
 HOSTILE = 'hostile.trove'
 
 FLAVORS = [
@@ -55,7 +57,7 @@ FLAVORS = [
 
 # Of its own answers, those that the generated requests must have met: a test
 # that never gets past the door would say nothing.
-MET = {'200', '304', '400', '401', '403', '404', '405', '503'}
+MET = {'200', '304', '400', '401', '403', '404', '405', '422', '503'}
 
 HUGE = (
     b'[' * 200000,
@@ -67,6 +69,12 @@ HUGE = (
     b'{"instance": {"flavorRef": "//[", "datastore": {"type": "' +
     b'\xc3\xa9' * 100000 + b'"}}}',
     b'\0' * 1000000,
+    # Deeper than Trove's parser or the rest of it takes, depending.
+    *(b'{"instance": {"flavorRef": "small", "x": %s%s}}' % (
+        b'[' * depth, b']' * depth) for depth in (97, 98, 99, 400, 870)),
+    b'{"grow": [' + b'{"flavorRef": "small"},' * 1500 + b'{}], "cluster": {'
+    b'"datastore": {"type": "mysql", "version": "8.0"}, "instances": [' +
+    b'{"flavorRef": "large"},' * 1000 + b'{"flavorRef": "small"}]}}',
 )
 
 
@@ -130,7 +138,8 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
     known = strategies.sampled_from(sorted(names.values()))
     word = strategies.sampled_from([
         *names.values(), '', 'mysql', '8.0', '%00', '..', '\0', '\xff',
-        '\xc3\xa9', "' OR 1=1 --", '%', '{id}', 'x' * 4000, 'null',
+        '\xc3\xa9', "' OR 1=1 --", '%', '{id}', 'x' * 37, 'x' * 256,
+        'x' * 4000, 'null',
         '\r\nSet-Cookie: x=y'])
     anything = strategies.recursive(
         weighted((3, word), (1, strategies.none()),
@@ -166,6 +175,9 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
     create = strategies.fixed_dictionaries({
         'instance': strategies.fixed_dictionaries(
             {'flavorRef': flavor, 'datastore': datastore})})
+    upgrade = strategies.builds(
+        lambda version: {'instance': {'datastore_version': version}},
+        weighted((2, '5.7'), (1, known), (1, word)))
     document = weighted(
         (4, create),
         (2, some(instance=some(
@@ -214,6 +226,15 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
              '_method=\xff', '%', '&&;=', '_method=a&_method=POST'])),
         (1, LATIN), (1, LATIN.map('_method={}'.format)))
 
+    likely = weighted(
+        (3, strategies.tuples(
+            strategies.just('POST'), strategies.just(f'/{PROJECT}/instances'),
+            create.map(json.dumps).map(str.encode))),
+        (1, strategies.tuples(
+            strategies.sampled_from(['PUT', 'PATCH']),
+            strategies.just(f'/{PROJECT}/instances/{names["instance"]}'),
+            upgrade.map(json.dumps).map(str.encode))))
+
     caller = {'HTTP_X_IDENTITY_STATUS': 'Confirmed',
               'HTTP_X_USER_ID': 'user', 'HTTP_X_PROJECT_ID': PROJECT,
               'HTTP_X_ROLES': 'member'}
@@ -245,9 +266,8 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
     @strategies.composite
     def request(draw) -> Hostile:
         # One in four is close to what a client might send.
-        likely = draw(weighted((1, True), (3, False)))
-        content = (json.dumps(draw(create)).encode() if likely
-                   else draw(body))
+        verb, where, content = draw(weighted(
+            (3, strategies.tuples(method, path, body)), (1, likely)))
         headers = {**draw(identity), **draw(if_none_match),
                    'CONTENT_TYPE': draw(content_type),
                    **draw(weighted((2, {}), (1, others)))}
@@ -261,10 +281,8 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
             headers['HTTP_TRANSFER_ENCODING'] = 'chunked'
             length = None
         return Hostile(
-            'POST' if likely else draw(method),
-            (f'/{PROJECT}/instances' if likely else draw(path))
-            + draw(suffix), draw(query), headers, content, length,
-            draw(weighted(
+            verb, where + draw(suffix), draw(query), headers, content,
+            length, draw(weighted(
                 (12, io.BytesIO), (1, Trickle), (1, Reset), (1, BadChunk))))
 
     return request()
@@ -287,7 +305,7 @@ class HostileTest(test_wsgi.WsgiTestCase):
             datastore_version_id=self.version_id, deleted=False))
         self.execute(sa.insert(models.Instance).values(
             id=names['instance'], tenant_id=PROJECT, flavor_id='small',
-            cluster_id=names['cluster'],
+            cluster_id=names['cluster'], task_id=RESIZING,
             datastore_version_id=self.version_id, deleted=False))
         self.requests = requests(names)
         # Nova was there for a moment, and its list serves for long.
