@@ -48,3 +48,5 @@ installed memcached memcached
 installed haproxy haproxy
 [ -e /usr/lib/galera/libgalera_smm.so ] || installed no-such-command galera-4
 installed rsync rsync
+installed chromium chromium
+installed chromedriver chromium-driver

@@ -25,11 +25,13 @@ import subprocess
 import sys
 import time
 
+from trove_flavor_filter.tests.cloud import horizon
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import release
 
 ROOT = pathlib.Path(__file__).parents[2]
 OLDER_TROVES = ('23', '24', '25')
+OLDER_DASHBOARDS = ('24', '25', '26')
 # The last ones that the libraries of their time have wheels for.
 NEWEST_PYTHON = {'23': (3, 13), '24': (3, 13)}
 
@@ -50,6 +52,7 @@ class Suite:
         and the tests of a module stay together
     :ivar environment: variables, unless they are set already
     :ivar trove: the release of Trove; None for the newest
+    :ivar dashboard: the release of trove-dashboard; None for no Horizon
     """
 
     folder: str = 'functional'
@@ -58,11 +61,12 @@ class Suite:
     workers: int = 1
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     trove: str | None = None
+    dashboard: str | None = None
 
 
 def functional(trove: str | None) -> Suite:
-    return Suite(exclude='test_release|test_faults|test_hosts', workers=2,
-                 trove=trove)
+    return Suite(exclude='test_release|test_faults|test_hosts|test_dashboard',
+                 workers=2, trove=trove)
 
 
 SUITES = {
@@ -80,11 +84,16 @@ SUITES = {
        for number in OLDER_TROVES},
     **{f'smoke-trove{number}': Suite(include=SMOKE, trove=number, environment={
         'FLAVOR_FILTER_HUNT': '100'}) for number in OLDER_TROVES},
+    **{f'dashboard-{number}': Suite(include=r'test_dashboard\.',
+                                    dashboard=number)
+       for number in OLDER_DASHBOARDS},
+    # In a browser as well.
+    'dashboard-27': Suite(include='test_dashboard', dashboard='27'),
 }
 
 # What CI runs. The suites of a lane run one after the other. Those of the
 # second lane wait more than they compute, "faults" above all.
-LANES = (('py3', 'functional'),
+LANES = (('py3', 'functional', 'dashboard-27'),
          ('faults', 'functional-mysql',
           *(f'smoke-trove{number}' for number in OLDER_TROVES)))
 
@@ -103,8 +112,15 @@ def start(name: str, patterns: list[str], stestr: list[str],
         prefix = pathlib.Path(sys.prefix).with_name(f'release-{suite.trove}')
         release.make(suite.trove, prefix)
         environment['FLAVOR_FILTER_TROVE'] = str(prefix)
+    if suite.dashboard is not None:
+        prefix = pathlib.Path(sys.prefix).with_name(
+            f'horizon-{suite.dashboard}')
+        horizon.make(suite.dashboard, prefix)
+        environment['FLAVOR_FILTER_HORIZON'] = str(prefix)
     if suite.folder == 'functional':
-        stestr = [*stestr, '--group-regex', r'functional\.(test_[^.]+)']
+        # The tests of dialogs in a browser are with those without.
+        stestr = [*stestr, '--group-regex',
+                  r'functional\.(test_dashboard|test_[^.]+)']
     return subprocess.Popen(
         [sys.executable, '-m', 'stestr', *stestr, '--test-path',
          f'./trove_flavor_filter/tests/{suite.folder}', 'run',

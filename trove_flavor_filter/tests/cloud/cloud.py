@@ -262,15 +262,19 @@ class Cloud:
                 ('compute', self.nova_url), ('image', self.glance_url),
                 ('network', self.neutron_url),
                 ('database', f'{self.trove_url}/v1.0/%(tenant_id)s')):
-            service = self._keystone(
-                'POST', '/services', {'service': {'type': kind,
-                                                  'name': kind}})['service']
-            for interface in ('public', 'internal'):
-                self._keystone('POST', '/endpoints', {'endpoint': {
-                    'service_id': service['id'], 'interface': interface,
-                    'url': url, 'region_id': settings.REGION}})
+            self._add_service(kind, url)
         # Its token knows an empty catalog.
         self._sessions.clear()
+
+    def _add_service(self, kind: str, url: str) -> None:
+        """Put a service into Keystone's catalog."""
+        service = self._keystone(
+            'POST', '/services', {'service': {'type': kind,
+                                              'name': kind}})['service']
+        for interface in ('public', 'internal'):
+            self._keystone('POST', '/endpoints', {'endpoint': {
+                'service_id': service['id'], 'interface': interface,
+                'url': url, 'region_id': settings.REGION}})
 
     def _keystone(self, method: str, path: str,
                   body: dict | None = None) -> dict:
@@ -516,6 +520,17 @@ class Cloud:
         self.check('trove-manage', 'flavor-filter-db-sync')
         self.restart('trove')
 
+    def add_fake(self, name: str, kind: str, target: str) -> None:
+        """A stand-in for a service that the cloud does not have.
+
+        :param kind: the service's type in Keystone's catalog
+        :param target: the WSGI application, as MODULE:NAME
+        """
+        self.ports[name] = process.free_port()
+        self._serve(name, target, 2)
+        self.start(name)
+        self._add_service(kind, f'http://127.0.0.1:{self.ports[name]}')
+
     def add_host(self) -> str:
         """One more trove-api on the same database, as on another host.
 
@@ -569,6 +584,20 @@ class Cloud:
 
     def delete_flavor(self, flavor_id: str) -> None:
         self.nova().flavors.delete(flavor_id)
+
+    def create_network(self) -> str:
+        """A network for databases, shared by all projects.
+
+        :returns: its id
+        """
+        session = self.session('admin')
+        network = session.post(
+            f'{self.neutron_url}/v2.0/networks', json={'network': {
+                'name': 'databases', 'shared': True}}).json()['network']
+        session.post(f'{self.neutron_url}/v2.0/subnets', json={'subnet': {
+            'network_id': network['id'], 'cidr': '10.1.1.0/24',
+            'ip_version': 4}})
+        return network['id']
 
     def create_many_flavors(self, count: int, prefix: str = 'many') -> None:
         """Public flavors by the thousand, straight into Nova's database."""

@@ -14,6 +14,7 @@
 
 import configparser
 import pathlib
+import secrets
 
 REGION = 'RegionOne'
 
@@ -133,6 +134,8 @@ def trove(folder: pathlib.Path, auth_url: str, password: str,
             'max_instances_per_tenant': -1,
             'max_volumes_per_tenant': -1,
             'max_ram_per_tenant': -1,
+            # There is no guest to wait for.
+            'agent_call_low_timeout': 1,
             **rates,
         },
         'database': {'connection': database},
@@ -152,3 +155,18 @@ def trove(folder: pathlib.Path, auth_url: str, password: str,
         'mysql': {'volume_support': False},
         'postgresql': {'volume_support': False},
     }
+
+
+def horizon(auth_url: str, static: pathlib.Path) -> str:
+    """The local_settings.py of Horizon."""
+    values = {
+        'ALLOWED_HOSTS': ['127.0.0.1'],
+        'SECRET_KEY': secrets.token_hex(16),
+        'OPENSTACK_KEYSTONE_URL': auth_url,
+        'CACHES': {'default': {
+            'BACKEND': 'django.core.cache.backends.locmem.LocMemCache'}},
+        'STATIC_ROOT': str(static),
+        'COMPRESS_OFFLINE': True,
+        'AVAILABLE_THEMES': [('default', 'Default', 'themes/default')],
+    }
+    return ''.join(f'{name} = {value!r}\n' for name, value in values.items())

@@ -141,7 +141,7 @@ def tempest_conf(booted: cloud.Cloud) -> settings.Sections:
         booted.create_flavor(flavor_id, ram=ram)
     for name in DATASTORES:
         booted.create_datastore_version(name, '1.0', manager=name)
-    network_id = _create_network(booted)
+    network_id = booted.create_network()
     return {
         'DEFAULT': {'log_file': 'tempest.log', 'use_stderr': False},
         'auth': {
@@ -185,17 +185,6 @@ def tempest_conf(booted: cloud.Cloud) -> settings.Sections:
             'flavor_timeout': 5,
         },
     }
-
-
-def _create_network(booted: cloud.Cloud) -> str:
-    session = booted.session('admin')
-    network = session.post(
-        f'{booted.neutron_url}/v2.0/networks', json={'network': {
-            'name': 'databases', 'shared': True}}).json()['network']
-    session.post(f'{booted.neutron_url}/v2.0/subnets', json={'subnet': {
-        'network_id': network['id'], 'cidr': '10.1.1.0/24',
-        'ip_version': 4}})
-    return network['id']
 
 
 def run_tempest(booted: cloud.Cloud, name: str, sections: settings.Sections,

@@ -1,0 +1,526 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+
+"""Horizon's database dialogs, read from the HTML that it answers with.
+
+FLAVOR_FILTER_HORIZON names the Python environment that has Horizon.
+"""
+
+import functools
+import os
+import re
+import unittest
+
+from lxml import html
+import requests
+
+from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import horizon
+from trove_flavor_filter.tests.functional import base
+
+INSTANCES = '/project/databases/'
+CLUSTERS = '/project/database_clusters/'
+
+NONE_ALLOWED = 'No flavor is allowed for this datastore version'
+REFUSED = ('This flavor is not allowed for the datastore version. '
+           'Select another one.')
+
+
+def prefix() -> str:
+    """Where Horizon is installed."""
+    found = os.environ.get('FLAVOR_FILTER_HORIZON')
+    if not found:
+        raise unittest.SkipTest(
+            'FLAVOR_FILTER_HORIZON is not set: run these tests by '
+            '"tox -e dashboard-27"')
+    return found
+
+
+@functools.cache
+def shared_horizon() -> horizon.Horizon:
+    """A Horizon for the shared cloud; it goes when the process ends."""
+    where = prefix()
+    return horizon.beside(base.shared_cloud(), where)
+
+
+@functools.cache
+def shared_visitor() -> 'Visitor':
+    """A user who is logged in to it."""
+    return log_in(base.shared_cloud(), shared_horizon())
+
+
+def log_in(booted: cloud.Cloud, served: horizon.Horizon) -> 'Visitor':
+    return Visitor(served.url, 'demo', booted.secrets['demo'])
+
+
+@functools.cache
+def shared_network() -> str:
+    """The one network of the shared cloud; a dialog has chosen it already."""
+    return base.shared_cloud().create_network()
+
+
+class Visitor:
+    """Somebody who is logged in, and looks at dialogs."""
+
+    def __init__(self, url: str, user: str, password: str):
+        self._url = url
+        self._session = requests.Session()
+        self._session.headers['Referer'] = url
+        login = f'{url}/auth/login/'
+        form = html.fromstring(self._session.get(login).text).forms[0]
+        answer = self._session.post(
+            login, allow_redirects=False,
+            data=dict(form.fields) | {'username': user, 'password': password})
+        assert answer.status_code == 302, answer.text
+
+    def get(self, path: str) -> requests.Response:
+        """Ask for a dialog, as the page does that opens it."""
+        return self._session.get(
+            self._url + path,
+            headers={'X-Requested-With': 'XMLHttpRequest'})
+
+    def dialog(self, path: str) -> html.FormElement:
+        """A dialog's form.
+
+        :raises AssertionError: it does not open
+        """
+        answer = self.get(path)
+        assert answer.ok and not is_closed(answer), (
+            f'{answer.status_code} {answer.headers}: {answer.text}')
+        return form_of(answer)
+
+    def send(self, path: str, form: html.FormElement,
+             **fields: str) -> requests.Response:
+        """Fill a dialog's fields in and send it."""
+        return self._session.post(
+            self._url + path, data=dict(form.form_values()) | fields,
+            headers={'X-Requested-With': 'XMLHttpRequest'})
+
+
+def is_closed(answer: requests.Response) -> bool:
+    """Whether a dialog makes place for a page, and its messages."""
+    return 'X-Horizon-Location' in answer.headers
+
+
+def form_of(answer: requests.Response) -> html.FormElement:
+    return html.fromstring(answer.text).forms[-1]
+
+
+def field_of(datastore: str, version: str) -> str:
+    """The field that has the flavors of a datastore version by name."""
+    return f'{datastore} - {version}'.encode().hex()
+
+
+def offered(form: html.FormElement, field: str) -> dict[str, str]:
+    """What a drop-down offers: texts by value, in order."""
+    options = form.xpath('.//select[@name=$name]/option', name=field)
+    return {option.get('value'): option.text_content().strip()
+            for option in options}
+
+
+class DashboardTestCase(base.FunctionalTestCase):
+
+    def setUp(self) -> None:
+        prefix()
+        super().setUp()
+        self.horizon = shared_horizon()
+        self.visitor = shared_visitor()
+        self.create_flavors()
+
+    def create_flavors(self) -> None:
+        self.small = self.create_flavor(ram=512)
+        self.large = self.create_flavor(ram=8192, vcpus=4, disk=40)
+
+    def create_version(self, datastore: str = 'mysql', name: str = '',
+                       **kwargs) -> tuple[str, str]:
+        """An active datastore version, with its id and its name."""
+        name = name or self.unique('v')
+        version_id = self.cloud.create_datastore_version(
+            datastore, name, manager=datastore, **kwargs)
+        self.addCleanup(self.deactivate, version_id)
+        return version_id, name
+
+    def deactivate(self, version_id: str) -> None:
+        """Take a version out of the dialogs."""
+        self.cloud.sql('UPDATE datastore_versions SET active = :no '
+                       'WHERE id = :id', no=False, id=version_id)
+
+    def require(self, version_id: str, *options: str) -> None:
+        self.manage('datastore-version-flavor-require', version_id, *options)
+
+    def allowed(self, version_id: str) -> list[str]:
+        """The ids that the route lists, in the order of the dialogs."""
+        return [flavor['str_id'] for flavor in sorted(
+            self.listed(version_id), key=lambda flavor: flavor['ram'])]
+
+    def of_nova(self) -> list[str]:
+        """The ids that the dialogs offer without this package."""
+        flavors = self.cloud.session().get(
+            f'{self.cloud.nova_url}/flavors/detail').json()['flavors']
+        return [flavor['id'] for flavor in sorted(
+            flavors, key=lambda flavor: flavor['ram'])]
+
+    def assertOffers(self, ids: list[str], form: html.FormElement,
+                     field: str) -> None:
+        self.assertEqual(ids, list(offered(form, field)))
+
+    def create_cluster(self, version_id: str) -> str:
+        cluster_id = self.unique('cluster')
+        self.cloud.sql(
+            'INSERT INTO clusters (id, created, updated, name, task_id, '
+            'tenant_id, datastore_version_id, deleted) VALUES (:id, :now, '
+            ':now, :id, 1, :tenant, :version, :no)', id=cluster_id,
+            now='2026-01-01 00:00:00', tenant=self.cloud.project_id(),
+            version=version_id, no=False)
+        return cluster_id
+
+    def instances(self) -> dict[str, str]:
+        """Flavor ids of instances, by their names."""
+        # Trove's list has pages.
+        return {row.name: row.flavor_id for row in self.cloud.sql(
+            'SELECT name, flavor_id FROM instances')}
+
+
+class LaunchTests:
+    """What holds for the dialogs that launch instances and clusters."""
+
+    def launch(self) -> html.FormElement:
+        return self.visitor.dialog(self.path)
+
+    def offered(self, name: str) -> dict[str, str]:
+        return offered(self.launch(), field_of(self.datastore, name))
+
+    def test_each_version_offers_what_the_route_lists(self):
+        private = self.create_flavor(ram=4096, projects=('trove',))
+        own = self.create_flavor(ram=2048, projects=('demo',))
+        self.create_flavor(ram=2048, projects=('other',))
+        versions = {}
+        for kind in ('free', 'associated', 'private', 'minimum'):
+            version_id, name = self.create_version(self.datastore)
+            versions[kind] = (version_id, field_of(self.datastore, name))
+        self.associate(versions['associated'][0], self.large)
+        self.associate(versions['private'][0], private, own)
+        self.require(versions['minimum'][0], '--min-ram', '1024')
+        form = self.launch()
+        offers = {}
+        for kind, (version_id, field) in versions.items():
+            offers[kind] = list(offered(form, field))
+            self.assertEqual(self.allowed(version_id), offers[kind], kind)
+        self.assertEqual([self.large], offers['associated'])
+        self.assertEqual([own, private], offers['private'])
+        self.assertNotIn(self.small, offers['minimum'])
+        self.assertIn(self.small, offers['free'])
+
+    def test_ids_that_are_numbers_are_offered_as_nova_spells_them(self):
+        flavor_id = self.cloud.create_flavor('1790', self.unique())
+        self.addCleanup(self.cloud.delete_flavor, flavor_id)
+        version_id, name = self.create_version(self.datastore)
+        self.associate(version_id, flavor_id)
+        self.assertEqual(['1790'], list(self.offered(name)))
+
+    def test_a_flavor_is_shown_with_its_sizes(self):
+        version_id, name = self.create_version(self.datastore)
+        self.associate(version_id, self.large)
+        self.assertEqual(
+            {self.large: f'{self.large} | 8GB RAM | 4 VCPU | 40GB Disk'},
+            self.offered(name))
+
+    def test_where_nothing_is_allowed_it_says_so(self):
+        version_id, name = self.create_version(self.datastore)
+        self.associate(version_id, self.unique('gone'))
+        self.assertEqual({'': NONE_ALLOWED}, self.offered(name))
+
+    def test_two_versions_of_one_name_offer_what_both_allow(self):
+        first, name = self.create_version(self.datastore, number='1')
+        second, _name = self.create_version(self.datastore, name, number='2')
+        other = self.create_flavor(ram=1024)
+        self.associate(first, self.small, self.large)
+        self.associate(second, self.large, other)
+        self.assertEqual([self.large], list(self.offered(name)))
+
+    def test_two_versions_of_one_name_that_share_none_offer_none(self):
+        first, name = self.create_version(self.datastore, number='1')
+        second, _name = self.create_version(self.datastore, name, number='2')
+        self.associate(first, self.small)
+        self.associate(second, self.large)
+        self.assertEqual({'': NONE_ALLOWED}, self.offered(name))
+
+    def test_a_rule_added_meanwhile_is_the_reason_it_gives(self):
+        version_id, name = self.create_version(self.datastore)
+        form = self.launch()
+        self.associate(version_id, self.large)
+        field = field_of(self.datastore, name)
+        answer = self.visitor.send(self.path, form, **{
+            'name': 'refused', 'datastore': field, field: self.small})
+        self.assertIn(REFUSED, answer.text)
+        self.assertOffers([self.large], form_of(answer), field)
+        self.assertNotIn('refused', self.instances())
+
+
+class LaunchInstanceTest(LaunchTests, DashboardTestCase):
+
+    path = f'{INSTANCES}launch'
+    datastore = 'mysql'
+
+    def test_an_allowed_flavor_is_launched(self):
+        """One that is private to Trove's project, of a number for an id."""
+        flavor_id = self.cloud.create_flavor('1791', self.unique(),
+                                             projects=('trove',))
+        self.addCleanup(self.cloud.delete_flavor, flavor_id)
+        version_id, name = self.create_version()
+        self.associate(version_id, flavor_id)
+        instance, field = self.unique('db'), field_of('mysql', name)
+        answer = self.visitor.send(self.path, self.launch(), **{
+            'name': instance, 'datastore': field, field: flavor_id,
+            # The cloud has no volumes.
+            'volume': '0', 'network': shared_network()})
+        self.assertTrue(is_closed(answer), answer.text)
+        self.assertEqual(flavor_id, self.instances()[instance])
+
+
+class LaunchClusterTest(LaunchTests, DashboardTestCase):
+
+    path = f'{CLUSTERS}launch'
+    datastore = 'mariadb'
+
+
+class GrowClusterTest(DashboardTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.version_id, self.version = self.create_version('mariadb')
+        cluster_id = self.create_cluster(self.version_id)
+        self.path = f'{CLUSTERS}{cluster_id}/add_instance'
+        self.list = f'{CLUSTERS}{cluster_id}/cluster_grow_details'
+
+    def test_it_offers_what_the_route_lists(self):
+        private = self.create_flavor(ram=4096, projects=('trove',))
+        # In any order, as it is sorted by id here.
+        self.assertEqual(sorted(self.allowed(self.version_id)), sorted(
+            offered(self.visitor.dialog(self.path), 'flavor')))
+        self.associate(self.version_id, private, self.large)
+        self.assertEqual(
+            {self.large: f'{self.large} | 8GB RAM | 4 VCPU | 40GB Disk',
+             private: f'{private} | 4GB RAM | 1 VCPU | 5GB Disk'},
+            offered(self.visitor.dialog(self.path), 'flavor'))
+
+    def test_where_nothing_is_allowed_it_says_so(self):
+        self.associate(self.version_id, self.unique('gone'))
+        self.assertEqual({'': NONE_ALLOWED}, offered(
+            self.visitor.dialog(self.path), 'flavor'))
+
+    def test_a_cluster_that_is_gone_is_no_error_of_horizon(self):
+        answer = self.visitor.get(f'{CLUSTERS}gone/add_instance')
+        self.assertTrue(answer.ok, answer.status_code)
+        self.assertTrue(is_closed(answer))
+
+    def test_a_private_flavor_can_be_added(self):
+        private = self.create_flavor(projects=('trove',))
+        answer = self.visitor.send(
+            self.path, self.visitor.dialog(self.path), flavor=private,
+            name=self.unique('node'))
+        self.assertTrue(is_closed(answer), answer.text)
+        self.assertIn(private, self.visitor.get(self.list).text)
+
+    def test_a_rule_added_meanwhile_is_the_reason_it_gives(self):
+        form = self.visitor.dialog(self.path)
+        self.associate(self.version_id, self.large)
+        answer = self.visitor.send(self.path, form, flavor=self.small)
+        self.assertIn(REFUSED, answer.text)
+
+
+class ResizeTest(DashboardTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.version_id, self.version = self.create_version()
+
+    def path(self, instance_id: str) -> str:
+        return f'{INSTANCES}{instance_id}/resize_instance'
+
+    def resize(self, instance_id: str) -> html.FormElement:
+        return self.visitor.dialog(self.path(instance_id))
+
+    def test_it_offers_what_the_route_lists_but_the_present_one(self):
+        private = self.create_flavor(ram=4096, projects=('trove',))
+        instance_id = self.cloud.create_instance(
+            self.small, self.version_id)
+        form = self.resize(instance_id)
+        self.assertOffers(['', *(
+            flavor_id for flavor_id in self.allowed(self.version_id)
+            if flavor_id != self.small)], form, 'new_flavor')
+        self.associate(self.version_id, self.small, private, self.large)
+        self.assertEqual(
+            {'': 'Select a new flavor',
+             private: f'{private} | 4GB RAM | 1 VCPU | 5GB Disk',
+             self.large: f'{self.large} | 8GB RAM | 4 VCPU | 40GB Disk'},
+            offered(self.resize(instance_id), 'new_flavor'))
+
+    def test_an_instance_on_a_private_flavor_can_be_resized(self):
+        private = self.create_flavor(projects=('trove',))
+        instance_id = self.cloud.create_instance(private, self.version_id)
+        self.cloud.activate_instance(instance_id)
+        form = self.resize(instance_id)
+        self.assertEqual(private, form.fields['old_flavor_name'])
+        answer = self.visitor.send(
+            self.path(instance_id), form, new_flavor=self.large)
+        self.assertTrue(is_closed(answer), answer.text)
+        self.assertEqual('RESIZE', self.cloud.trove(
+            f'/instances/{instance_id}').json()['instance']['status'])
+
+    def test_the_present_flavor_is_not_offered_when_its_id_is_a_number(self):
+        flavor_id = self.cloud.create_flavor('1792', self.unique())
+        self.addCleanup(self.cloud.delete_flavor, flavor_id)
+        self.associate(self.version_id, flavor_id)
+        instance_id = self.cloud.create_instance(flavor_id, self.version_id)
+        self.assertEqual({'': 'No flavors available'}, offered(
+            self.resize(instance_id), 'new_flavor'))
+
+    def test_of_two_versions_of_one_name_it_knows_the_one(self):
+        _second, name = self.create_version(name=self.version, number='2')
+        self.associate(self.version_id, self.large)
+        instance_id = self.cloud.create_instance(
+            self.large, self.version_id)
+        self.associate(self.version_id, self.small)
+        self.assertOffers(['', self.small], self.resize(instance_id),
+                          'new_flavor')
+
+    def test_an_instance_on_an_inactive_version_can_be_resized(self):
+        self.associate(self.version_id, self.small, self.large)
+        instance_id = self.cloud.create_instance(
+            self.small, self.version_id)
+        if self.cloud.trove(
+                f'/instances/{instance_id}/flavors').status_code == 404:
+            self.skipTest('Trove has no route for what an instance may be '
+                          'resized to')
+        self.deactivate(self.version_id)
+        self.assertOffers(['', self.large], self.resize(instance_id),
+                          'new_flavor')
+
+    def test_a_rule_added_meanwhile_is_the_reason_it_gives(self):
+        instance_id = self.cloud.create_instance(
+            self.large, self.version_id)
+        form = self.resize(instance_id)
+        self.associate(self.version_id, self.large)
+        answer = self.visitor.send(
+            self.path(instance_id), form, new_flavor=self.small)
+        self.assertIn(REFUSED, answer.text)
+
+
+class TroubleTest(DashboardTestCase):
+    """Where Trove does not tell, the dialogs are as they were."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.version_id, self.version = self.create_version()
+        self.associate(self.version_id, self.large)
+
+    def assertOpensAsBefore(self, visitor: Visitor) -> None:
+        form = visitor.dialog(f'{INSTANCES}launch')
+        self.assertOffers(self.of_nova(), form,
+                          field_of('mysql', self.version))
+
+    def logged(self, text: str) -> int:
+        return self.horizon.log.read_text().count(text)
+
+    def test_when_the_plugin_fails_the_log_says_so(self):
+        self.create_version()
+        text = 'The dialog offers all flavors: GET /flavors/datastores'
+        before = self.logged(text)
+        self.cloud.sql('ALTER TABLE datastore_version_metadata '
+                       'RENAME TO elsewhere')
+        try:
+            self.assertEqual(503, self.cloud.trove(
+                f'/flavors/datastores/versions/{self.version_id}'
+            ).status_code)
+            self.assertOpensAsBefore(self.visitor)
+        finally:
+            self.cloud.sql('ALTER TABLE elsewhere RENAME TO '
+                           'datastore_version_metadata')
+        # Of all versions in the dialog, once.
+        self.assertEqual(before + 1, self.logged(text))
+        self.assertIn('HTTP 503', self.horizon.log.read_text())
+        self.assertEqual([self.large], list(offered(
+            self.visitor.dialog(f'{INSTANCES}launch'),
+            field_of('mysql', self.version))))
+
+    def test_when_the_policy_forbids_the_list_the_log_says_so(self):
+        original = self.cloud.policy_file.read_text()
+        self.addCleanup(self.cloud.policy_file.write_text, original)
+        self.cloud.policy_file.write_text(
+            '"flavor_filter:flavors:list": "!"\n')
+        self.assertOpensAsBefore(self.visitor)
+        self.assertIn('HTTP 403', self.horizon.log.read_text())
+
+    def test_without_the_plugin_they_are_as_before_at_no_cost(self):
+        instance_id = self.cloud.create_instance(
+            self.large, self.version_id)
+        served = horizon.beside(self.cloud, prefix(), self.unique('horizon'))
+        self.addCleanup(served.stop)
+        self.cloud.check('trove-flavor-filter', 'disable')
+        self.cloud.restart('trove')
+        try:
+            visitor = log_in(self.cloud, served)
+            self.assertOpensAsBefore(visitor)
+            form = visitor.dialog(f'{INSTANCES}{instance_id}/resize_instance')
+            self.assertOffers(
+                ['', *(flavor_id for flavor_id in self.of_nova()
+                       if flavor_id != self.large)], form, 'new_flavor')
+            asked = re.compile(
+                r'GET /v1\.0/\w+/(flavors/datastores|instances/\S+/flavors)')
+            log = self.cloud.log('trove')
+            before = len(asked.findall(log.read_text()))
+            self.assertOpensAsBefore(visitor)
+            visitor.dialog(f'{INSTANCES}{instance_id}/resize_instance')
+            self.assertEqual(before, len(asked.findall(log.read_text())))
+            self.assertGreater(before, 0)
+        finally:
+            self.cloud.check('trove-flavor-filter', 'enable')
+            self.cloud.restart('trove')
+
+
+class OfflineTest(base.FunctionalTestCase):
+    """What a deployer runs before any of the cloud is up."""
+
+    def setUp(self) -> None:
+        prefix()
+        super().setUp()
+
+    def site(self, **kwargs) -> horizon.Horizon:
+        # Nobody listens there.
+        return horizon.Horizon(
+            'http://127.0.0.1:9/v3',
+            self.cloud.directory / self.unique('horizon'), prefix(),
+            **kwargs)
+
+    def assertSucceeds(self, result) -> str:
+        printed = result.stdout + result.stderr
+        self.assertEqual(0, result.returncode, printed)
+        return printed
+
+    def test_static_files_are_collected_and_compressed(self):
+        site = self.site()
+        self.assertSucceeds(site.manage('collectstatic', '--noinput',
+                                        '--link'))
+        self.assertIn('Compressed', self.assertSucceeds(
+            site.manage('compress')))
+
+    def test_a_check_succeeds(self):
+        self.assertNotIn('offer all flavors', self.assertSucceeds(
+            self.site().manage('check')))
+
+    def test_a_check_succeeds_without_trove_dashboard(self):
+        self.assertIn(
+            'trove-dashboard is missing', self.assertSucceeds(
+                self.site(dashboard=False).manage(
+                    'check', without='trove_dashboard')))

@@ -1,0 +1,195 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+
+"""Horizon's launch dialog in a real browser, Chromium without a screen.
+
+FLAVOR_FILTER_WRITE_DOCS=1 has its pictures written for the documentation.
+"""
+
+import functools
+import os
+import pathlib
+import shutil
+import unittest
+
+import fixtures
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support import select
+from selenium.webdriver.support import wait
+
+from trove_flavor_filter.tests.cloud import horizon
+from trove_flavor_filter.tests.functional import base
+from trove_flavor_filter.tests.functional import test_dashboard
+
+PICTURES = pathlib.Path(__file__).parents[3] / 'doc' / 'source' / 'install'
+
+# Seconds until a page or a dialog must be there, on a busy machine.
+PATIENCE = 60
+
+FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
+         '--no-first-run', '--disable-background-networking',
+         '--disable-component-update', '--disable-sync',
+         '--window-size=1000,1000')
+
+
+@functools.cache
+def horizon_without() -> horizon.Horizon:
+    """A Horizon as it is without the package."""
+    return horizon.beside(base.shared_cloud(), test_dashboard.prefix(),
+                          'horizon-without', plugin=False)
+
+
+class Browser(fixtures.Fixture):
+    """Chromium, with a user who is logged in to Horizon."""
+
+    def __init__(self, url: str, user: str, password: str):
+        self._url = url
+        self._user = user
+        self._password = password
+
+    def _setUp(self) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = program('chromium')
+        for flag in FLAGS:
+            options.add_argument(flag)
+        profile = self.useFixture(fixtures.TempDir()).path
+        options.add_argument(f'--user-data-dir={profile}')
+        self.driver = webdriver.Chrome(options, webdriver.ChromeService(
+            program('chromedriver')))
+        self.addCleanup(self.driver.quit)
+        self.open('/auth/login/?next=/project/databases/')
+        self.find('[name=username]').send_keys(self._user)
+        self.find('[name=password]').send_keys(self._password)
+        self.find('#loginBtn').click()
+        self.find('#databases__action_launch')
+
+    def open(self, path: str) -> None:
+        self.driver.get(self._url + path)
+
+    def find(self, selector: str) -> WebElement:
+        """What can be seen of a page, as soon as it can be."""
+        return wait.WebDriverWait(self.driver, PATIENCE).until(
+            expected_conditions.visibility_of_element_located(
+                (By.CSS_SELECTOR, selector)))
+
+    def open_launch_dialog(self, field: str) -> select.Select:
+        """Open it and choose a datastore version.
+
+        :param field: that has the flavors of the version
+        :returns: the drop-down of flavors that is then seen
+        """
+        self.open(test_dashboard.INSTANCES)
+        self.find('#databases__action_launch').click()
+        select.Select(self.find('[name=datastore]')).select_by_value(field)
+        return select.Select(self.find(f'[name="{field}"]'))
+
+    def launch(self, name: str) -> None:
+        """Fill in a dialog and send it: the cloud has no volumes."""
+        self.find('[name=name]').send_keys(name)
+        volume = self.find('[name=volume]')
+        volume.clear()
+        volume.send_keys('0')
+        self.find('.modal-footer [type=submit]').click()
+
+
+def program(name: str) -> str:
+    """Where a program is; without it a test is skipped, but not in CI."""
+    found = shutil.which(name)
+    if found is None:
+        if os.environ.get('CI'):
+            raise AssertionError(f'{name} is not installed')
+        raise unittest.SkipTest(f'{name} is not installed')
+    return found
+
+
+class BrowserTestCase(test_dashboard.DashboardTestCase):
+
+    def setUp(self) -> None:
+        program('chromium')
+        super().setUp()
+        test_dashboard.shared_network()
+
+    def browse(self, served: horizon.Horizon) -> Browser:
+        return self.useFixture(Browser(
+            served.url, 'demo', self.cloud.secrets['demo']))
+
+
+class LaunchTest(BrowserTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.version_id, name = self.create_version()
+        self.field = test_dashboard.field_of('mysql', name)
+
+    def test_an_allowed_flavor_is_launched(self):
+        self.associate(self.version_id, self.large)
+        browser = self.browse(self.horizon)
+        flavors = browser.open_launch_dialog(self.field)
+        self.assertEqual(
+            self.allowed(self.version_id),
+            [option.get_attribute('value') for option in flavors.options])
+        name = self.unique('db')
+        browser.launch(name)
+        self.assertIn(name, browser.find('.alert-success').text)
+        self.assertEqual(self.large, self.instances()[name])
+
+    def test_a_rule_added_meanwhile_is_the_reason_that_is_seen(self):
+        browser = self.browse(self.horizon)
+        flavors = browser.open_launch_dialog(self.field)
+        flavors.select_by_value(self.small)
+        self.associate(self.version_id, self.large)
+        name = self.unique('db')
+        browser.launch(name)
+        self.assertEqual(test_dashboard.REFUSED,
+                         browser.find('.modal .has-error .help-block').text)
+        # The dialog is still open, with what is allowed now.
+        self.assertEqual([self.large], [
+            option.get_attribute('value') for option
+            in select.Select(browser.find(f'[name="{self.field}"]')).options])
+        self.assertNotIn(name, self.instances())
+
+
+class PictureTest(BrowserTestCase):
+
+    def create_flavors(self) -> None:
+        for name, ram, vcpus, disk in (
+                ('db.tiny', 512, 1, 5), ('db.small', 2048, 1, 20),
+                ('db.medium', 4096, 2, 40), ('db.large', 8192, 4, 80)):
+            self.create_flavor(name=name, ram=ram, vcpus=vcpus, disk=disk)
+
+    def test_the_dialog_is_pictured_before_and_after(self):
+        name = '8.0 enterprise'
+        version_id, _name = self.create_version(name=name)
+        self.require(version_id, '--min-ram', '4096')
+        field = test_dashboard.field_of('mysql', name)
+        folder = (PICTURES if os.environ.get('FLAVOR_FILTER_WRITE_DOCS')
+                  else pathlib.Path(self.useFixture(fixtures.TempDir()).path))
+        for state, served in (('before', horizon_without()),
+                              ('after', self.horizon)):
+            browser = self.browse(served)
+            flavors = browser.open_launch_dialog(field)
+            self.assertEqual(
+                state == 'before',
+                any('db.tiny' in option.text for option in flavors.options))
+            # A drop-down that is open is not in a picture.
+            browser.driver.execute_script(
+                'arguments[0].size = arguments[0].options.length; '
+                'arguments[0].scrollIntoView({block: "center"})',
+                browser.find(f'[name="{field}"]'))
+            picture = folder / f'launch-{state}.png'
+            picture.write_bytes(
+                browser.find('.modal-content').screenshot_as_png)
+            self.assertGreater(picture.stat().st_size, 10000)
