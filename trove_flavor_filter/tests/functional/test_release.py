@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What is released: the wheel and the sdist, built, checked and installed.
+"""What is released: wheels and sdists, built, checked and installed.
 
 FLAVOR_FILTER_DIST names a folder to build them in; they stay there.
 """
@@ -19,6 +19,7 @@ import atexit
 import functools
 import os
 import pathlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -97,14 +98,33 @@ def check(*command: str | pathlib.Path) -> str:
 
 
 @functools.cache
-def built() -> tuple[dict[str, pathlib.Path], str]:
-    """The wheel and the sdist of the checkout, and what the build printed."""
+def built(name: str = 'trove_flavor_filter', source: pathlib.Path = ROOT
+          ) -> tuple[dict[str, pathlib.Path], str]:
+    """The wheel and the sdist of a folder, and what the build printed.
+
+    :param name: of the distribution, as its files spell it
+    """
     dist = pathlib.Path(
         os.environ.get('FLAVOR_FILTER_DIST') or folder() / 'dist')
-    printed = check(sys.executable, '-m', 'build', '--outdir', dist, ROOT)
-    wheel, = dist.glob('*.whl')
-    sdist, = dist.glob('*.tar.gz')
+    printed = check(sys.executable, '-m', 'build', '--outdir', dist, source)
+    wheel, = dist.glob(f'{name}-*.whl')
+    sdist, = dist.glob(f'{name}-*.tar.gz')
     return {'wheel': wheel, 'sdist': sdist}, printed
+
+
+def built_dashboard() -> tuple[dict[str, pathlib.Path], str]:
+    """The same of the distribution for Horizon."""
+    return built('trove_flavor_filter_dashboard', ROOT / 'dashboard')
+
+
+def archive_of_checkout() -> pathlib.Path:
+    """What "git archive" gives: the files, and nothing of git."""
+    archive = pathlib.Path(tempfile.mkdtemp(dir=folder()))
+    for name in tracked():
+        target = archive / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    return archive
 
 
 @functools.cache
@@ -166,26 +186,84 @@ class BuildTest(base.BaseTestCase):
 
 
 class ArchiveTest(base.BaseTestCase):
-    """What "git archive" gives: the files, and nothing of git."""
 
     DEFAULT_TIMEOUT = 600
 
     def test_it_builds_what_the_checkout_builds_under_an_early_version(self):
-        archive = folder() / 'archive'
-        archive.mkdir()
-        for name in tracked():
-            target = archive / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target)
         dist = folder() / 'archive-dist'
         check(sys.executable, '-m', 'build', '--wheel', '--outdir', dist,
-              archive)
+              archive_of_checkout())
         wheel, = dist.glob('trove_flavor_filter-1.0.0.dev0-*.whl')
         with zipfile.ZipFile(wheel) as built_wheel:
             self.assertEqual(tracked('trove_flavor_filter'), {
                 name for name in built_wheel.namelist()
                 if name.startswith('trove_flavor_filter/')
                 and not name.endswith('/')})
+
+
+class DashboardTest(base.BaseTestCase):
+    """The distribution for Horizon, which lies in a folder of the same git."""
+
+    DEFAULT_TIMEOUT = 600
+
+    def tracked(self) -> set[str]:
+        return {name.removeprefix('dashboard/')
+                for name in tracked('dashboard')}
+
+    def test_the_wheel_has_the_package_as_git_has_it_and_no_more(self):
+        with zipfile.ZipFile(built_dashboard()[0]['wheel']) as wheel:
+            names = {name for name in wheel.namelist()
+                     if '.dist-info/' not in name}
+        self.assertEqual({
+            name for name in self.tracked()
+            if name.startswith('trove_flavor_filter_dashboard/')}, names)
+
+    def test_the_sdist_has_what_git_has_and_no_more(self):
+        with tarfile.open(built_dashboard()[0]['sdist']) as sdist:
+            names = {member.name.partition('/')[2]
+                     for member in sdist.getmembers() if member.isfile()}
+        self.assertEqual(self.tracked(), {
+            name for name in names if '.egg-info/' not in name
+            and name != 'PKG-INFO'})
+
+    def test_it_needs_horizon_and_trove_dashboard_and_no_more(self):
+        with zipfile.ZipFile(built_dashboard()[0]['wheel']) as wheel:
+            metadata, = (name for name in wheel.namelist()
+                         if name.endswith('.dist-info/METADATA'))
+            text = wheel.read(metadata).decode()
+        self.assertEqual(['horizon', 'trove-dashboard'], sorted(
+            re.findall(r'^Requires-Dist: ([\w-]+)', text, re.MULTILINE)))
+
+    def test_both_distributions_have_one_version(self):
+        self.assertEqual(
+            *(re.search(r'-(\d[^-]*)-py3', files['wheel'].name)[1]
+              for files in (built()[0], built_dashboard()[0])))
+
+    def test_the_sdist_builds_the_same_wheel(self):
+        files = built_dashboard()[0]
+        wheels = folder() / 'dashboard-wheels'
+        check(sys.executable, '-m', 'pip', 'wheel', '--no-deps',
+              '--wheel-dir', wheels, files['sdist'])
+        self.assertEqual([files['wheel'].name],
+                         [path.name for path in wheels.iterdir()])
+
+    def test_an_archive_builds_under_an_early_version(self):
+        dist = folder() / 'dashboard-dist'
+        check(sys.executable, '-m', 'build', '--wheel', '--outdir', dist,
+              archive_of_checkout() / 'dashboard')
+        self.assertEqual(
+            ['trove_flavor_filter_dashboard-1.0.0.dev0-py3-none-any.whl'],
+            [path.name for path in dist.iterdir()])
+
+    def test_twine_finds_nothing_to_complain_of(self):
+        printed = check(sys.executable, '-m', 'twine', 'check', '--strict',
+                        *built_dashboard()[0].values())
+        self.assertEqual(2, printed.count('PASSED'), printed)
+
+    def test_setuptools_finds_nothing_that_it_will_refuse_one_day(self):
+        printed = built_dashboard()[1]
+        for text in ('deprecated', 'would be ignored', 'cannot be found'):
+            self.assertNotIn(text, printed)
 
 
 class InstalledTests:
