@@ -14,13 +14,19 @@
 
 import argparse
 import json
+import pathlib
 import sys
 import textwrap
 import time
 
 from trove_flavor_filter.tests.cloud import __main__ as command
 from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import horizon
 from trove_flavor_filter.tests.cloud import process
+
+
+# Horizon's page of the database instances.
+INSTANCES = '/project/databases/'
 
 
 def main() -> int:
@@ -32,11 +38,16 @@ def main() -> int:
     parser.add_argument(
         '--keep', action='store_true',
         help='leave the cloud up until Ctrl-C, and say how to talk to it')
+    parser.add_argument(
+        '--dashboard', action='store_true',
+        help='serve Horizon too, and leave all of it up until Ctrl-C')
     args = parser.parse_args()
     try:
         with command.boot(args) as booted:
             show(booted)
-            if args.keep:
+            if args.dashboard:
+                show_dashboard(booted)
+            if args.keep or args.dashboard:
                 command.stay(booted)
     except process.ServiceFailed as error:
         print(error, file=sys.stderr)
@@ -116,6 +127,18 @@ def show(booted: cloud.Cloud) -> None:
     run(booted, 'trove-manage', 'datastore-version-flavor-add',
         'mysql/5.7', 'db.large', expect=1)
     get(booted, '/flavors/datastores/versions/no-such-version')
+
+
+def show_dashboard(booted: cloud.Cloud) -> None:
+    """Serve Horizon, and say how to look at its dialogs."""
+    title('Horizon offers what is allowed')
+    prefix = pathlib.Path(sys.prefix).with_name('horizon-27')
+    horizon.make('27', prefix)
+    booted.create_network()
+    served = horizon.beside(booted, str(prefix))
+    say(f'{served.url}/auth/login/?next={INSTANCES}')
+    say(f'User: demo. Password: {booted.secrets["demo"]}')
+    say('"Launch Instance" has a list of flavors for each datastore version.')
 
 
 def title(text: str) -> None:
