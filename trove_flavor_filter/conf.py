@@ -54,6 +54,15 @@ OPTIONS = [
         help='Refuse requests that would make or change an instance to a '
              'flavor that its datastore version does not allow. When false, '
              'what is allowed is listed and no more.'),
+    cfg.BoolOpt(
+        'answer_troves_list',
+        default=True,
+        help='Answer Trove\'s own list of the flavors of a datastore version, '
+             'GET /{tenant_id}/datastores/{datastore}/versions/{version_id}'
+             '/flavors, with the flavors that the datastore version allows. '
+             'python-troveclient and "openstack database flavor list '
+             '--datastore-type --datastore-version-id" use this path. When '
+             'false, Trove answers it.'),
     cfg.IntOpt(
         'flavor_cache_time',
         default=60, min=0,

@@ -30,16 +30,19 @@ from trove_flavor_filter import exception
 LOG = log.getLogger(__name__)
 
 LIST = 'flavor_filter:flavors:list'
+LIST_FOR_INSTANCE = 'flavor_filter:instances:flavors'
 BYPASS = 'flavor_filter:bypass'
+TROVES_LIST = 'datastore:list_associated_flavors'
 
-# Trove's base rules, under Trove's names: the policy file is the
-# deployment's one, and what it says of them holds here too.
+# Trove's rules that are asked, under Trove's names and with its defaults: the
+# policy file is the deployment's one, and what it says of them holds here too.
 BASE_RULES: list[policy.RuleDefault] = [
     policy.RuleDefault('context_is_admin', 'role:admin'),
     policy.RuleDefault('admin', 'role:admin or is_admin:True'),
     policy.RuleDefault('admin_or_owner',
                        'rule:admin or project_id:%(tenant)s'),
     policy.RuleDefault('default', 'rule:admin_or_owner'),
+    policy.RuleDefault(TROVES_LIST, ''),
     # For clouds that go by Keystone's own roles.
     policy.RuleDefault('project_reader',
                        'role:reader and project_id:%(project_id)s'),
@@ -55,6 +58,13 @@ RULES = [
         operations=[{
             'path': '/v1.0/{tenant_id}/flavors/datastores/versions/'
                     '{datastore_version_id}',
+            'method': 'GET'}]),
+    policy.DocumentedRuleDefault(
+        name=LIST_FOR_INSTANCE,
+        check_str='rule:admin_or_owner',
+        description='List the flavors that an instance may be resized to.',
+        operations=[{
+            'path': '/v1.0/{tenant_id}/instances/{id}/flavors',
             'method': 'GET'}]),
     policy.DocumentedRuleDefault(
         name=BYPASS,
@@ -106,20 +116,24 @@ class Policy:
         self._seen: State | None = None
         self._current()
 
-    def authorize(self, ctx: context.RequestContext, rule: str) -> None:
-        """Check that a rule holds for a caller, on the caller's own project.
+    def authorize(self, ctx: context.RequestContext, rule: str,
+                  owner_id: str | None = None) -> None:
+        """Check that a rule holds for a caller.
 
+        :param owner_id: the project whose thing it is about; None for the
+            caller's own
         :raises Forbidden: when it does not
         """
-        if not self.allows(ctx, rule):
+        if not self.allows(ctx, rule, owner_id):
             raise exception.Forbidden(
                 f'Policy does not allow {rule} to be performed.')
 
-    def allows(self, ctx: context.RequestContext, rule: str) -> bool:
-        """Whether a rule holds for a caller, on the caller's own project."""
+    def allows(self, ctx: context.RequestContext, rule: str,
+               owner_id: str | None = None) -> bool:
+        """Whether a rule holds for a caller, as of :meth:`authorize`."""
         rules, values = self._current(), _values(ctx)
         values['is_admin'] = self._is_admin(rules, values)
-        return rules.hold(rule, values)
+        return rules.hold(rule, values, owner_id)
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
         """Whether Trove takes this caller for an admin.
@@ -193,13 +207,16 @@ class Rules:
                 for name, problem in sorted(self._problems.items())
                 if name in self._enforcer.registered_rules]
 
-    def hold(self, name: str, values: Values) -> bool:
-        """Whether a rule holds for a caller, on the caller's own project.
+    def hold(self, name: str, values: Values,
+             owner_id: str | None = None) -> bool:
+        """Whether a rule holds for a caller.
 
         :param values: what the caller's token says
+        :param owner_id: the project whose thing it is about; None for the
+            caller's own
         """
-        target = {'tenant': values['project_id'],
-                  'project_id': values['project_id']}
+        owner_id = owner_id or values['project_id']
+        target = {'tenant': owner_id, 'project_id': owner_id}
         try:
             return bool(self._enforcer.enforce(name, target, values))
         except Exception as error:

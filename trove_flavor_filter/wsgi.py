@@ -36,10 +36,20 @@ Environ = dict[str, typing.Any]
 StartResponse = Callable[..., typing.Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+# A path of Trove's own. Methods that we have no handler for are Trove's.
+TROVES_LIST = ('/{tenant_id}/datastores/{datastore}/versions/{version_id}'
+               '/flavors')
+
 # The whole of what the plugin answers: path -> method -> handler.
 ROUTES = {
     '/{tenant_id}/flavors/datastores/versions/{datastore_version_id}': {
         'GET': flavors.list_allowed,
+    },
+    TROVES_LIST: {
+        'GET': flavors.list_associated,
+    },
+    '/{tenant_id}/instances/{id}/flavors': {
+        'GET': flavors.list_for_instance,
     },
 }
 
@@ -85,7 +95,8 @@ class FlavorFilter:
         self._mapper = routes.Mapper()
         for path in (*ROUTES,
                      *(GUARDED if conf.flavor_filter.enforce else ())):
-            self._mapper.connect(path, route=path)
+            if path != TROVES_LIST or conf.flavor_filter.answer_troves_list:
+                self._mapper.connect(path, route=path)
 
     def __call__(self, environ: Environ,
                  start_response: StartResponse) -> Iterable[bytes]:
@@ -93,7 +104,9 @@ class FlavorFilter:
         if not match:
             return self._application(environ, start_response)
         path = match.pop('route')
-        if path in ROUTES:
+        if path == TROVES_LIST and environ['REQUEST_METHOD'] != 'GET':
+            answer = None
+        elif path in ROUTES:
             answer = self._faulty(
                 environ, self._answer, ROUTES[path], match)
         else:

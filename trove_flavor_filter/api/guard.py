@@ -112,6 +112,18 @@ class Guard(typing.NamedTuple):
                 if reasons is not None and not self._may_bypass():
                     raise self._refusal(case.target, flavor_id, reasons)
 
+    def allowed(self, target: db_targets.Target,
+                flavors: Sequence[requirement.Flavor]
+                ) -> Sequence[requirement.Flavor]:
+        """Those of some flavors that :meth:`check` would let pass.
+
+        :param flavors: that the caller sees, in any order
+        :returns: in the same order
+        """
+        if self._may_bypass():
+            return flavors
+        return target.requirement.select(flavors)
+
     def wait_for(self, tasks: Iterable[db_targets.Task]) -> None:
         """Let a request pass if nothing is being done to these instances.
 

@@ -89,7 +89,6 @@ class Targets:
                     in connection.execute(statement)
                     if version_id in version_ids]
 
-    @engine.read
     def named_version(self, datastore: str, version: str | None,
                       number: typing.Any) -> list[Target]:
         """The datastore version that a request names, found as Trove finds it.
@@ -107,6 +106,15 @@ class Targets:
         :returns: none where Trove finds none, or cannot tell which; more
             than one where it takes any
         """
+        found = self.versions_named(datastore, version, number)
+        if version is not None and not number and len(found) > 1:
+            return []
+        return found
+
+    @engine.read
+    def versions_named(self, datastore: str, version: str | None,
+                       number: typing.Any = None) -> list[Target]:
+        """As :meth:`named_version`, but all where Trove cannot tell which."""
         ds, dv = models.Datastore, models.DatastoreVersion
         wanted = ds.default_version_id if version is None else sa.literal(
             version, sa.String)
@@ -135,8 +143,6 @@ class Targets:
             else:
                 rows = [row for row in rows if row.by_name and
                         (not number or row.by_number)]
-                if not number and len({row.id for row in rows}) > 1:
-                    return []
         return _targets(rows)
 
     @engine.read

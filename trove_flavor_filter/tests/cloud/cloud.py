@@ -531,9 +531,10 @@ class Cloud:
         self.start(name)
         self._add_service(kind, f'http://127.0.0.1:{self.ports[name]}')
 
-    def add_host(self) -> str:
+    def add_host(self, options: settings.Sections | None = None) -> str:
         """One more trove-api on the same database, as on another host.
 
+        :param options: that its trove.conf has besides
         :returns: its URL, without the version
         """
         port = process.free_port()
@@ -542,8 +543,10 @@ class Cloud:
         conf.write_text(self.trove_conf.read_text().replace(
             f'bind_port = {self.ports["trove"]}\n', f'bind_port = {port}\n'))
         self.ports[name] = port
+        more = conf.with_suffix('.options')
+        settings.write(more, options or {})
         self._add(name, [self._trove_script('trove-api'), '--config-file',
-                         str(conf)])
+                         str(conf), '--config-file', str(more)])
         self.start(name)
         return f'http://127.0.0.1:{port}'
 
@@ -667,14 +670,14 @@ class Cloud:
         return version_id
 
     def create_instance(self, flavor_id: str, version_id: str,
-                        user: str = 'demo') -> str:
+                        user: str = 'demo', datastore: str = 'mysql') -> str:
         """A database instance, by Trove's API: in BUILD for ever.
 
         :returns: its id
         """
         response = self.trove('/instances', 'POST', user, json={'instance': {
             'name': 'database', 'flavorRef': flavor_id,
-            'datastore': {'type': 'mysql', 'version': version_id}}})
+            'datastore': {'type': datastore, 'version': version_id}}})
         if response.status_code != 200:
             raise process.ServiceFailed(response.text)
         return response.json()['instance']['id']

@@ -1,0 +1,137 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""openstack database instance flavor list."""
+
+import argparse
+from collections.abc import Iterator
+import typing
+import urllib.parse
+
+from osc_lib.command import command
+from osc_lib import exceptions
+from oslo_utils import uuidutils
+from troveclient import exceptions as trove_exceptions
+
+from trove_flavor_filter.osc.v1 import flavors
+
+
+def find(instances: typing.Any, name: str) -> str:
+    """The id of the instance that has a name.
+
+    :param instances: python-troveclient's
+    :raises CommandError: none has it, or more than one; of those the message
+        gives the ids
+    """
+    try:
+        found = [instance.id for instance in _pages(instances)
+                 if instance.name == name]
+    except trove_exceptions.HttpError as error:
+        raise exceptions.CommandError(
+            f'Trove does not list your instances: {error}; give the ID of the '
+            f'instance rather than its name, or try again.') from error
+    if not found:
+        raise unknown(name)
+    if len(found) > 1:
+        raise exceptions.CommandError(
+            f'Instance {name!r} is ambiguous; give the ID of one of these: '
+            f'{", ".join(found)}.')
+    return found[0]
+
+
+def _pages(instances: typing.Any) -> Iterator[typing.Any]:
+    """All instances of the project; Trove lists twenty at a time."""
+    marker = None
+    while True:
+        page = instances.list(marker=marker, include_clustered=True)
+        yield from page
+        marker = page.next
+        if not marker:
+            return
+
+
+def unknown(instance: str) -> exceptions.CommandError:
+    """The error for an instance that there is not."""
+    return exceptions.CommandError(
+        f'There is no instance {instance!r} that you may use; "openstack '
+        f'database instance list" shows those that there are.')
+
+
+def failure(status: int, body: typing.Any,
+            instance_id: str) -> exceptions.CommandError:
+    """The error for an answer of Trove's that is no list of flavors.
+
+    :param status: of HTTP
+    :param body: the answer's JSON; None where it is none
+    """
+    if status != 404:
+        return flavors.failure(status, body, instance_id)
+    if body == {'itemNotFound': {
+            'code': 404,
+            'message': f'Resource {instance_id} cannot be found.'}}:
+        return unknown(instance_id)
+    # Trove's router, which does not know the path, or a proxy.
+    return exceptions.CommandError(
+        'This cloud does not have trove-flavor-filter, or a release that '
+        'does not tell which flavors an instance may be resized to; '
+        '"openstack flavor list" shows all flavors.')
+
+
+class ListInstanceFlavors(command.Lister):
+    """List the flavors that a database instance may be resized to.
+
+    These are the flavors of your project that the datastore version of the
+    instance allows; the instance's own flavor is among them if it is allowed.
+    RAM is in MiB, disk and ephemeral disk in GiB.
+
+    The cloud must have the Trove plugin trove-flavor-filter.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        # The paragraphs and the examples are to stay as they are laid out.
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument('instance', metavar='<instance>',
+                            help='ID or name of the instance')
+        return parser
+
+    def get_epilog(self) -> str:
+        name = 'openstack database instance flavor list'
+        return f'''\
+Examples:
+  {name} orders
+  {name} orders --sort-column RAM -f value -c ID
+
+{super().get_epilog()}'''
+
+    def take_action(self, parsed_args: argparse.Namespace
+                    ) -> tuple[tuple[str, ...], list[tuple]]:
+        """The flavors, in Nova's order.
+
+        :returns: the names of the columns, and a row for each flavor
+        :raises CommandError: there are none to list; one sentence, which
+            says what to do
+        """
+        instance_id = parsed_args.instance
+        with flavors.translated():
+            # The attribute is there only once python-troveclient has added it.
+            manager: typing.Any = self.app.client_manager
+            client = manager.database
+            if not uuidutils.is_uuid_like(instance_id):
+                instance_id = find(client.instances, instance_id)
+            response, body = client.client.get(
+                f'/instances/{urllib.parse.quote(instance_id, safe="")}'
+                f'/flavors', raise_exc=False)
+        listed = body.get('flavors') if isinstance(body, dict) else None
+        if response.status_code != 200 or listed is None:
+            raise failure(response.status_code, body, instance_id)
+        return tuple(flavors.COLUMNS), [flavors.row(one) for one in listed]
