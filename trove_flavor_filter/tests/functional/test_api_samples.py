@@ -24,6 +24,7 @@ from trove_flavor_filter.tests.functional import base
 SAMPLES = (pathlib.Path(__file__).parents[3] / 'api-ref' / 'source'
            / 'samples')
 PROJECT = '1f1f5a6a0b0b4c8e9d5e6f7a8b9c0d1e'
+INSTANCE = '44b277eb-39be-4921-be31-3d61b43651d7'
 VERSION = '6b0a4e9f-98e0-4c26-9b0a-3a53d1f0f7c2'
 
 
@@ -69,6 +70,28 @@ class ApiSamplesTest(base.FunctionalTestCase):
                        id=self.version_id)
         self.assertSample('flavors-list-not-found-response', self.cloud.trove(
             f'/flavors/datastores/versions/{self.version_id}'))
+
+    def test_troves_own_list(self):
+        self.associate(self.version_id, self.create_named_flavor(
+            'db.large', ram=8192, vcpus=4, disk=80))
+        self.assertSample('troves-list-response', self.cloud.trove(
+            f'/datastores/mysql/versions/{self.version_id}/flavors'))
+
+    def test_what_an_instance_may_become(self):
+        large = self.create_named_flavor('db.large', ram=8192, vcpus=4,
+                                         disk=80)
+        self.create_named_flavor('db.huge', ram=32768, vcpus=16, disk=320)
+        self.create_named_flavor('db.tiny', ram=512)
+        instance_id = self.cloud.create_instance(large, self.version_id)
+        self.manage('datastore-version-flavor-require', self.version_id,
+                    '--min-ram', '8192')
+        self.assertSample('instance-flavors-list-response', self.cloud.trove(
+            f'/instances/{instance_id}/flavors'))
+
+    def test_an_instance_that_there_is_not(self):
+        self.assertSample(
+            'instance-flavors-list-not-found-response', self.cloud.trove(
+                f'/instances/{INSTANCE}/flavors'))
 
     def test_a_flavor_that_is_refused(self):
         small = self.create_named_flavor('db.tiny', ram=512)

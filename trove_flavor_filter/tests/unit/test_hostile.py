@@ -214,6 +214,10 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
                 (6, version.map(
                     'flavors/datastores/versions/{}'.format)),
                 (4, 'instances'), (2, 'clusters'),
+                (2, version.map(
+                    'datastores/mysql/versions/{}/flavors'.format)),
+                (1, segment.map('datastores/{}/versions/8.0/flavors'.format)),
+                (2, segment.map('instances/{}/flavors'.format)),
                 (3, segment.map('instances/{}'.format)),
                 (3, segment.map('instances/{}/action'.format)),
                 (4, segment.map('clusters/{}'.format))))),

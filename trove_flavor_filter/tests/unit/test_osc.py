@@ -10,13 +10,16 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Which datastore version a command line of openstack means, and errors."""
+"""What a command line of openstack means, and errors."""
 
 from osc_lib import exceptions
 from oslotest import base
+from troveclient import exceptions as trove_exceptions
 from troveclient.v1 import datastores
+from troveclient.v1 import instances as trove_instances
 
 from trove_flavor_filter.osc.v1 import flavors
+from trove_flavor_filter.osc.v1 import instances
 
 VERSIONS = flavors.versions_of([
     datastores.Datastore(None, {'id': 'd1', 'name': 'mysql', 'versions': [
@@ -115,3 +118,77 @@ class FailureTest(base.BaseTestCase):
                 f'Trove gave no list of flavors (HTTP {status}); ask an '
                 f'administrator of the cloud.',
                 str(flavors.failure(status, body, 'v')))
+
+
+class Trove:
+    """What python-troveclient asks: a Trove that lists two at a time."""
+
+    NAMES = ('one', 'two', 'three', 'two', 'five')
+
+    def __init__(self, error: Exception | None = None):
+        self.client = self
+        self.error = error
+
+    def get(self, url: str):
+        if self.error is not None:
+            raise self.error
+        _path, _marker, marker = url.partition('marker=i')
+        first = int(marker.partition('&')[0] or 0)
+        return None, {
+            'instances': [
+                {'id': f'i{number + 1}', 'name': self.NAMES[number]}
+                for number in range(first, min(first + 2, len(self.NAMES)))],
+            'links': [{'rel': 'next',
+                       'href': f'http://trove/instances?marker=i{first + 2}'}
+                      ] if first + 2 < len(self.NAMES) else []}
+
+
+class FindInstanceTest(base.BaseTestCase):
+
+    def refused(self, name: str, error: Exception | None = None) -> str:
+        return str(self.assertRaises(
+            exceptions.CommandError, instances.find,
+            trove_instances.Instances(Trove(error)), name))
+
+    def test_a_name_is_looked_for_on_every_page(self):
+        for name, instance_id in (('one', 'i1'), ('three', 'i3'),
+                                  ('five', 'i5')):
+            self.assertEqual(instance_id, instances.find(
+                trove_instances.Instances(Trove()), name))
+
+    def test_what_is_ambiguous_is_told_the_ids(self):
+        self.assertEqual(
+            "Instance 'two' is ambiguous; give the ID of one of these: i2, "
+            "i4.", self.refused('two'))
+
+    def test_what_is_not_there_is_told_where_to_look(self):
+        self.assertEqual(
+            "There is no instance 'six' that you may use; \"openstack "
+            "database instance list\" shows those that there are.",
+            self.refused('six'))
+
+    def test_who_may_not_list_instances_can_give_an_id(self):
+        self.assertIn('give the ID of the instance', self.refused(
+            'one', trove_exceptions.Forbidden(403)))
+
+
+class InstanceFailureTest(base.BaseTestCase):
+
+    def test_only_the_plugins_own_404_means_an_unknown_instance(self):
+        self.assertIn("There is no instance 'i'", str(instances.failure(
+            404, {'itemNotFound': {
+                'code': 404, 'message': 'Resource i cannot be found.'}},
+            'i')))
+        for body in (None, [], {}, 'text', {'itemNotFound': 'text'},
+                     {'itemNotFound': {
+                         'code': 404,
+                         'message': 'The resource could not be found.'}}):
+            self.assertIn('does not have trove-flavor-filter',
+                          str(instances.failure(404, body, 'i')))
+
+    def test_other_failures_are_those_of_every_list(self):
+        self.assertEqual(
+            'The list of flavors is not available (HTTP 503); try again in a '
+            'moment.', str(instances.failure(503, {'serviceUnavailable': {
+                'code': 503,
+                'message': 'The list of flavors is not available.'}}, 'i')))

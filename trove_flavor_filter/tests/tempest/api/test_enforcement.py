@@ -63,6 +63,16 @@ class EnforcementTest(base.FlavorFilterTestCase):
             instance['id'], self.small)
         self.assertRefused(error)
 
+    @decorators.idempotent_id('8d0b7c16-3f4e-4a07-b1a9-0e5a6d2c7f94')
+    def test_an_instance_is_shown_what_it_may_be_resized_to(self):
+        instance = self.create_instance(self.large)
+        self.assertEqual(
+            self.wait_until_allowed(self.client, [self.large, self.larger]),
+            self.client.list_flavors_for_instance(instance['id'])['flavors'])
+        self.assertRaises(
+            exceptions.NotFound, self.other_client.list_flavors_for_instance,
+            instance['id'])
+
     @decorators.idempotent_id('f5a68514-7057-4bc7-b2f5-a336ca7cf071')
     @decorators.attr(type='slow')
     def test_an_instance_is_resized_to_an_allowed_flavor(self):

@@ -12,9 +12,12 @@
 
 """The list of a datastore version's flavors: who is shown what."""
 
+from tempest import config
 from tempest.lib import decorators
 
 from trove_flavor_filter.tests.tempest.api import base
+
+CONF = config.CONF
 
 
 class AssociatedFlavorsTest(base.FlavorFilterTestCase):
@@ -68,6 +71,13 @@ class AssociatedFlavorsTest(base.FlavorFilterTestCase):
         flavors = self.wait_until_allowed(
             self.client, [self.public, self.private])
         self.assertIn(everything[self.public], flavors)
+
+    @decorators.idempotent_id('2ae1c3f0-5a4f-4b63-9d0c-7c1b9d6f4e58')
+    def test_troves_own_list_is_the_same(self):
+        flavors = self.wait_until_allowed(
+            self.client, [self.public, self.private])
+        self.assertEqual(flavors, self.client.list_associated_flavors(
+            CONF.flavor_filter.datastore_type, self.version_id)['flavors'])
 
 
 class FreeVersionTest(base.FlavorFilterTestCase):

@@ -56,6 +56,16 @@ class FlavorsNegativeTest(base.FlavorFilterTestCase):
                 exceptions.NotFound, client.list_allowed_flavors, unknown)
             self.assertIn(unknown, self.assertFault(404, error))
 
+    @decorators.idempotent_id('c7e0a8a4-94a7-4f0c-8a56-2f0a1f4b9e13')
+    @decorators.attr(type='negative')
+    def test_an_unknown_instance_is_not_found(self):
+        unknown = data_utils.rand_uuid()
+        for client in (self.client, self.admin_client):
+            error = self.assertRaises(
+                exceptions.NotFound, client.list_flavors_for_instance,
+                unknown)
+            self.assertIn(unknown, self.assertFault(404, error))
+
 
 class InactiveVersionNegativeTest(base.InactiveVersionTestCase):
 

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A client of Trove's API: the plugin's route, and what the guards guard."""
+"""A client of Trove's API: the lists, and what the guards guard."""
 
 from oslo_serialization import jsonutils
 from tempest.lib.common import rest_client
@@ -30,6 +30,24 @@ class FlavorFilterClient(rest_client.RestClient):
         """
         return self._list(
             f'flavors/datastores/versions/{datastore_version_id}')
+
+    def list_associated_flavors(self, datastore: str, version: str
+                                ) -> rest_client.ResponseBody:
+        """The same, on Trove's own path.
+
+        :param datastore: id or name
+        :param version: id or name
+        :raises InvalidHTTPResponseBody: the answer is not what it should be
+        """
+        return self._list(f'datastores/{datastore}/versions/{version}/flavors')
+
+    def list_flavors_for_instance(self, instance_id: str
+                                  ) -> rest_client.ResponseBody:
+        """The flavors that an instance may be resized to.
+
+        :raises InvalidHTTPResponseBody: the answer is not what it should be
+        """
+        return self._list(f'instances/{instance_id}/flavors')
 
     def list_flavors(self) -> rest_client.ResponseBody:
         """All flavors: Trove's own route, with the same documents."""
