@@ -15,11 +15,14 @@
 import uuid
 
 from openstack import connection
+import schemathesis
 from troveclient import client as trove_client
+import yaml
 
 from trove_flavor_filter.tests.cloud import settings
 from trove_flavor_filter.tests.functional import base
 from trove_flavor_filter.tests.functional import test_guard
+from trove_flavor_filter.tests.functional import test_openapi
 from trove_flavor_filter.tests.functional import test_osc
 
 LIST = ('database', 'instance', 'flavor', 'list')
@@ -206,6 +209,51 @@ class OtherClientsTest(test_guard.GuardTestCase):
                      f'/instances/{instance_id}/flavors'):
             self.assertEqual(
                 [self.huge], ids(database.get(path).json()['flavors']))
+
+
+class DescriptionTest(test_guard.GuardTestCase):
+    """The OpenAPI description of the routes, and their answers: they agree."""
+
+    def assertDescribed(self, status: int, path: str, method: str = 'GET',
+                        etag: str | None = None, **names: str) -> None:
+        case = schemathesis.openapi.from_dict(yaml.safe_load(
+            test_openapi.DESCRIPTION.read_text()))[path]['get'].Case(
+                path_parameters={'project_id': self.cloud.project_id(),
+                                 **names})
+        case.method = method
+        headers = {'X-Auth-Token': self.cloud.token()}
+        if etag is not None:
+            headers['If-None-Match'] = etag
+        response = case.call(base_url=f'{self.cloud.trove_url}/v1.0',
+                             headers=headers, timeout=60)
+        self.assertEqual(status, response.status_code)
+        case.validate_response(response, checks=[
+            schemathesis.checks.CHECKS.get_one(name) for name in (
+                'status_code_conformance', 'content_type_conformance',
+                'response_headers_conformance',
+                'response_schema_conformance')])
+
+    def test_troves_own_list(self):
+        path = ('/{project_id}/datastores/{datastore}/versions/'
+                '{datastore_version}/flavors')
+        name = self.name_of(self.bound)
+        for status, version, more in (
+                (200, self.bound, {}), (200, name, {}),
+                (304, name, {'etag': '*'}), (404, 'no-such', {}),
+                (404, name, {'method': 'PUT'})):
+            self.assertDescribed(status, path, datastore='mysql',
+                                 datastore_version=version, **more)
+        self.cloud.create_datastore_version('mysql', name, number='8.0.99')
+        self.assertDescribed(400, path, datastore='mysql',
+                             datastore_version=name)
+
+    def test_what_an_instance_may_become(self):
+        path = '/{project_id}/instances/{instance_id}/flavors'
+        instance_id = self.cloud.create_instance(self.large, self.bound)
+        for status, text, more in (
+                (200, instance_id, {}), (304, instance_id, {'etag': '*'}),
+                (404, 'no-such', {}), (405, instance_id, {'method': 'PUT'})):
+            self.assertDescribed(status, path, instance_id=text, **more)
 
 
 class CommandTest(test_osc.ClientTest):
