@@ -266,6 +266,10 @@ class CommandTest(test_osc.ClientTest):
     def create_instance(self, name: str, user: str = 'demo') -> str:
         instance_id = self.cloud.create_instance(
             self.large, self.version_id, user, datastore=self.datastore)
+        # Before its datastore version goes.
+        self.addCleanup(self.cloud.sql,
+                        'DELETE FROM instances WHERE id = :id',
+                        id=instance_id)
         self.cloud.sql('UPDATE instances SET name = :name WHERE id = :id',
                        name=name, id=instance_id)
         return instance_id
