@@ -29,9 +29,12 @@ from trove_flavor_filter import wsgi
 
 PROJECT = test_wsgi.PROJECT
 
+# Extra specs, by RAM: none, one, and such as Nova does not show.
+SPECS = {512: {}, 2048: {'size': 'big'}, 8192: None}
+
 FLAVORS = [
     requirement.Flavor(f'f-{ram}-{vcpus}-{disk}', f'{ram}/{vcpus}/{disk}',
-                       ram, vcpus, disk, 0)
+                       ram, vcpus, disk, 0, SPECS[ram])
     for ram in (512, 2048, 8192) for vcpus in (1, 4) for disk in (5, 80)]
 
 
@@ -300,7 +303,8 @@ class AgreementTest(RouteTestCase):
             strategies.sampled_from([key for key in requirement.KEYS
                                      if key != requirement.FLAVOR]),
             strategies.sampled_from(['1', '2', '5', '6', '512', '2048',
-                                     '2049', '', '0', 'nonsense']))),
+                                     '2049', '', '0', 'size=big',
+                                     'size=small', 'nonsense']))),
         # MariaDB tells no two apart that differ in case only.
         max_size=6, unique_by=lambda row: (row[0], row[1].lower()))
 
