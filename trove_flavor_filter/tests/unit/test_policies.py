@@ -99,6 +99,8 @@ OPEN = [
     '"flavor_filter:bypass": "rule:admin_or_owner"',
     '"flavor_filter:bypass": "rule:a or rule:a"\n"a": "tenant:%(tenant)s"',
     '{"flavor_filter:bypass": "rule:site:dba", "site:dba": "user:u"}',
+    '"flavor_filter:bypass": "older:u"',
+    '"flavor_filter:bypass": "! or (older:u and not older:v)"',
 ]
 
 
@@ -107,6 +109,13 @@ class BrokenCheck(policy.Check):
 
     def __call__(self, target, creds, enforcer, current_rule=None):
         raise SystemError('no such thing')
+
+
+class OlderCheck(policy.Check):
+    """A site's own check, as they were before they were told the rule."""
+
+    def __call__(self, target, creds, enforcer):
+        return creds['user_id'] == self.match
 
 
 class PolicyTestCase(base.TestCase):
@@ -143,6 +152,7 @@ class RuleTest(PolicyTestCase):
     def setUp(self) -> None:
         super().setUp()
         policy.register('broken', BrokenCheck)
+        policy.register('older', OlderCheck)
 
     def test_what_is_not_plainly_allowed_is_nobodys(self):
         for text, named in CLOSED:
@@ -191,6 +201,13 @@ class RuleTest(PolicyTestCase):
         self.assertFalse(asked.allows(self.caller('member'),
                                       policies.BYPASS))
         self.assertFalse(asked.is_admin(self.caller('member')))
+
+    def test_the_scope_of_a_token_goes_by_both_names(self):
+        asked = self.load('"flavor_filter:bypass": '
+                          '"system:all and system_scope:all"\n')
+        ctx = context.RequestContext(user_id='u', system_scope='all')
+        self.assertTrue(asked.allows(ctx, policies.BYPASS))
+        self.assertFalse(asked.allows(self.caller(), policies.BYPASS))
 
     def test_a_rule_that_nobody_defines_is_no(self):
         self.assertFalse(self.load('{}').allows(
