@@ -399,15 +399,20 @@ def _may_be_id(text: str) -> bool:
     return 0 < len(text) <= 36 and text.isascii() and text.isprintable()
 
 
+# The keys are part of the statements: parameters would have to be bound each
+# time.
+_KEYS: dict[str, typing.Any] = {
+    key: sa.literal_column(f"'{key}'") for key in requirement.KEYS}
+
 # The rows of a datastore version that say what it requires. The database
 # itself compares: what it takes for one of our keys is one.
 _OWN = sa.and_(
     models.DatastoreVersionMetadata.datastore_version_id
     == models.DatastoreVersion.id,
-    models.DatastoreVersionMetadata.key.in_(requirement.KEYS))
+    models.DatastoreVersionMetadata.key.in_(_KEYS.values()))
 _KEY: typing.Any = sa.case(
-    {key: key for key in requirement.KEYS},
-    value=models.DatastoreVersionMetadata.key).label('key')
+    *((models.DatastoreVersionMetadata.key == literal, literal)
+      for literal in _KEYS.values())).label('key')
 
 METADATA: typing.Any = (
     models.DatastoreVersionMetadata,

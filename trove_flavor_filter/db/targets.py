@@ -14,7 +14,8 @@
 
 import collections
 from collections.abc import Collection
-from collections.abc import Iterable
+from collections.abc import Sequence
+import functools
 import typing
 
 from oslo_utils import uuidutils
@@ -115,25 +116,14 @@ class Targets:
     def versions_named(self, datastore: str, version: str | None,
                        number: typing.Any = None) -> list[Target]:
         """As :meth:`named_version`, but all where Trove cannot tell which."""
-        ds, dv = models.Datastore, models.DatastoreVersion
-        wanted = ds.default_version_id if version is None else sa.literal(
-            version, sa.String)
-        statement: sa.Select = (
-            requirements.with_requirement(
-                *_NAMES,
-                (ds.id == datastore).label('datastore_by_id'),
-                (dv.id == wanted).label('by_id'),
-                (dv.name == wanted).label('by_name'),
-                (dv.version == number if isinstance(number, str)
-                 else sa.true()).label('by_number'))
-            .select_from(ds)
-            .outerjoin(dv, sa.and_(
-                dv.datastore_id == ds.id,
-                sa.or_(dv.id == wanted, dv.name == wanted)))
-            .outerjoin(*requirements.METADATA)
-            .where(sa.or_(ds.id == datastore, ds.name == datastore)))
+        given = {'datastore': datastore}
+        if version is not None:
+            given['version'] = version
+        if isinstance(number, str):
+            given['number'] = number
         with self._database.reading() as connection:
-            rows = connection.execute(statement).all()
+            rows = connection.execute(
+                _named_version(frozenset(given)), given).all()
         if any(row.datastore_by_id for row in rows):
             rows = [row for row in rows if row.datastore_by_id]
         rows = [row for row in rows if row.id is not None]
@@ -264,6 +254,34 @@ class Targets:
         return _targets(rows)
 
 
+# Made once: it takes longer to put together than to run.
+@functools.cache
+def _named_version(given: frozenset[str]) -> sa.Select:
+    """The statement of Targets.named_version.
+
+    :param given: the parameters that it will have
+    """
+    ds, dv = models.Datastore, models.DatastoreVersion
+    datastore = sa.bindparam('datastore', type_=sa.String)
+    version: typing.Any = (
+        sa.bindparam('version', type_=sa.String) if 'version' in given
+        else ds.default_version_id)
+    return (
+        requirements.with_requirement(
+            *_NAMES,
+            (ds.id == datastore).label('datastore_by_id'),
+            (dv.id == version).label('by_id'),
+            (dv.name == version).label('by_name'),
+            (dv.version == sa.bindparam('number', type_=sa.String)
+             if 'number' in given else sa.true()).label('by_number'))
+        .select_from(ds)
+        .outerjoin(dv, sa.and_(
+            dv.datastore_id == ds.id,
+            sa.or_(dv.id == version, dv.name == version)))
+        .outerjoin(*requirements.METADATA)
+        .where(sa.or_(ds.id == datastore, ds.name == datastore)))
+
+
 # Whether any version of a datastore version's datastore requires anything.
 _SIBLING = orm.aliased(models.DatastoreVersion)
 _METADATA = orm.aliased(models.DatastoreVersionMetadata)
@@ -280,20 +298,26 @@ _NAMES: tuple[typing.Any, ...] = (
     models.DatastoreVersion.name)
 
 
-def _targets(rows: Iterable[typing.Any]) -> list[Target]:
+def _targets(rows: Sequence[typing.Any]) -> list[Target]:
     by_version = collections.defaultdict(list)
     for row in rows:
         by_version[row.id].append(row)
-    return [
-        Target(version_id, f'{rows[0].datastore}/{rows[0].name}',
-               bool(rows[0].active),
-               requirements.requirement_in(version_id, rows),
-               frozenset(flavor_id for row in rows if (
-                   flavor_id := getattr(row, 'flavor_id', None))),
-               getattr(rows[0], 'tenant_id', None),
-               frozenset(
-                   Task(row.instance_id, row.tenant_id, row.task_id)
-                   for row in rows
-                   if getattr(row, 'datastore_requires', False)
-                   and row.task_id is not None))
-        for version_id, rows in by_version.items()]
+    columns = rows[0]._fields if rows else ()
+    found = []
+    for version_id, rows in by_version.items():
+        target = Target(
+            version_id, f'{rows[0].datastore}/{rows[0].name}',
+            bool(rows[0].active),
+            requirements.requirement_in(version_id, rows))
+        if 'tenant_id' in columns:
+            target = target._replace(
+                flavor_ids=frozenset(
+                    row.flavor_id for row in rows if row.flavor_id),
+                tenant_id=rows[0].tenant_id)
+        if 'task_id' in columns:
+            target = target._replace(tasks=frozenset(
+                Task(row.instance_id, row.tenant_id, row.task_id)
+                for row in rows
+                if row.datastore_requires and row.task_id is not None))
+        found.append(target)
+    return found
