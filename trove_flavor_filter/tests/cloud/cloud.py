@@ -13,8 +13,10 @@
 """The small cloud: booted in a temporary folder, and gone afterwards."""
 
 import atexit
+from collections.abc import Sequence
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import pathlib
 import secrets
@@ -602,11 +604,18 @@ class Cloud:
             'ip_version': 4}})
         return network['id']
 
-    def create_many_flavors(self, count: int, prefix: str = 'many') -> None:
-        """Public flavors by the thousand, straight into Nova's database."""
+    def create_many_flavors(self, count: int, prefix: str = 'many',
+                            project_ids: Sequence[str] = ()) -> None:
+        """Flavors by the thousand, straight into Nova's database.
+
+        :param project_ids: projects that have access to them, each flavor
+            one of these in turn; none for public flavors
+        """
         engine = sa.create_engine(settings.sqlite(
             self.directory / 'nova' / 'nova_api.sqlite'))
-        flavors = sa.Table('flavors', sa.MetaData(), autoload_with=engine)
+        metadata = sa.MetaData()
+        flavors = sa.Table('flavors', metadata, autoload_with=engine)
+        access = sa.Table('flavor_projects', metadata, autoload_with=engine)
         with engine.begin() as connection:
             connection.execute(sa.insert(flavors), [
                 {'name': f'{prefix}-{number:05}',
@@ -614,8 +623,16 @@ class Cloud:
                  'memory_mb': 512 * (1 + number % 64),
                  'vcpus': 1 + number % 16, 'root_gb': 10, 'ephemeral_gb': 1,
                  'swap': 0, 'rxtx_factor': 1.0, 'disabled': False,
-                 'is_public': True}
+                 'is_public': not project_ids}
                 for number in range(count)])
+            if project_ids:
+                created = connection.scalars(
+                    sa.select(flavors.c.id)
+                    .where(flavors.c.flavorid.like(f'{prefix}-%')))
+                connection.execute(sa.insert(access), [
+                    {'flavor_id': flavor_id, 'project_id': project_id}
+                    for flavor_id, project_id in zip(
+                        created.all(), itertools.cycle(project_ids))])
         engine.dispose()
 
     def delete_many_flavors(self, prefix: str = 'many') -> None:

@@ -33,6 +33,8 @@ from trove_flavor_filter.db import requirements
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
+from trove_flavor_filter.flavors import access
+from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests import databases
@@ -110,6 +112,7 @@ def figures() -> dict:
     without = _memory({})
     found['memory MiB of 5,000 flavors'] = without
     found['memory MiB of their extra specs'] = _memory(EXTRA_SPECS) - without
+    found['memory MiB of 10,000 projects'] = _memory_of_projects()
     return found
 
 
@@ -294,6 +297,26 @@ def _memory(extra_specs: dict[str, str]) -> float:
     for flavor in latest.flavors:
         latest.pieces[flavor.id] = tuple(  # as views cut it
             f'{flavor}{part}' for part in ('', '"rel": "self"', ', ' * 60))
+    size, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return size / 2 ** 20
+
+
+def _memory_of_projects() -> float:
+    """MiB of the private flavors of as many projects as are remembered."""
+    with tempfile.NamedTemporaryFile('w', suffix='.conf') as conf:
+        own = catalog.Catalog(
+            config.load({'oslo_config_file': conf.name}))._own
+    each = access.FLAVORS // access.PROJECTS
+    tracemalloc.start()
+    for number in range(access.PROJECTS):
+        project_id = f'{number:032x}'
+        own._list(project_id)
+        own._kept(project_id, snapshot.Own(time.time(), tuple(
+            (None, requirement.Flavor(
+                f'{number:05}-{turn}-flavor', f'db.flavor.{number:05}.{turn}',
+                512 * number, number, 10 + number, number))
+            for turn in range(each))))
     size, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return size / 2 ** 20
