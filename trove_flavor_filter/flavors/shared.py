@@ -120,8 +120,9 @@ class SharedCache:
 
     def set(self, project_id: str,
             latest: snapshot.Snapshot | snapshot.Own) -> None:
+        """Put a list in. Nobody waits for that: the list is there to use."""
         text = latest.to_text()
-        self._call(lambda: self._region.set(self._key(project_id), text))
+        self._post(lambda: self._region.set(self._key(project_id), text))
 
     @contextlib.contextmanager
     def turn(self, project_id: str, kind: type[T],
@@ -163,7 +164,7 @@ class SharedCache:
                 time.sleep(POLL)
         finally:
             if held:
-                self._call(lambda: _release(mutex))
+                self._post(lambda: _release(mutex))
 
     def _key(self, project_id: str) -> str:
         return f'{self._prefix}.{project_id}' if project_id else self._prefix
@@ -188,6 +189,16 @@ class SharedCache:
 
     def _call(self, function: Callable[[], typing.Any]) -> typing.Any:
         """What a function returns; None while the cache is down."""
+        call = self._post(function)
+        if call is None:
+            return None
+        if not call.done.wait(PATIENCE):
+            call.abandoned = True
+            self._failed(TimeoutError(f'no answer in {PATIENCE} s'))
+        return call.result
+
+    def _post(self, function: Callable[[], typing.Any]) -> '_Call | None':
+        """Have the thread make a call; not while the cache is down."""
         if self._region is None or self._down:
             return None
         try:
@@ -197,13 +208,7 @@ class SharedCache:
             return None
         call = _Call(function)
         self._calls.put(call)
-        if not call.done.wait(PATIENCE):
-            call.abandoned = True
-            self._failed(TimeoutError(f'no answer in {PATIENCE} s'))
-            return None
-        if call.error is not None:
-            self._failed(call.error)
-        return call.result
+        return call
 
     def _start(self) -> None:
         with self._starting:
@@ -220,7 +225,11 @@ class SharedCache:
         a connection for each thread that ever used them.
         """
         while True:
-            self._calls.get().make()
+            call = self._calls.get()
+            call.make()
+            if call.error is not None:
+                self._failed(call.error)
+            call.done.set()
             while self._down:
                 time.sleep(RETRY)
                 probe = _Call(self._try)
@@ -263,4 +272,3 @@ class _Call:
             self.result = self._function()
         except Exception as error:
             self.error = error
-        self.done.set()

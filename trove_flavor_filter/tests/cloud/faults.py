@@ -15,10 +15,14 @@
 import contextlib
 import socket
 import threading
+import time
 
 PASS = 'pass'
 REFUSE = 'refuse'
 HANG = 'hang'
+SLOW = 'slow'
+# Seconds by which each answer is late.
+LATE = 0.8
 ANSWERS = {
     '500': b'HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n'
            b'Content-Type: application/json\r\nConnection: close\r\n\r\n{}',
@@ -60,7 +64,7 @@ class FaultyDoor:
     def misbehave(self, mode: str) -> None:
         """Change how it behaves; connections that are open end.
 
-        :param mode: PASS, REFUSE, HANG, or one of ANSWERS
+        :param mode: PASS, REFUSE, HANG, SLOW, or one of ANSWERS
         """
         self._mode = mode
         self._drop()
@@ -88,13 +92,14 @@ class FaultyDoor:
         with self._lock:
             self._open.add(connection)
         with contextlib.suppress(OSError):
-            if mode == PASS:
+            if mode in (PASS, SLOW):
                 upstream = socket.create_connection(
                     ('127.0.0.1', self._upstream))
                 with self._lock:
                     self._open.add(upstream)
-                threading.Thread(target=_pump, args=(upstream, connection),
-                                 daemon=True).start()
+                threading.Thread(target=_pump, args=(
+                    upstream, connection, LATE if mode == SLOW else 0),
+                    daemon=True).start()
                 _pump(connection, upstream)
             elif mode in ANSWERS:
                 connection.recv(65536)
@@ -107,9 +112,11 @@ class FaultyDoor:
             self._open.discard(connection)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket,
+          late: float = 0) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
+            time.sleep(late)
             sink.sendall(data)
     for end in (source, sink):
         with contextlib.suppress(OSError):

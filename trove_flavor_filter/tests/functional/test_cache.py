@@ -31,10 +31,12 @@ import fixtures
 from oslotest import base
 
 from trove_flavor_filter import conf as config
+from trove_flavor_filter.flavors import remembered
 from trove_flavor_filter.flavors import shared
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import faults
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import servers
 
@@ -141,6 +143,26 @@ class Outage:
             self.listed(subject)[0] for _turn in range(2)])
         self.assertEqual(
             1, self.log.output.count('The cache is available again'))
+
+    def test_a_server_that_answers_late_holds_up_no_list(self):
+        started = server(self.kind)
+        started.start()
+        started.wait()
+        self.addCleanup(started.kill)
+        first = self.cache(started.port)
+        self.listed(first)
+        self.assertIsNotNone(first.get('', snapshot.Snapshot))
+        door = faults.FaultyDoor(started.port)
+        self.addCleanup(door.close)
+        door.misbehave(faults.SLOW)
+        subject = self.cache(door.port)
+        begun = time.monotonic()
+        with subject.turn('', snapshot.Snapshot, lambda _found: False,
+                          wait=True) as (_found, asks):
+            self.assertTrue(asks)
+            subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
+        # A request gives a list no more time than this.
+        self.assertLess(time.monotonic() - begun, remembered.PATIENCE - 0.5)
 
     def test_one_process_asks_while_the_others_wait(self):
         started = server(self.kind)
