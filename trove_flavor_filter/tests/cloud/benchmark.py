@@ -339,8 +339,7 @@ def report(results: dict) -> str:
         f'Six extra specs of each of 5,000 flavors take '
         f'{inside["memory MiB of their extra specs"]:.1f} MiB more. '
         f'Statements a request, counted by MariaDB: '
-        f'{inside["sql"].get("mysql", {}).get("statements a request")}.
-'))
+        f'{inside["sql"].get("mysql", {}).get("statements a request")}.\n'))
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
