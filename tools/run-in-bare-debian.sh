@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Runs the demo and all tests on a bare Debian: a root made by debootstrap,
-# with python3, its venv, git and certificates, and nothing else. Prints what
-# came of both. Needs root, debootstrap, and some 5 GB in /var/tmp.
+# Runs the demo and all tests on a minimal Debian: a chroot from debootstrap
+# with only python3, venv, git and CA certificates. Prints the results. Needs
+# root, debootstrap, and about 5 GB in /var/tmp.
 #
 #     tools/run-in-bare-debian.sh [SUITE [COMMAND...]]
 #
-# SUITE is bookworm (the default), trixie or another one of Debian's. COMMAND is
-# run in place of both, such as "tools/with-tox.sh run -e py3". The mirror is
-# that of this machine, or DEBIAN_MIRROR. How pip reaches PyPI here (its
-# configuration, proxies, certificates) holds there as well. What is committed
-# is what runs. The databases of this machine are out of reach: their tests
-# are skipped.
+# SUITE is bookworm (the default), trixie or another Debian suite. COMMAND
+# replaces the demo and the tests, for example "tools/with-tox.sh run -e py3".
+# The mirror is that of the host, or DEBIAN_MIRROR. The host's settings for PyPI
+# (pip configuration, proxies, certificates) are used in the chroot too. Only
+# committed changes are tested. The host's databases are not used, so tests
+# that need them are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm}
@@ -24,7 +24,7 @@ mirror=${mirror:-http://deb.debian.org/debian}
 if [ ! -e "$root/made" ]; then
     rm -rf --one-file-system "$root"
     mkdir -p "$root"
-    # A suite newer than debootstrap is made as sid is.
+    # A suite that is newer than debootstrap uses the script of sid.
     scripts=/usr/share/debootstrap/scripts
     script=$scripts/$suite
     [ -e "$script" ] || script=$scripts/sid
@@ -39,7 +39,7 @@ mount --bind /dev "$root/dev"
 mkdir -p "$root/dev/shm"
 mount -t tmpfs tmpfs "$root/dev/shm"
 
-# How this machine reaches PyPI. A file that a variable names comes along.
+# The host's settings for PyPI. A file that a variable names is copied.
 environment=(HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8)
 while IFS='=' read -r name value; do
     environment+=("$name=$value")
@@ -51,7 +51,7 @@ cp /etc/resolv.conf /etc/hosts "$root/etc/"
 for file in /etc/pip.conf /etc/xdg/pip/*; do
     [ ! -f "$file" ] || install -D -m 0644 "$file" "$root$file"
 done
-# Ports that nobody answers at.
+# Ports where no server listens.
 environment+=(FLAVOR_FILTER_MYSQL=mysql+pymysql://root@127.0.0.1:9/
               FLAVOR_FILTER_POSTGRESQL=postgresql://postgres@127.0.0.1:9/)
 

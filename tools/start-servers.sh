@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs and starts the servers of bindep.txt, on Debian and Ubuntu, where
-# none answers yet, and lets the tests in. For CI and throw-away machines: the
-# databases get an administrator without a password, on loopback.
+# Installs and starts the servers of bindep.txt on Debian and Ubuntu, unless
+# they are running, and allows the tests to connect. For CI and disposable
+# machines only: the databases get an administrator without a password, on
+# loopback.
 set -euo pipefail
 
 answers() {
@@ -42,7 +43,7 @@ if ! answers 5432; then
     wait_for 5432
 fi
 
-# Not started: the tests run their own.
+# Not started here: the tests start their own.
 installed redis-server redis-server
 installed memcached memcached
 installed haproxy haproxy

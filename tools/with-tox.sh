@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs tox; makes a virtualenv for it first where there is none.
+# Runs tox; installs it in a virtualenv first if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v tox >/dev/null || ! tox --version 2>/dev/null | grep -q '^4'; then
@@ -10,8 +10,8 @@ if ! command -v tox >/dev/null || ! tox --version 2>/dev/null | grep -q '^4'; th
     fi
     PATH="$PWD/.venv-tox/bin:$PATH"
 fi
-# tox installs by uv, which does not read pip's configuration: the index and
-# the certificates that it names are uv's as well.
+# tox uses uv to install packages. uv does not read pip's configuration, so pass
+# on its index and certificates.
 configured() {
     { .venv-tox/bin/python -m pip config list || python3 -m pip config list || true; } 2>/dev/null |
         sed -n "s/^\(global\|install\|:env:\)\.$1='\(.*\)'$/\2/p" | tail -n 1

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The trove-manage subcommands on the flavors of single datastore versions."""
+"""The trove-manage subcommands for the flavors of one datastore version."""
 
 import argparse
 from collections.abc import Iterable
@@ -37,9 +37,9 @@ NO_VALUE = ('the association has no value; "datastore-version-flavor-delete '
 
 
 def given_ids(text: str) -> list[str]:
-    """The flavor ids of one word of the command line.
+    """The flavor ids in one argument of the command line.
 
-    :param text: one id, or several between commas
+    :param text: one id, or several separated by commas
     :raises argparse.ArgumentTypeError: one of them is empty
     """
     found = [part.strip() for part in text.split(',')]
@@ -49,13 +49,13 @@ def given_ids(text: str) -> list[str]:
 
 
 def new_ids(text: str) -> list[str]:
-    """As :func:`given_ids`, for ids that Nova could have."""
+    """As :func:`given_ids`; each must be a valid flavor id in Nova."""
     found = given_ids(text)
     for flavor_id in found:
         if not requirement.FLAVOR_ID.match(flavor_id):
             raise argparse.ArgumentTypeError(
-                f'not the id of a flavor: {flavor_id[:40]!r} (up to 128 '
-                f'letters, digits, spaces and "._-")')
+                f'not a flavor id: {flavor_id[:40]!r} (up to 128 letters, '
+                f'digits, spaces and "._-")')
     return found
 
 
@@ -71,27 +71,27 @@ def table(conf: cfg.ConfigOpts) -> requirements.Requirements:
 
 def find_version(database: requirements.Requirements,
                  text: str) -> requirement.Version:
-    """The datastore version that an administrator means.
+    """The datastore version with an id or a name.
 
     :param text: an id, or DATASTORE/VERSION by name
-    :raises NotFound: none, or more than one; the message says what to do
+    :raises NotFound: none, or more than one; the message lists candidates
     """
     found = database.find_versions(text)
     if len(found) == 1:
         return found[0]
     if found:
         raise exception.NotFound(
-            f'{text} is ambiguous; say the id of the one that you mean: '
+            f'{text} is ambiguous; specify the id of one of these: '
             f'{requirement.names(found)}')
     raise exception.NotFound(
-        f'There is no datastore version {text!r}. Say an id, or '
-        f'DATASTORE/VERSION by name; there are: '
-        f'{requirement.names(database.versions()) or "none at all"}')
+        f'There is no datastore version {text!r}. Specify an id, or '
+        f'DATASTORE/VERSION by name. Available: '
+        f'{requirement.names(database.versions()) or "none"}')
 
 
 def add_version(parser: argparse.ArgumentParser,
                 **kwargs: typing.Any) -> None:
-    """Have a command take the datastore version that it is about."""
+    """Add the argument for the datastore version."""
     parser.add_argument(
         'datastore_version', metavar='DATASTORE_VERSION',
         help='id of a datastore version, or DATASTORE/VERSION by name '
@@ -99,7 +99,7 @@ def add_version(parser: argparse.ArgumentParser,
 
 
 class _OfVersion(base.Subcommand, command.Command):
-    """A command on the flavors of one datastore version."""
+    """A command that takes one datastore version and flavor ids."""
 
     ids = staticmethod(given_ids)
 
@@ -108,13 +108,12 @@ class _OfVersion(base.Subcommand, command.Command):
         add_version(parser)
         parser.add_argument(
             'flavors', metavar='FLAVOR', nargs='+', type=self.ids,
-            help='id of a flavor; several may be given, between spaces or '
-                 'commas')
+            help='flavor id; may be repeated, separated by spaces or commas')
         return parser
 
     @staticmethod
     def flavor_ids(parsed_args: argparse.Namespace) -> list[str]:
-        """The ids given, each once, in their order."""
+        """The ids as given, without duplicates."""
         return list(dict.fromkeys(
             flavor_id for word in parsed_args.flavors for flavor_id in word))
 
@@ -122,13 +121,13 @@ class _OfVersion(base.Subcommand, command.Command):
 class Add(_OfVersion):
     """Associate flavors with a datastore version.
 
-    Once a datastore version has associated flavors, it allows those only.
-    Each flavor is looked up in Nova first. Either all that were given are
-    associated or, when anything is wrong, none. What is associated already
-    stays so and is no error, so the command may be repeated.
+    A datastore version with associated flavors allows only these. Each flavor
+    is looked up in Nova first. Either all the given flavors are associated
+    or, on any error, none. The command is idempotent: a flavor that is
+    already associated is not an error.
 
-    Use it where a datastore version is to run on certain flavors only. For a
-    size that each of them must have, see datastore-version-flavor-require.
+    Use it to restrict a datastore version to certain flavors. To set a
+    minimum or maximum size, see datastore-version-flavor-require.
     """
 
     examples = 'datastore-version-flavor-add mysql/8.0 2 3,4'
@@ -138,7 +137,8 @@ class Add(_OfVersion):
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--no-validate', action='store_true',
-            help='do not look the flavors up in Nova: for when Nova is away')
+            help='do not look the flavors up in Nova; for use while Nova is '
+                 'unavailable')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -154,18 +154,18 @@ class Add(_OfVersion):
         if added:
             print(f'Associated with {version}: {", ".join(added)}')
         if len(added) < len(flavor_ids):
-            print(f'Associated with {version} already: ' + ', '.join(
+            print(f'Already associated with {version}: ' + ', '.join(
                 flavor_id for flavor_id in flavor_ids
                 if flavor_id not in added))
 
 
 def check_in_nova(client: nova.NovaFlavors,
                   flavor_ids: Iterable[str]) -> None:
-    """See that Nova has flavors.
+    """Ensure that Nova has the flavors.
 
-    :raises NotFound: it does not; the message names each of them, and the
-        id of the flavor whose name it is, if it is one's name
-    :raises NovaUnavailable: that cannot be told
+    :raises NotFound: it lacks some; the message names each of them. Where a
+        name was given in place of an id, the message has that flavor's id
+    :raises NovaUnavailable: Nova or Keystone is unavailable
     """
     by_name = {flavor.name: flavor.id for flavor in client.everything()}
     known = set(by_name.values())
@@ -176,21 +176,21 @@ def check_in_nova(client: nova.NovaFlavors,
     if unknown:
         advice = ('"openstack flavor list --all" shows the ids'
                   if client.sees_all() else
-                  f'{nova.UNSEEN}; --no-validate associates them unseen')
+                  f'{nova.UNSEEN}; --no-validate skips this check')
         raise exception.NotFound(
             f'Nothing was associated: Nova has no flavor with the id '
             f'{", ".join(unknown)}. {advice}.')
 
 
 class Delete(_OfVersion):
-    """End the association of flavors with a datastore version.
+    """Remove the association of flavors with a datastore version.
 
-    When one of the given flavors is not associated, that is an error and
-    nothing is deleted. A datastore version without any associated flavor
-    allows every flavor.
+    If one of the given flavors is not associated, this is an error and
+    nothing is removed. A datastore version without associated flavors allows
+    every flavor that meets its other requirements.
 
-    Use it when a flavor is retired, or was associated by mistake. Instances
-    that run on it go on as they are. An empty FLAVOR ('') ends an association
+    Use it when a flavor is retired, or was associated by mistake. Existing
+    instances are not affected. An empty FLAVOR ('') removes an association
     that has no value.
     """
 
@@ -215,9 +215,9 @@ datastore-version-flavor-delete mysql/8.0 \'\'
 
 
 def new_size(text: str) -> int:
-    """A minimum or a maximum of the command line.
+    """A minimum or a maximum from the command line.
 
-    :raises argparse.ArgumentTypeError: it is not one
+    :raises argparse.ArgumentTypeError: it is not valid
     """
     try:
         return requirement.size(text)
@@ -226,9 +226,9 @@ def new_size(text: str) -> int:
 
 
 def new_extra_spec(text: str) -> tuple[str, str]:
-    """Key and value of an extra spec of the command line.
+    """Key and value of an extra spec from the command line.
 
-    :raises argparse.ArgumentTypeError: it is not one
+    :raises argparse.ArgumentTypeError: it is not valid
     """
     try:
         return requirement.extra_spec(text)
@@ -237,9 +237,9 @@ def new_extra_spec(text: str) -> tuple[str, str]:
 
 
 def extra_spec_key(text: str) -> str:
-    """The key of an extra spec on the command line.
+    """The key of an extra spec from the command line.
 
-    :raises argparse.ArgumentTypeError: Nova would not take it
+    :raises argparse.ArgumentTypeError: it is not a valid key in Nova
     """
     if not requirement.EXTRA_SPEC_KEY.match(text):
         raise argparse.ArgumentTypeError(
@@ -248,18 +248,18 @@ def extra_spec_key(text: str) -> str:
 
 
 class Require(base.Subcommand, command.Command):
-    """Set what a flavor must be like for a datastore version.
+    """Set minimums, maximums and extra specs for a datastore version.
 
-    A flavor is allowed when it is associated (or nothing is), is within every
-    minimum and maximum, and has every required extra spec, be it there today
-    or made next year. Several values of one extra spec are alternatives: a
-    flavor needs one of them. They are compared to the letter.
+    A flavor is allowed if it is associated (or no flavor is), is within every
+    minimum and maximum, and has every required extra spec. This includes
+    flavors that are created later. Several values of one extra spec are
+    alternatives: a flavor needs one of them. Values are compared exactly.
 
-    What is not named stays as it is; --clear ends that. An extra spec that is
-    named has the values given and no others; --no-extra-spec ends one.
+    Requirements that are not given are kept; --clear removes them. The given
+    values of an extra spec replace its earlier ones; --no-extra-spec removes
+    an extra spec.
 
-    Use it where the kind of flavor is what counts, rather than which flavor
-    it is.
+    Use it to allow flavors by their properties rather than by their ids.
     """
 
     examples = '''
@@ -283,16 +283,16 @@ datastore-version-flavor-require mysql/8.0 --clear
         parser.add_argument(
             '--extra-spec', metavar='KEY=VALUE', type=new_extra_spec,
             action='append', default=[],
-            help='allow flavors with this extra spec; may be given more than '
-                 'once, and several values of one key are alternatives')
+            help='require flavors to have this extra spec; may be repeated. '
+                 'Several values of one key are alternatives')
         parser.add_argument(
             '--no-extra-spec', metavar='KEY', type=extra_spec_key,
             action='append', default=[],
-            help='require the extra spec of this key no longer; may be given '
-                 'more than once')
+            help='remove the requirement of this extra spec; may be repeated')
         parser.add_argument(
             '--clear', action='store_true',
-            help='end all that is not named; associations stay')
+            help='remove all requirements that are not given; associations '
+                 'are kept')
         self._usage_error = parser.error
         return parser
 
@@ -302,11 +302,11 @@ datastore-version-flavor-require mysql/8.0 --clear
         ended = parsed_args.no_extra_spec
         if not (limits or parsed_args.extra_spec or ended
                 or parsed_args.clear):
-            self._usage_error('say a minimum, a maximum, an extra spec, or '
-                              '--clear')
+            self._usage_error('specify a minimum, a maximum, an extra spec, '
+                              'or --clear')
         if both := {key for key, _value in parsed_args.extra_spec} & {*ended}:
-            self._usage_error(f'extra spec {min(both)} is both required and '
-                              f'not')
+            self._usage_error(f'extra spec {min(both)} is given to both '
+                              f'--extra-spec and --no-extra-spec')
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         (change,) = database.change(
@@ -325,7 +325,7 @@ datastore-version-flavor-require mysql/8.0 --clear
 
     def _warn(self, version: requirement.Version,
               wanted: requirement.Requirement) -> None:
-        """Say which flavors stop qualifying, and whether any is left."""
+        """Warn of associated flavors that are no longer allowed."""
         flavors = flavors_if_known(self.conf)
         if flavors is None:
             return
@@ -339,15 +339,15 @@ datastore-version-flavor-require mysql/8.0 --clear
 
 
 class Copy(base.Subcommand, command.Command):
-    """Have a datastore version require what another one requires.
+    """Copy the requirements of a datastore version to another one.
 
-    Associations, minimums, maximums and extra specs: all of it, in one
-    transaction. What has changed is shown, lines with "+" for what comes and
-    "-" for what goes. When the other version requires something else already,
-    nothing is changed, unless --replace is given.
+    Associations, minimums, maximums and extra specs are copied in one
+    transaction. The changes are shown: "+" is added, "-" is removed. If the
+    target already has other requirements, nothing is changed, unless
+    --replace is given.
 
-    Use it when a new version of a datastore comes that runs on what the old
-    one runs on.
+    Use it when you add a datastore version that runs on the same flavors as
+    an existing one.
     """
 
     examples = '''
@@ -357,16 +357,15 @@ datastore-version-flavor-copy mysql/8.0 mysql/8.4 --replace
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        for name, what in (('from', 'it is copied from'),
-                           ('to', 'it is copied to')):
+        for name, what in (('from', 'to copy from'), ('to', 'to copy to')):
             parser.add_argument(
                 f'{name}_datastore_version',
                 metavar=f'{name.upper()}_DATASTORE_VERSION',
-                help=f'the datastore version that {what}: its id, or '
+                help=f'the datastore version {what}: its id, or '
                      f'DATASTORE/VERSION by name')
         parser.add_argument(
             '--replace', action='store_true',
-            help='end what the other version requires already')
+            help='replace the requirements that the target already has')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -393,7 +392,7 @@ def warn(text: str) -> None:
 def flavors_by_id(conf: cfg.ConfigOpts) -> dict[str, requirement.Flavor]:
     """Nova's flavors by id.
 
-    :raises NovaUnavailable: when Keystone or Nova gives no answer
+    :raises NovaUnavailable: Nova or Keystone is unavailable
     """
     return {flavor.id: flavor
             for flavor in nova.NovaFlavors(conf).everything()}
@@ -401,11 +400,11 @@ def flavors_by_id(conf: cfg.ConfigOpts) -> dict[str, requirement.Flavor]:
 
 def flavors_if_known(conf: cfg.ConfigOpts
                      ) -> dict[str, requirement.Flavor] | None:
-    """Nova's flavors by id; None, with a warning, when Nova is away."""
+    """Nova's flavors by id; None, with a warning, if Nova is unavailable."""
     try:
         return flavors_by_id(conf)
     except exception.NovaUnavailable as error:
-        warn(f'Nova cannot be asked about the flavors: '
+        warn(f'flavors cannot be listed, as Nova is unavailable: '
              f'{" ".join(error.reason.split())}')
         return None
 
@@ -413,16 +412,18 @@ def flavors_if_known(conf: cfg.ConfigOpts
 class List(base.Subcommand, lister.Lister):
     """List the flavors of datastore versions, and whether they are allowed.
 
-    The flavors that are associated; where there are none but something is
-    required, all that Nova has. RAM is in MiB, the root disk in GiB.
-    "Requires" says which minimums, maximums and extra specs there are, "In
-    Nova" whether Nova still has the flavor, "Reason" why one is not allowed.
-    Without a datastore version, those of all are listed.
+    The list has the associated flavors. For a datastore version that has
+    other requirements and no associated flavors, it has all of Nova's
+    flavors. RAM is in MiB, the root disk in GiB. "Requires" shows the
+    minimums, maximums and extra specs, "In Nova" whether the flavor still
+    exists in Nova, and "Reason" why a flavor is not allowed. Without a
+    datastore version, all of them are listed.
 
-    Use it to see what is in force, and why a flavor is refused.
+    Use it to see which requirements are in force, and why a flavor is
+    refused.
 
-    With --flavor the question is the other way round: which datastore
-    versions allow this flavor. Those that require nothing allow every one.
+    With --flavor, the command lists the datastore versions that allow this
+    flavor. A datastore version without requirements allows every flavor.
     """
 
     examples = '''
@@ -441,11 +442,11 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
         which = parser.add_mutually_exclusive_group()
         which.add_argument(
             '--flavor', metavar='FLAVOR',
-            help='list the datastore versions that allow this flavor: its '
-                 'id, or its name')
+            help='list the datastore versions that allow this flavor, given '
+                 'by id or name')
         which.add_argument(
             '--stale', action='store_true',
-            help='list the associated flavors that Nova no longer has')
+            help='list associated flavors that Nova no longer has')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace
@@ -462,8 +463,8 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
         if parsed_args.stale:
             return self.COLUMNS, self._stale(wanted)
         if not wanted:
-            print('Nothing is associated and nothing required: every flavor '
-                  'is allowed.', file=sys.stderr)
+            print('Nothing is associated or required: every flavor is '
+                  'allowed.', file=sys.stderr)
             return self.COLUMNS, []
         flavors = flavors_if_known(self.conf)
         return self.COLUMNS, [
@@ -489,7 +490,7 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
             self, wanted: Iterable[
                 tuple[requirement.Version, requirement.Requirement]]
     ) -> list[tuple]:
-        """A row for each association with a flavor that is gone."""
+        """A row for each association with a flavor that Nova lacks."""
         flavors = flavors_by_id(self.conf)
         return [_row(version, needs, flavors, flavor_id)
                 for version, needs in wanted
@@ -499,7 +500,7 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
 
 def find_flavor(flavors: dict[str, requirement.Flavor],
                 text: str) -> requirement.Flavor:
-    """The flavor that an administrator means by an id or a name.
+    """The flavor with an id or a name.
 
     :raises NotFound: none, or more than one; the message says what to do
     """
@@ -509,11 +510,11 @@ def find_flavor(flavors: dict[str, requirement.Flavor],
         return next(iter(found.values()))
     if found:
         raise exception.NotFound(
-            f'{text} is the id of one flavor and the name of another; say '
-            f'the id of the one that you mean: {", ".join(found)}')
+            f'{text} is the id of one flavor and the name of another; '
+            f'specify one of these ids: {", ".join(found)}')
     raise exception.NotFound(
-        f'Nova has no flavor {text!r}. "openstack flavor list --all" shows '
-        f'what there is.')
+        f'Nova has no flavor {text!r}. "openstack flavor list --all" lists '
+        f'all flavors.')
 
 
 def _row(version: requirement.Version, wanted: requirement.Requirement,
@@ -527,7 +528,7 @@ def _row(version: requirement.Version, wanted: requirement.Requirement,
 def _listed(wanted: requirement.Requirement,
             flavors: dict[str, requirement.Flavor] | None
             ) -> list[str | None]:
-    """Ids of the flavors to list; None alone when they are not known."""
+    """Ids of the flavors to list; [None] if they are not known."""
     return [*(wanted.associated(flavors or ()) or sorted(flavors or ()))
             ] or [None]
 
@@ -535,17 +536,14 @@ def _listed(wanted: requirement.Requirement,
 def _described(wanted: requirement.Requirement,
                flavors: dict[str, requirement.Flavor] | None,
                flavor_id: str | None) -> tuple[typing.Any, ...]:
-    """Name, RAM, vCPUs, disk, in Nova, allowed, and why not.
-
-    None stands for what is not known.
-    """
+    """The columns from "Name" to "Reason"; None where it is not known."""
     if flavor_id == '':
         return (None,) * 4 + (False, False, NO_VALUE)
     if flavors is None or flavor_id is None:
         return (None,) * 7
     flavor = flavors.get(flavor_id)
     if flavor is None:
-        return (None,) * 4 + (False, False, 'is not in Nova any more')
+        return (None,) * 4 + (False, False, 'is no longer in Nova')
     reasons = wanted.shortcomings(flavor)
     return (flavor.name, flavor.ram, flavor.vcpus, flavor.disk, True,
             not reasons, '; '.join(reasons) or None)

@@ -21,20 +21,21 @@ from trove_flavor_filter.db import engine
 
 
 class DbSync(base.Subcommand, command.Command):
-    """Create or adopt the tables of what datastore versions require.
+    """Create or upgrade the plugin's database tables.
 
-    The plugin shares the table datastore_version_metadata with Trove. Where
-    Trove's own migrations have made it, it is adopted as it is and no row is
-    touched; where it is missing it is made in the same shape. A table of the
-    plugin's own, flavor_filter_revision, counts the changes.
+    The plugin shares the table datastore_version_metadata with Trove. If
+    Trove's own migrations have created it, it is used as it is and no row is
+    changed. If it is missing, it is created with the same schema. A table of
+    the plugin's own, flavor_filter_revision, counts the changes to the
+    requirements of each datastore version.
 
-    Run this after "trove-manage db_sync", when installing and after each
-    upgrade of the plugin. Running it again changes nothing.
+    Run this after "trove-manage db_sync", when you install the plugin and
+    after each upgrade of it. The command is idempotent.
     """
 
     examples = 'flavor-filter-db-sync'
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        # Alembic is slow to import, and no other command needs it.
+        # Imported here: alembic is slow, and no other command needs it.
         from trove_flavor_filter.db import migration
         print(migration.sync(engine.Database(self.conf)))

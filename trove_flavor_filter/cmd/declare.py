@@ -32,21 +32,21 @@ from trove_flavor_filter import requirement
 
 STANDARD = '-'
 
-# What is longer is not such a file.
+# The maximum size of a file, in bytes.
 LARGEST = 64 * 2 ** 20
 
 
 class Export(base.Subcommand, command.Command):
-    """Write what datastore versions require to a file, as YAML.
+    """Export the requirements of datastore versions to a YAML file.
 
-    Of each datastore version that requires something: its flavors, minimums,
-    maximums and extra specs. Versions and flavors go by their names, so that
-    datastore-version-flavor-apply can make the same of another cloud, where
-    they have other ids. The order is always the same, for version control. A
-    file that is there already is replaced in one step, when all is written.
+    The file has the flavors, minimums, maximums and extra specs of each
+    datastore version that requires something. Datastore versions and flavors
+    are named, so that datastore-version-flavor-apply can import the file on
+    another cloud, where their ids differ. The order is stable, for version
+    control. An existing file is replaced atomically.
 
-    Use it to begin to keep requirements in version control, to carry them to
-    another cloud, and before a change that may have to be undone.
+    Use it to put requirements under version control, to copy them to another
+    cloud, or as a backup before a change.
     """
 
     examples = '''
@@ -58,7 +58,7 @@ datastore-version-flavor-export flavors.yaml
         parser = super().get_parser(prog_name)
         parser.add_argument(
             'file', metavar='FILE', nargs='?', default=STANDARD,
-            help='where to write it; "-", the default, for standard output')
+            help='file to write; "-", the default, for standard output')
         parser.add_argument(
             '--ids', action='store_true',
             help='refer to flavors by their ids, with the names in comments')
@@ -76,37 +76,37 @@ datastore-version-flavor-export flavors.yaml
             files.replace(parsed_args.file, text.encode())
         except OSError as error:
             raise exception.FlavorFilterError(
-                f'{parsed_args.file}: {error.strerror or error}; it is as '
-                f'it was') from None
+                f'{parsed_args.file}: {error.strerror or error}; the file '
+                f'is unchanged') from None
         except exception.FlavorFilterError as error:
             raise exception.FlavorFilterError(
                 f'{parsed_args.file}: {error}') from None
 
 
 class Apply(base.Subcommand, command.Command):
-    """Make datastore versions require what a file declares.
+    """Apply a file of requirements to datastore versions.
 
-    The file is what datastore-version-flavor-export writes:
+    The format is that of datastore-version-flavor-export:
 
       datastore_versions:
         mysql:
           8.0:
             flavors:
             - db.large        # a flavor's id or name
-            - id: 7           # or its id, where that is another one's name
+            - id: 7           # an id that is also another flavor's name
             min_ram: 2048     # MiB; also min_vcpus, and min_disk in GiB
             max_vcpus: 8      # also max_ram and max_disk
             extra_specs:
               database: mysql     # or a list of values
 
-    All of it is checked before anything is written, and every problem is
-    printed with its line and column. Then the changes are shown, lines with
-    "+" for what comes and "-" for what goes, and written in one transaction:
-    all of them or none. What the file does not mention stays, unless --prune
-    is given. Running it again changes nothing.
+    The whole file is checked before anything is written, and every problem is
+    printed with its line and column. Then the changes are made in one
+    transaction, all or none, and shown: "+" is added, "-" is removed. What
+    the file does not mention is kept, unless --prune is given. The command is
+    idempotent.
 
-    Use it where requirements are kept in version control, by hand or by a
-    tool that configures hosts, and where several clouds are to be alike.
+    Use it where requirements are kept in version control, by hand or with a
+    configuration management tool, and to configure several clouds alike.
     """
 
     examples = '''
@@ -114,29 +114,29 @@ datastore-version-flavor-apply flavors.yaml --dry-run
 datastore-version-flavor-apply flavors.yaml
 datastore-version-flavor-apply --prune - < flavors.yaml
 '''
-    exit_codes = ('0 done, or nothing to do, 1 failed, 2 wrong usage.\n'
-                  'With --dry-run --detailed-exitcode: 0 nothing to do, '
-                  '1 failed,\n2 something to do, or wrong usage.')
+    exit_codes = ('0 done, or nothing to change, 1 failed, 2 wrong usage.\n'
+                  'With --dry-run --detailed-exitcode: 0 nothing to change, '
+                  '1 failed,\n2 changes to make, or wrong usage.')
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             'file', metavar='FILE',
-            help='what to apply; "-" for standard input')
+            help='file to apply; "-" for standard input')
         parser.add_argument(
             '--dry-run', action='store_true',
-            help='show the changes and write nothing')
+            help='show the changes; write nothing')
         parser.add_argument(
             '--detailed-exitcode', action='store_true',
-            help='with --dry-run, exit with 2 when there is something to do')
+            help='with --dry-run, exit with 2 if there are changes to make')
         parser.add_argument(
             '--prune', action='store_true',
-            help='end all that the file does not mention, of every datastore '
-                 'version')
+            help='remove everything that the file does not mention, from '
+                 'all datastore versions')
         parser.add_argument(
             '--no-validate', action='store_true',
-            help='take every flavor of the file for an id, and do not look '
-                 'it up in Nova: for when Nova is away')
+            help='do not look flavors up in Nova; every flavor in the file '
+                 'must be an id. For use while Nova is unavailable')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -169,10 +169,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
 
     def _changes(self, parsed_args: argparse.Namespace
                  ) -> list[requirement.Change]:
-        """The changes that it takes, made unless this is a dry run.
-
-        They are printed as well.
-        """
+        """The changes, printed, and made unless this is a dry run."""
         declared = reading.read(_read(parsed_args.file))
         flavors = (None if parsed_args.no_validate
                    else associations.flavors_by_id(self.conf))

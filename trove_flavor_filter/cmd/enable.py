@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-flavor-filter: put the plugin into Trove, and take it out again."""
+"""trove-flavor-filter: enable the plugin in Trove, or disable it."""
 
 import argparse
 from collections.abc import Callable
@@ -32,39 +32,40 @@ from trove_flavor_filter.deployment import paste_ini
 from trove_flavor_filter import exception
 
 DESCRIPTION = '''\
-Put the plugin into Trove on this host ("enable"), or take it out ("disable").
+Enable the plugin in Trove on this host ("enable"), or disable it ("disable").
 
-Two files are brought to the wanted state, each whatever the other's:
+Two files are edited, independently of each other:
 
   api-paste.ini   gets [filter:flavor_filter], and flavor_filter in every
                   pipeline that ends in Trove's application, just before
                   "extensions"
   trove-manage    gets the plugin's subcommands
 
-A pipeline that trove-api does not serve may stay without the filter; that is
-said. The filter never goes in front of the one that authenticates.
+A pipeline that trove-api does not serve may stay without the filter; the
+command reports it. The filter is never placed before the filter that
+authenticates.
 
-Everything else in them stays byte for byte, and "disable" gives back what
-was there before. Saying either twice is the same as once. Each file is
-replaced in one step, so that a crash leaves the old one or the new one.
+Nothing else in the files changes, and "disable" restores the original bytes.
+Both commands are idempotent. Each file is replaced atomically: after a crash
+it is either the old file or the new one.
 '''
 
 EPILOG = '''\
 Example:
-  trove-flavor-filter enable --dry-run        # shows what would change
+  trove-flavor-filter enable --dry-run        # show what would change
   trove-flavor-filter enable
   trove-manage flavor-filter-db-sync
-  systemctl restart trove-api                 # or however Trove is run here
+  systemctl restart trove-api                 # or as your deployment does it
   trove-flavor-filter enable --print < api-paste.ini > new.ini
 
-Exit codes: 0 done, 1 failed (each failure is a line on standard error; the
-other file is changed all the same), 2 wrong usage.
+Exit codes: 0 done, 1 failed (one line on standard error for each failure; the
+other file is still changed), 2 wrong usage.
 '''
 
-# Of a file's text and path: the new text, and what was changed, in words.
+# From a file's text and path: the new text, and a description of each change.
 Edit = Callable[[str, str], tuple[str, list[str]]]
 
-# Seconds for an interpreter to start and to look for the plugin.
+# Timeout, in seconds, for an interpreter to start and import the plugin.
 INTERPRETER_TIMEOUT = 60
 
 
@@ -85,7 +86,8 @@ def main() -> int:
     if args.print:
         if (args.paste_config is not None or args.trove_manage is not None
                 or args.config_file or args.dry_run):
-            parser.error('--print reads standard input and no file')
+            parser.error('--print reads standard input only; it takes no '
+                         'file and no --dry-run')
         return print_edited(args.state, edit_paste)
 
     halves: dict[str, tuple[Callable[[], str], Edit]] = {
@@ -98,7 +100,7 @@ def main() -> int:
             if args.trove_manage is None else args.trove_manage,
             enable_script if enable else lambda text, _path:
             console_script.disable(text))}
-    # Of what could be done: whether that was a change.
+    # The halves that succeeded: whether the file was changed.
     changed: dict[str, bool] = {}
     for name, (find, edit) in halves.items():
         try:
@@ -108,7 +110,7 @@ def main() -> int:
     failed = halves.keys() - changed.keys()
     if changed and failed and not args.dry_run:
         print(f'Done: {", ".join(changed)}. Not done: {", ".join(failed)}; '
-              f'mend what is named above, and run "trove-flavor-filter '
+              f'fix the errors above, then run "trove-flavor-filter '
               f'{args.state}" again.')
     steps = next_steps(args.state, changed)
     if steps:
@@ -117,18 +119,19 @@ def main() -> int:
 
 
 def next_steps(state: str, changed: dict[str, bool]) -> list[str]:
-    """What remains to be done by hand, in words.
+    """The steps that the administrator has to do next.
 
     :param state: ``enable`` or ``disable``
-    :param changed: of the files that are in that state: whether it is new
+    :param changed: the files that are in that state now: whether they have
+        just been changed
     """
     steps = []
     if state == 'enable' and any(changed.values()):
         command = ('trove-manage' if 'trove-manage' in changed
                    else 'trove-flavor-filter-manage')
         steps.append(f'run "{command} flavor-filter-db-sync"')
-    # Also of one that was enabled before: an upgrade has brought both the
-    # new script and a new Trove.
+    # Restart also where the paste file was enabled before: a new trove-manage
+    # means that Trove itself was upgraded.
     if changed.get('api-paste.ini') or (steps and 'api-paste.ini' in changed):
         steps.append('restart trove-api')
     return steps
@@ -140,24 +143,23 @@ def argument_parser() -> argparse.ArgumentParser:
     options.add_argument(
         '--config-file', action='append', default=[], metavar='FILE',
         help='the trove.conf that names the paste file, as trove-api is '
-             'given it; may be repeated (default: where trove-api looks, '
-             'such as /etc/trove/trove.conf)')
+             'given it; may be repeated (default: the files that trove-api '
+             'finds, such as /etc/trove/trove.conf)')
     options.add_argument(
         '--paste-config', metavar='FILE',
-        help='the paste file (default: what api_paste_config in trove.conf '
-             'names)')
+        help='the paste file (default: api_paste_config in trove.conf)')
     options.add_argument(
         '--trove-manage', metavar='FILE',
-        help='the trove-manage script (default: the one beside this '
-             'command)')
+        help='the trove-manage script (default: the one in the directory of '
+             'this command)')
     options.add_argument(
         '--dry-run', action='store_true',
-        help='print what would change, as a diff, and write nothing')
+        help='print the changes as a diff; write nothing')
     options.add_argument(
         '--print', action='store_true',
-        help='read a paste file from standard input, print it as it would '
-             'be, and touch no file; for a paste file that is kept in '
-             'version control or made by other tools')
+        help='read a paste file from standard input and print the edited '
+             'one; change no file. Use it for a paste file that is kept in '
+             'version control or generated by another tool')
     options.set_defaults(auth_filter=None)
 
     parser = argparse.ArgumentParser(
@@ -165,8 +167,8 @@ def argument_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     states = parser.add_subparsers(
         dest='state', required=True, metavar='{enable,disable}')
-    for state, text in (('enable', 'put the plugin into Trove'),
-                        ('disable', 'give back Trove\'s own files')):
+    for state, text in (('enable', 'enable the plugin in Trove'),
+                        ('disable', 'restore Trove\'s original files')):
         added = states.add_parser(
             state, help=text, parents=[options], description=DESCRIPTION,
             epilog=EPILOG,
@@ -174,9 +176,9 @@ def argument_parser() -> argparse.ArgumentParser:
         if state == 'enable':
             added.add_argument(
                 '--auth-filter', metavar='NAME',
-                help='the name of the filter in the paste file that '
-                     'authenticates, where that is a filter of the site\'s '
-                     'own (default: any of keystonemiddleware\'s)')
+                help='the name of the authentication filter in the paste '
+                     'file, if your site has its own (default: any of '
+                     'keystonemiddleware\'s)')
     return parser
 
 
@@ -186,7 +188,7 @@ def paste_config(config_files: list[str]) -> str:
     :param config_files: values of ``--config-file``; none for the files that
         trove-api finds by itself
     :raises FlavorFilterError: trove.conf cannot be read, or the file that it
-        names is nowhere
+        names does not exist
     """
     conf = cfg.ConfigOpts()
     conf.register_opt(
@@ -201,18 +203,17 @@ def paste_config(config_files: list[str]) -> str:
     if path is None:
         where = ', '.join(conf.config_file) or 'a trove.conf (none is found)'
         raise exception.FlavorFilterError(
-            f'{conf.api_paste_config}: no such file beside {where}, nor '
-            f'where Trove looks; name it with --paste-config, or trove.conf '
-            f'with --config-file')
+            f'{conf.api_paste_config}: no such file in the directory of '
+            f'{where}, nor where Trove looks; name it with --paste-config, '
+            f'or trove.conf with --config-file')
     return path
 
 
 def trove_manage(command: str) -> str:
-    """The trove-manage beside a command.
+    """The trove-manage in the directory of a command.
 
-    :param command: what the shell was told to run: a path, or a name to be
-        found on PATH
-    :raises FlavorFilterError: there is none
+    :param command: as given to the shell: a path, or a name on PATH
+    :raises FlavorFilterError: there is no trove-manage
     """
     if os.sep not in command:
         command = shutil.which(command) or command
@@ -225,12 +226,12 @@ def trove_manage(command: str) -> str:
 
 
 def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
-    """Bring a file to a state, and say what was done.
+    """Enable or disable the plugin in a file, and print what was done.
 
     :param state: ``enable`` or ``disable``
     :returns: whether the file was changed
-    :raises FlavorFilterError: the file cannot be read, edited or written;
-        then it is as before
+    :raises FlavorFilterError: the file cannot be read, edited or written; it
+        is unchanged
     """
     try:
         old = files.read(path)
@@ -254,12 +255,12 @@ def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
 
 
 def print_edited(state: str, edit: Edit) -> int:
-    """Print the paste file that comes on standard input, edited.
+    """Read a paste file from standard input, and print the edited one.
 
     :returns: the exit code; nothing is printed when it is not 0
     """
     try:
-        # There is none where the shell has closed it.
+        # sys.stdin is None where the shell has closed it.
         data = sys.stdin.buffer.read() if sys.stdin else b''
         text, changes = edit(data.decode('utf-8', 'surrogateescape'),
                              paste_ini.PATH)
@@ -275,22 +276,22 @@ def print_edited(state: str, edit: Edit) -> int:
 
 def enable_paste(text: str, path: str, auth_filter: str | None,
                  notes: typing.TextIO) -> tuple[str, list[str]]:
-    """Put the filter into a paste file, and say where that was not needed.
+    """Add the filter to a paste file, and report pipelines left unchanged.
 
-    :param notes: where to say so
+    :param notes: the stream for that report
     """
     edited = paste_ini.enable(text, path, auth_filter)
     for why in paste_ini.left_alone(text, path, auth_filter):
-        print(f'left alone in {path}, as trove-api does not serve it: {why}',
+        print(f'not changed in {path}, as trove-api does not serve it: {why}',
               file=notes)
     return edited
 
 
 def enable_script(text: str, path: str) -> tuple[str, list[str]]:
-    """Make a trove-manage run the plugin's, where its interpreter can.
+    """Add the plugin's subcommands to a trove-manage script.
 
-    :raises FlavorFilterError: it is not Trove's trove-manage, or one of a
-        Python that does not have the plugin
+    :raises FlavorFilterError: it is not Trove's trove-manage, or its
+        interpreter cannot import the plugin
     """
     edited = console_script.enable(text)
     require_plugin(text, path)
@@ -298,19 +299,20 @@ def enable_script(text: str, path: str) -> tuple[str, list[str]]:
 
 
 def require_plugin(text: str, path: str) -> None:
-    """See that the interpreter of a trove-manage has the plugin.
+    """Ensure that the interpreter of a trove-manage can import the plugin.
 
     :param text: of the script
     :param path: of the script
-    :raises FlavorFilterError: it cannot import the plugin, or not be run
+    :raises FlavorFilterError: it cannot import the plugin, or cannot be run
     """
     path = os.path.realpath(path)
     command = console_script.interpreter(text, path)
     try:
-        # What an administrator runs with each trove-manage.
+        # The administrator runs this interpreter with each trove-manage.
         result = subprocess.run(  # nosec B603
             [*command, '-c', 'import trove_flavor_filter'],
-            # Where a script, unlike -c, looks first.
+            # A script looks for modules in its own directory first; -c looks
+            # in the current one.
             cwd=os.path.dirname(path), stdin=subprocess.DEVNULL,
             capture_output=True, timeout=INTERPRETER_TIMEOUT)
     except subprocess.TimeoutExpired:
@@ -326,12 +328,12 @@ def require_plugin(text: str, path: str) -> None:
     name = command[2] if command[0] == '/bin/sh' else ' '.join(command)
     raise exception.FlavorFilterError(
         f'its interpreter, {name}, cannot import the plugin: {why}. Install '
-        f'trove-flavor-filter for that interpreter, or name the trove-manage '
-        f'of the one that has it with --trove-manage')
+        f'trove-flavor-filter for that interpreter, or use --trove-manage to '
+        f'name the trove-manage of an interpreter that has it')
 
 
 def show_difference(path: str, old: bytes, new: bytes) -> None:
-    """Print a diff that patch(1) takes, in the bytes of the file."""
+    """Print a diff that patch(1) accepts, in the bytes of the file."""
     name = os.fsencode(path)
     lines = difflib.diff_bytes(
         difflib.unified_diff, old.splitlines(True), new.splitlines(True),

@@ -10,10 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-manage, with the plugin's subcommands beside Trove's own.
+"""trove-manage with the plugin's subcommands in addition to Trove's own.
 
-The one module of the plugin that imports trove, and only when the command is
-one of Trove's: that import takes seconds.
+This is the only module of the plugin that imports trove. It does so only for
+Trove's own subcommands, because the import takes seconds.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from oslo_config import cfg
 
 from trove_flavor_filter.cmd import subcommands
 
-# Options before the subcommand whose value is the next word.
+# Options that come before the subcommand and take the next word as value.
 VALUED_OPTIONS = {
     '--config-file', '--config-dir', '--log-config-append', '--log-config',
     '--log_config', '--log-date-format', '--log-file', '--logfile',
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def subcommand(words: list[str]) -> str | None:
-    """The subcommand among the words of a command line, if there is one."""
+    """The subcommand on a command line; None without one."""
     words = list(words)
     while words:
         word = words.pop(0)
@@ -53,14 +53,14 @@ def subcommand(words: list[str]) -> str | None:
 
 
 def run_trove() -> int:
-    """Run Trove's trove-manage, its help listing our subcommands as well."""
+    """Run Trove's trove-manage; its help lists our subcommands as well."""
     try:
         manage = importlib.import_module('trove.cmd.manage')
     except ModuleNotFoundError as error:
         if error.name not in ('trove', 'trove.cmd', 'trove.cmd.manage'):
             raise
-        print('trove-manage: Trove is not installed here, so there are only '
-              'these subcommands: ' + ', '.join(sorted(subcommands.NAMES)),
+        print('trove-manage: Trove is not installed here; only these '
+              'subcommands work: ' + ', '.join(sorted(subcommands.NAMES)),
               file=sys.stderr)
         return 1
 

@@ -10,11 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Brings the tables to the form that this release reads.
+"""Database migrations of the plugin.
 
-Trove's own migrations have made datastore_version_metadata since Kilo. The
-plugin's are kept apart from them: a version table of their own, and nothing
-of Trove's touched.
+Trove's own migrations have created datastore_version_metadata since Kilo. The
+plugin's migrations are separate: they have a version table of their own, and
+leave Trove's tables alone.
 """
 
 import contextlib
@@ -41,11 +41,11 @@ LOCK_TIMEOUT = 60
 
 
 def sync(database: engine.Database) -> str:
-    """Upgrade to the newest form. Running it again changes nothing.
+    """Upgrade the tables to the newest revision; idempotent.
 
-    :returns: a sentence that says what was done
-    :raises NotFound: Trove's own tables are not there
-    :raises DatabaseUnavailable: the database cannot be asked
+    :returns: a sentence for the administrator
+    :raises NotFound: Trove's own tables do not exist
+    :raises DatabaseUnavailable: the database is unavailable
     """
     with engine.translated():
         try:
@@ -55,7 +55,7 @@ def sync(database: engine.Database) -> str:
                 _clean_up(connection)
             if isinstance(error, alembic_util.CommandError):
                 raise exception.FlavorFilterError(
-                    f'The tables cannot be brought to revision {head()}: '
+                    f'The tables cannot be upgraded to revision {head()}: '
                     f'{error}') from error
             raise
 
@@ -68,14 +68,13 @@ def _sync(database: engine.Database) -> str:
         if before == head():
             if not lost:
                 return f'The tables are up to date (revision {before}).'
-            # Somebody has dropped a table. Each migration leaves alone what
-            # is there.
+            # A table has been dropped. The migrations skip existing tables.
             command.stamp(_alembic(connection), 'base')
         command.upgrade(_alembic(connection), 'head')
     if before == head():
-        return f'Made again: {", ".join(lost)}.'
-    return (f'The tables were brought from revision {before or "none"} '
-            f'to {head()}.')
+        return f'Created missing tables: {", ".join(lost)}.'
+    return (f'Upgraded the tables from revision {before or "none"} to '
+            f'{head()}.')
 
 
 def _lock(connection: sa.Connection) -> None:
@@ -100,7 +99,7 @@ def _lock(connection: sa.Connection) -> None:
 
 
 def missing(connection: sa.Connection) -> list[str]:
-    """Names of the plugin's tables that are not there."""
+    """Names of the plugin's tables that do not exist."""
     inspector = sa.inspect(connection)
     return [model.__tablename__ for model in (
         models.DatastoreVersionMetadata, models.FlavorFilterRevision)
@@ -108,9 +107,9 @@ def missing(connection: sa.Connection) -> list[str]:
 
 
 def problems(database: engine.Database) -> list[str]:
-    """What this release misses in the database, in words, with a cure.
+    """What is missing in the database, and the command that adds it.
 
-    :raises DatabaseUnavailable: the database cannot be asked
+    :raises DatabaseUnavailable: the database is unavailable
     """
     with engine.translated(), database.reading() as connection:
         try:
@@ -119,7 +118,7 @@ def problems(database: engine.Database) -> list[str]:
             return [str(error)]
         if current(connection) != head():
             return [f'The tables are at revision '
-                    f'{current(connection) or "none"}, this release needs '
+                    f'{current(connection) or "none"}; this release needs '
                     f'{head()}. {CURE}']
         if lost := missing(connection):
             return [f'There is no table {", ".join(lost)}. {CURE}']
@@ -135,9 +134,9 @@ def problems(database: engine.Database) -> list[str]:
 
 
 def check(connection: sa.Connection) -> None:
-    """See that Trove's schema is there, as far as ours leans on it.
+    """Check that the part of Trove's schema that ours refers to exists.
 
-    :raises NotFound: it is not; the message says what to run
+    :raises NotFound: it does not; the message names the command to run
     """
     if not sa.inspect(connection).has_table('datastore_versions'):
         raise exception.NotFound(
@@ -146,9 +145,9 @@ def check(connection: sa.Connection) -> None:
 
 
 def _clean_up(connection: sa.Connection) -> None:
-    """Leave no table behind that says nothing.
+    """Drop the version table if it is empty.
 
-    MariaDB and MySQL do not roll back what makes tables.
+    MariaDB and MySQL do not roll back CREATE TABLE.
     """
     if (sa.inspect(connection).has_table(VERSION_TABLE)
             and current(connection) is None):
@@ -157,7 +156,7 @@ def _clean_up(connection: sa.Connection) -> None:
 
 
 def current(connection: sa.Connection) -> str | None:
-    """The revision that the database is at; None before the first."""
+    """The current revision of the database; None before the first."""
     return migration.MigrationContext.configure(
         connection, opts={'version_table': VERSION_TABLE}
     ).get_current_revision()

@@ -10,9 +10,9 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The tables: ours, and those of Trove's that say what a request means.
+"""The tables: ours, and those of Trove that are needed to read a request.
 
-Of Trove's tables just the columns that are read are described here.
+Trove's tables are described with only the columns that the plugin reads.
 """
 
 from oslo_db.sqlalchemy import models
@@ -43,9 +43,9 @@ class DatastoreVersion(Base):
 
 
 class DatastoreVersionMetadata(Base):
-    """One thing said of a datastore version: a key and a value.
+    """A key and a value of a datastore version.
 
-    The spec's four columns, and the four that Trove keeps beside them.
+    The table has the spec's four columns, and four more of Trove's.
     """
 
     __tablename__ = 'datastore_version_metadata'
@@ -71,9 +71,9 @@ class DatastoreVersionMetadata(Base):
 class FlavorFilterRevision(Base):
     """How often the rows of a datastore version have been changed.
 
-    Every transaction that plans on a version's rows writes this one. Row
-    locks do not reach another Galera node; two transactions that write the
-    same row collide there when they commit.
+    Every transaction that changes a version's rows writes this row. A Galera
+    node does not see the row locks of another node, but two transactions that
+    write the same row conflict when they commit.
     """
 
     __tablename__ = 'flavor_filter_revision'

@@ -10,11 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Plans: from the rows that there are to the rows that are wanted.
+"""Plans: from the present rows to the wanted rows.
 
-Each is a pure function whose last argument is what there is, so that the
-others can be bound and the rest handed to the database as a
-``requirement.Plan``.
+Each plan is a pure function. Its last argument is the present rows; the
+others are bound first, and the result is a ``requirement.Plan`` for the
+database.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ Wanted = Mapping[requirement.Version, Collection[requirement.Row]]
 
 
 def add(flavor_ids: Iterable[str], present: requirement.Present) -> Wanted:
-    """Associate flavors. One that is there is spelled as it is given."""
+    """Associate flavors. An existing association gets the given spelling."""
     new = [(requirement.FLAVOR, flavor_id) for flavor_id in flavor_ids]
     return {version: present.distinct([*rows, *new]).values()
             for version, rows in present.rows.items()}
@@ -37,7 +37,7 @@ def add(flavor_ids: Iterable[str], present: requirement.Present) -> Wanted:
 
 def delete(flavor_ids: Iterable[str],
            present: requirement.Present) -> Wanted:
-    """End the association of flavors.
+    """Remove the association of flavors.
 
     :raises NotFound: one of them is not associated
     """
@@ -61,17 +61,17 @@ def require(limits: Mapping[str, int], clear: bool,
             present: requirement.Present,
             extra_specs: Iterable[tuple[str, str]] = (),
             ended: Iterable[str] = ()) -> Wanted:
-    """Say what a flavor must be like.
+    """Set minimums, maximums and extra specs.
 
-    What is not named stays as it is. Values of an extra spec that is named
-    take the place of those that were required for it.
+    Requirements that are not given are kept. The given values of an extra
+    spec replace its earlier ones.
 
     :param limits: minimums and maximums, by key (``min_ram``: MiB,
         ``min_vcpus``, ``min_disk``: GiB, and so on)
-    :param clear: end all that is not named, but for associations
+    :param clear: remove all that is not given, except associations
     :param extra_specs: keys and values; several values of one key are
         alternatives
-    :param ended: keys of extra specs that are required no longer
+    :param ended: keys of extra specs to remove
     :raises BadRequest: as :func:`checked`
     """
     new = {*((key, str(value)) for key, value in limits.items()),
@@ -89,13 +89,13 @@ def require(limits: Mapping[str, int], clear: bool,
 
 def apply(declared: Wanted, prune: bool,
           present: requirement.Present) -> Wanted:
-    """Have what is declared.
+    """Apply what is declared.
 
-    A minimum or a maximum has one value, so a new one ends the old; so do
-    the values of an extra spec. All else that is there stays, unless it is
-    pruned.
+    A declared minimum or maximum replaces the present one, and the declared
+    values of an extra spec replace the present ones. All other rows are kept,
+    unless they are pruned.
 
-    :param prune: end all that is not declared, of every version
+    :param prune: remove all that is not declared, from every version
     :raises BadRequest: as :func:`checked`
     """
     wanted: dict[requirement.Version, Collection[requirement.Row]] = {}
@@ -114,12 +114,12 @@ def apply(declared: Wanted, prune: bool,
 
 def copy(source_id: str, target_id: str, replace: bool,
          present: requirement.Present) -> Wanted:
-    """Have one datastore version require what another one does.
+    """Copy the requirements of one datastore version to another.
 
-    :param replace: end what the target requires; without it, that is an
-        error
-    :raises BadRequest: the target requires something else already, what the
-        source requires cannot be understood; or as :func:`checked`
+    :param replace: replace other requirements of the target; without it,
+        they are an error
+    :raises BadRequest: the target has other requirements, or a row of the
+        source is invalid; or as :func:`checked`
     """
     versions = {version.id: version for version in present.rows}
     source, target = versions[source_id], versions[target_id]
@@ -137,7 +137,7 @@ def copy(source_id: str, target_id: str, replace: bool,
 
 
 def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
-    """What is wanted, when flavors could be allowed by it.
+    """The wanted rows, once they are known to be consistent.
 
     :raises BadRequest: a minimum is above its maximum; or two extra specs
         differ in case only, and the database holds just one of them
@@ -163,7 +163,7 @@ def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
 
 
 def _subject(row: requirement.Row) -> requirement.Row:
-    """What a row is about: rows of one subject are set together."""
+    """The subject of a row: rows of one subject are replaced together."""
     key, value = row
     return (key, value.partition('=')[0]
             if key == requirement.EXTRA_SPEC else '')
@@ -171,7 +171,7 @@ def _subject(row: requirement.Row) -> requirement.Row:
 
 def diff(changes: Iterable[requirement.Change],
          flavors: Mapping[str, requirement.Flavor]) -> Iterator[str]:
-    """Changes for people: lines, each what goes or what comes."""
+    """Changes as lines for people: "-" is removed, "+" is added."""
     for change in changes:
         yield f'  {change.version}'
         for key, value, sign in sorted(

@@ -10,10 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The file that declares what datastore versions require, read.
+"""Read the file that declares the requirements of datastore versions.
 
-A file is read as a whole, and every problem that is found in it is told,
-with its place.
+The whole file is read, and every problem is reported with its line and
+column.
 """
 
 from collections.abc import Iterable
@@ -29,10 +29,10 @@ import yaml
 from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
 
-# What libyaml reads is read ten times as fast.
+# libyaml is ten times as fast as pure Python.
 LOADER: typing.Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
-# How deep a file can make sense.
+# The deepest nesting in a valid file.
 DEPTH = 6
 
 TOP = 'datastore_versions'
@@ -45,7 +45,7 @@ def _limit(key: str) -> dict[str, typing.Any]:
                            f'{requirement.LARGEST}'}
 
 
-# Each part's description ends the sentence "... is not ...".
+# Each description completes the message "... is not ...".
 SCHEMA: dict[str, typing.Any] = {
     'description': f'a mapping with "{TOP}"',
     'type': 'object',
@@ -101,23 +101,23 @@ SCHEMA: dict[str, typing.Any] = {
 
 
 class Place(typing.NamedTuple):
-    """Where something stands in a file; both count from 1."""
+    """A position in the file; line and column count from 1."""
 
     line: int
     column: int
 
 
 class Problem(typing.NamedTuple):
-    """What is wrong, and where."""
+    """A problem in the file, and its position."""
 
     place: Place
     message: str
 
 
 class DeclarationRefused(exception.FlavorFilterError):
-    """A file cannot be taken as it is.
+    """A file has problems and is refused.
 
-    :param problems: all that is wrong with it
+    :param problems: all of them
     """
 
     def __init__(self, problems: Iterable[Problem]):
@@ -126,10 +126,10 @@ class DeclarationRefused(exception.FlavorFilterError):
 
 
 class Reference(typing.NamedTuple):
-    """A flavor, as the file refers to it.
+    """A reference to a flavor in the file.
 
     :ivar text: id or name
-    :ivar by_id: whether it says that this is the id
+    :ivar by_id: whether it is written as ``id: ID``
     """
 
     text: str
@@ -138,13 +138,13 @@ class Reference(typing.NamedTuple):
 
 
 class Declared(typing.NamedTuple):
-    """What the file says of one datastore version.
+    """The requirements of one datastore version in the file.
 
     :ivar name: of the version, or its id
-    :ivar datastore_place: where the datastore is named
-    :ivar place: where the version is named
+    :ivar datastore_place: position of the datastore's name
+    :ivar place: position of the version's name
     :ivar limits: minimums and maximums, by key of the table
-    :ivar extra_specs: texts ``KEY=VALUE``
+    :ivar extra_specs: strings ``KEY=VALUE``
     """
 
     datastore: str
@@ -157,11 +157,11 @@ class Declared(typing.NamedTuple):
 
 
 def read(data: bytes) -> list[Declared]:
-    """What a file declares.
+    """Read a file.
 
-    :param data: YAML, in UTF-8. Names and ids are taken to the letter: 8.0
-        and 010 need no quotes
-    :raises DeclarationRefused: with every problem of its form
+    :param data: YAML, in UTF-8. Names and ids are always strings: 8.0 and
+        010 need no quotes
+    :raises DeclarationRefused: with every problem of its syntax and schema
     """
     root, reader = _Reader.of(data)
     document = reader.value(root, ())
@@ -191,7 +191,7 @@ Path = tuple[str | int, ...]
 
 
 class _Reader:
-    """Makes plain values of YAML's nodes, and remembers their places."""
+    """Converts YAML nodes to plain values, and keeps their positions."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -200,9 +200,10 @@ class _Reader:
 
     @classmethod
     def of(cls, data: bytes) -> 'tuple[yaml.Node | None, _Reader]':
-        """The root of a file's nodes, and a reader for it.
+        """The root node of a file, and a reader for it.
 
-        :raises DeclarationRefused: it is no YAML, or none that makes sense
+        :raises DeclarationRefused: it is not valid YAML, has aliases, or is
+            nested too deep
         """
         try:
             text = data.decode('utf-8-sig')
@@ -218,7 +219,7 @@ class _Reader:
             raise DeclarationRefused([_yaml_problem(error, text)]) from None
 
     def value(self, node: yaml.Node | None, path: Path) -> typing.Any:
-        """The value of a node, in which every text is to the letter."""
+        """The value of a node; every scalar but a limit is a string."""
         if node is None:
             self.places[path] = Place(1, 1)
             return None
@@ -229,7 +230,7 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if node.tag == 'tag:yaml.org,2002:null':
-            # What needs nothing may be left empty.
+            # A datastore version without requirements may be left empty.
             return {} if len(path) == 3 else None
         if (len(path) == 4 and path[-1] in requirement.LIMITS
                 and re.fullmatch('[1-9][0-9]{0,18}', node.value)):
@@ -242,12 +243,12 @@ class _Reader:
         for key, value in node.value:
             place = _place(key)
             if not isinstance(key, yaml.ScalarNode):
-                self.problems.append(Problem(place, 'a key must be a text'))
+                self.problems.append(Problem(place, 'a key must be a string'))
                 continue
             name = key.value
             if name in found:
                 self.problems.append(Problem(
-                    place, f'{short(name)} is there already, in line '
+                    place, f'{short(name)} is already defined in line '
                            f'{self.keys[*path, name].line}'))
                 continue
             self.keys[*path, name] = place
@@ -255,7 +256,7 @@ class _Reader:
         return found
 
     def validate(self, document: typing.Any) -> None:
-        """Add what the schema says against a document to the problems."""
+        """Validate a document against the schema; collect the problems."""
         validator = jsonschema.Draft202012Validator(SCHEMA)
         for error in validator.iter_errors(document):
             self.problems += self._problems(error)
@@ -264,7 +265,7 @@ class _Reader:
                     path: Path) -> list[str]:
         """The extra specs of a datastore version, as ``KEY=VALUE``.
 
-        What is wrong with them is added to the problems.
+        Invalid ones are added to the problems.
         """
         found = []
         for key, values in says.get('extra_specs', {}).items():
@@ -278,8 +279,8 @@ class _Reader:
             for value, place in zip(values, places):
                 text = f'{key}={value}'
                 try:
-                    # Of the whole text the first "=" divides; here the key
-                    # has been divided from the value already.
+                    # The first "=" separates key and value, so a key that
+                    # contains "=" would be split in the wrong place.
                     if requirement.extra_spec(text) != (key, value):
                         raise ValueError(f'{short(key)} is not the key of an '
                                          f'extra spec')
@@ -289,7 +290,7 @@ class _Reader:
         return found
 
     def compare(self, declared: Declared) -> None:
-        """Add minimums that are above their maximums to the problems."""
+        """Report minimums that are above their maximums as problems."""
         wanted = requirement.Requirement.of(
             (key, str(value)) for key, value in declared.limits.items())
         self.problems += [Problem(declared.place, text)
@@ -304,8 +305,8 @@ class _Reader:
                 if name not in known:
                     yield Problem(
                         self.keys[*path, name],
-                        f'{short(name)} is not known here'
-                        f'{near(name, known)}; known: {", ".join(known)}')
+                        f'unknown key {short(name)}{near(name, known)}; '
+                        f'known keys: {", ".join(known)}')
         elif error.validator == 'required':
             yield Problem(self.places[path],
                           f'"{error.validator_value[0]}" is missing')
@@ -316,12 +317,12 @@ class _Reader:
 
 
 def _refuse_tricks(text: str) -> None:
-    """Go over a file's events, before anything is built of them."""
+    """Refuse aliases and deep nesting, before any node is built."""
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         if isinstance(event, yaml.AliasEvent):
             raise yaml.MarkedYAMLError(
-                problem='aliases are not taken; write it out',
+                problem='aliases are not supported; repeat the value',
                 problem_mark=event.start_mark)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -357,7 +358,7 @@ def _place(node: yaml.Node) -> Place:
 
 
 def short(value: typing.Any) -> str:
-    """A value for a message, in not too many characters."""
+    """A value for a message, shortened to 60 characters."""
     if value is None:
         return 'nothing'
     if isinstance(value, dict):
@@ -369,6 +370,6 @@ def short(value: typing.Any) -> str:
 
 
 def near(text: str, known: Iterable[str]) -> str:
-    """The known texts that may have been meant, for a message."""
+    """A "did you mean" hint for a message; empty without a close match."""
     found = difflib.get_close_matches(text, list(known), 3)
     return f' (did you mean {" or ".join(found)}?)' if found else ''

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What a file of declarations means on a cloud: its versions and flavors."""
+"""Resolve the names in a file to a cloud's datastore versions and flavors."""
 
 import collections
 from collections.abc import Collection
@@ -20,16 +20,16 @@ import typing
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter import requirement
 
-# How many problems get the names that may have been meant. Looking for them
-# takes long among thousands of flavors.
+# How many problems get a "did you mean" hint. Searching for close matches
+# among thousands of flavors is slow.
 SUGGESTED = 20
 
 
 class Wanted(typing.NamedTuple):
-    """What a file wants, in terms of one cloud.
+    """The rows that a file declares on one cloud.
 
     :ivar rows: of each datastore version that the file mentions
-    :ivar warnings: what is odd and no problem
+    :ivar warnings: oddities that do not prevent applying the file
     """
 
     rows: dict[requirement.Version, set[requirement.Row]]
@@ -39,12 +39,12 @@ class Wanted(typing.NamedTuple):
 def resolve(declared: Iterable[reading.Declared],
             flavors: Iterable[requirement.Flavor] | None,
             present: requirement.Present) -> Wanted:
-    """What is declared, in ids of one cloud.
+    """Resolve the declared datastore versions and flavors to ids.
 
     :param flavors: all of Nova's; None to take every flavor for an id
-    :param present: the rows of all datastore versions that there are
-    :raises reading.DeclarationRefused: with every version and flavor that
-        there is none of, or more than one
+    :param present: the rows of all existing datastore versions
+    :raises reading.DeclarationRefused: with every datastore version and
+        flavor that does not exist, is ambiguous or is a duplicate
     """
     resolver = _Resolver(flavors, present)
     rows: dict[requirement.Version, set[requirement.Row]] = {}
@@ -54,7 +54,7 @@ def resolve(declared: Iterable[reading.Declared],
         if version is None:
             continue
         if version.id in places:
-            resolver.problem(one.place, f'{version} is there already, in '
+            resolver.problem(one.place, f'{version} is already defined in '
                                         f'line {places[version.id].line}')
             continue
         places[version.id] = one.place
@@ -68,7 +68,7 @@ def resolve(declared: Iterable[reading.Declared],
 
 
 class _Resolver:
-    """Finds versions and flavors, and collects what is not to be found."""
+    """Finds datastore versions and flavors; collects the problems."""
 
     def __init__(self, flavors: Iterable[requirement.Flavor] | None,
                  present: requirement.Present):
@@ -99,7 +99,7 @@ class _Resolver:
             return found[0]
         if found:
             self.problem(
-                declared.place, f'there is more than one {name}; put the id '
+                declared.place, f'{name} is ambiguous; use one of these ids '
                 f'in place of the name: {requirement.names(found)}')
         elif declared.datastore not in self._datastores:
             self.problem(
@@ -125,7 +125,7 @@ class _Resolver:
                 continue
             if flavor_id in places:
                 self.problem(
-                    reference.place, f'flavor {flavor_id} is there already, '
+                    reference.place, f'flavor {flavor_id} is already listed '
                     f'in line {places[flavor_id].line}')
             places[flavor_id] = reference.place
         return {(requirement.FLAVOR, flavor_id) for flavor_id in places}
@@ -138,7 +138,7 @@ class _Resolver:
             if requirement.FLAVOR_ID.match(text):
                 return text
             self.problem(reference.place,
-                         f'{reading.short(text)} is not the id of a flavor')
+                         f'{reading.short(text)} is not a flavor id')
             return None
         named = None if reference.by_id else self._names.get(text)
         if text in self._ids:
@@ -153,7 +153,7 @@ class _Resolver:
             return named.id
         if self._present.identity((requirement.FLAVOR, text)) in there:
             self.warnings.append(
-                f'flavor {text} of {version} is not in Nova any more')
+                f'flavor {text} of {version} is no longer in Nova')
             return text
         known = [*self._ids] if reference.by_id else [
             *self._ids, *self._names]

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What datastore versions require, written as a file that can be read."""
+"""Write the requirements of datastore versions to a file."""
 
 import collections
 from collections.abc import Iterator
@@ -22,27 +22,27 @@ import yaml
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter import requirement
 
-# What libyaml writes is written ten times as fast.
+# libyaml is ten times as fast as pure Python.
 DUMPER: typing.Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 
 
 def write(present: requirement.Present,
           flavors: Mapping[str, requirement.Flavor] | None,
           by_id: bool) -> str:
-    """A file that declares what there is; ``reading.read`` reads it.
+    """The text of a file that ``reading.read`` reads.
 
-    Versions and flavors are in the order of their names, so that two files
-    may be compared.
+    Versions and flavors are sorted by name, so that two files can be
+    compared.
 
-    :param present: of all datastore versions, by their names
-    :param flavors: Nova's, by id; None when Nova is away
+    :param present: of all datastore versions, sorted by name
+    :param flavors: Nova's, by id; None if Nova is unavailable
     :param by_id: refer to flavors by their ids rather than by names
     """
     lines = [
-        '# Which flavors datastore versions may run on.',
-        '# "trove-manage datastore-version-flavor-apply" makes it so.']
+        '# Flavor requirements of datastore versions.',
+        '# Apply them with "trove-manage datastore-version-flavor-apply".']
     if flavors is None:
-        lines.append('# Nova was away: nothing is known of the flavors.')
+        lines.append('# Nova was unavailable: flavors are given by id only.')
     names = collections.Counter(
         (version.datastore, version.name) for version in present.rows)
     declared = {version: rows for version, rows in present.rows.items()
@@ -73,8 +73,8 @@ def _body(wanted: requirement.Requirement,
             _flavor_line(flavor_id, flavors, by_id)
             for flavor_id in flavor_ids if flavor_id)
     if '' in flavor_ids:
-        yield ('      # An association has no value. It allows no flavor, and '
-               'this file leaves it out.')
+        yield ('      # An association has no value: it allows no flavor, and '
+               'is not exported.')
     for key, limit in wanted.limits.items():
         unit = requirement.LIMITS[key].format('').strip()
         yield f'      {key}: {limit}  # {unit}'
@@ -99,7 +99,7 @@ def _flavor_line(flavor_id: str,
         return f'      - id: {_scalar(flavor_id)}'
     flavor = flavors.get(flavor_id)
     if flavor is None:
-        return f'      - id: {_scalar(flavor_id)}  # not in Nova any more'
+        return f'      - id: {_scalar(flavor_id)}  # no longer in Nova'
     size = (f'{flavor.ram} MiB RAM, {flavor.vcpus} vCPUs, '
             f'{flavor.disk} GiB disk')
     if by_id or (flavor.name in flavors and flavor.name != flavor_id):
@@ -109,7 +109,7 @@ def _flavor_line(flavor_id: str,
 
 
 def _scalar(text: str) -> str:
-    """A text in YAML, on one line."""
+    """A string in YAML, on one line."""
     style = None if text.isprintable() else '"'
     dumped = yaml.dump(text, Dumper=DUMPER, allow_unicode=True,
                        default_style=style, width=2 ** 20)

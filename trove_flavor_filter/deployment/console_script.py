@@ -10,11 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The plugin in Trove's trove-manage script: put in, and taken out again.
+"""Add the plugin to Trove's trove-manage script, and remove it.
 
-trove-manage has no seam for plugins. A marked block before the script's own
-first statement runs the plugin-aware command; all the rest stays Trove's, and
-is what runs once the plugin is uninstalled. Text in, text out.
+trove-manage has no plugin mechanism. A marked block before the first
+statement of the script runs the plugin-aware command. The rest of the script
+stays Trove's own; it runs once the plugin is uninstalled. Text in, text out.
 """
 
 import ast
@@ -42,21 +42,21 @@ else:
 {END}
 '''
 
-# The second form is what pip and uv write when the interpreter's path is too
-# long for the kernel.
+# pip and uv write the second form if the interpreter's path is too long for
+# the kernel.
 SHEBANG = re.compile(r"""#!([^\n]*(python|pypy)|/bin/sh\r?\n'''exec' )""")
 
 HANDED_OVER = re.compile(r'"\$0"\s+"\$@"$')
 
 
 def enable(text: str) -> tuple[str, list[str]]:
-    """Make a trove-manage run the plugin's.
+    """Add the plugin's subcommands to a trove-manage script.
 
-    :param text: Trove's console script, with or without a block of ours,
-        which may be that of an older release
-    :returns: the script with this release's block, and what was added, in
-        words
-    :raises FlavorFilterError: it is not a console script of Trove's
+    :param text: Trove's console script; it may have the block of this or of
+        an older release
+    :returns: the script with this release's block, and a description of each
+        change
+    :raises FlavorFilterError: it is not Trove's console script
     """
     lines = _without_block(text)
     at = _first_statement(''.join(lines))
@@ -68,10 +68,10 @@ def enable(text: str) -> tuple[str, list[str]]:
 
 
 def disable(text: str) -> tuple[str, list[str]]:
-    """Give back Trove's own trove-manage.
+    """Restore Trove's own trove-manage.
 
-    :returns: the script without our block, and what was removed, in words
-    :raises FlavorFilterError: it is not a console script of Trove's
+    :returns: the script without our block, and a description of each change
+    :raises FlavorFilterError: it is not Trove's console script
     """
     disabled = ''.join(_without_block(text))
     _first_statement(disabled)
@@ -79,23 +79,25 @@ def disable(text: str) -> tuple[str, list[str]]:
 
 
 def interpreter(text: str, path: str) -> list[str]:
-    """The interpreter of a console script, as the kernel starts it.
+    """The command that starts the interpreter of a console script.
 
-    :param text: of the script, which is one of Trove's
-    :param path: of the script; a relocatable environment is found by it
-    :returns: a command that Python's own arguments may follow
+    :param text: of the script, which is Trove's
+    :param path: of the script; a relocatable environment finds its
+        interpreter by it
+    :returns: a command, to which Python's own arguments can be added
     """
     shebang, exec_line, *_rest = text.split('\n', 2)
     words = shebang.removeprefix('#!').strip().split(None, 1)
     if words != ['/bin/sh']:
         return words
-    # The script hands itself over; what is run in its place is to follow.
+    # The script passes itself to the interpreter as "$0"; drop that, so that
+    # other arguments can take its place.
     return ['/bin/sh', '-c',
             HANDED_OVER.sub('"$@"', exec_line.rstrip()), path]
 
 
 def _without_block(text: str) -> list[str]:
-    """The lines of a script that are not ours, with their ends."""
+    """The lines of a script without our block, with their line ends."""
     lines = list(io.StringIO(text, newline=''))
     begins = [at for at, line in enumerate(lines) if line.startswith(BEGIN)]
     ends = [at for at, line in enumerate(lines) if line.startswith(END)]
@@ -109,19 +111,19 @@ def _without_block(text: str) -> list[str]:
 
 
 def _first_statement(script: str) -> int:
-    """The index of the line where a console script of Trove's sets to work.
+    """The index of the line with a console script's first statement.
 
-    That is after the shebang, the coding line, and the string that pip and
-    uv hide the "exec" of a long interpreter path in.
+    It comes after the shebang, the coding line, and the string in which pip
+    and uv hide the "exec" of a long interpreter path.
 
-    :raises FlavorFilterError: it is not a console script of Trove's
+    :raises FlavorFilterError: it is not Trove's console script
     """
     if not SHEBANG.match(script):
-        raise _not_troves('it is no Python script')
+        raise _not_troves('it is not a Python script')
     try:
         tree = ast.parse(script.encode('utf-8', 'surrogateescape'))
     except (SyntaxError, ValueError) as error:
-        raise _not_troves(f'it cannot be read: {error}') from None
+        raise _not_troves(f'it cannot be parsed: {error}') from None
     if not any(_is_trove_manage(node) for node in ast.walk(tree)):
         raise _not_troves('it does not run trove.cmd.manage')
     for statement in tree.body:
@@ -133,13 +135,13 @@ def _first_statement(script: str) -> int:
                 and statement.module == '__future__'):
             continue
         return statement.lineno - 1
-    raise _not_troves('no line to begin at')
+    raise _not_troves('it has no statement at the top level')
 
 
 def _is_trove_manage(node: ast.AST) -> bool:
-    """Whether code refers to trove-manage, in one of the ways of installers.
+    """Whether code runs trove-manage, as any of the installers writes it.
 
-    pip, uv and pbr import its module; setuptools looks its entry point up.
+    pip, uv and pbr import its module; setuptools looks up its entry point.
     """
     match node:
         case ast.ImportFrom(module='trove.cmd.manage'):

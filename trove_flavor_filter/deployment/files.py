@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Files that are read as a whole, and replaced in one step."""
+"""Read a file as a whole, and replace it atomically."""
 
 import contextlib
 import errno
@@ -23,7 +23,7 @@ import tempfile
 
 from trove_flavor_filter import exception
 
-# Of linux/fs.h, which Python has no names for.
+# From linux/fs.h; Python does not define them.
 FS_IOC_GETFLAGS = 0x80086601
 FS_IMMUTABLE_FL = 0x10
 FS_APPEND_FL = 0x20
@@ -33,23 +33,23 @@ def read(path: str) -> bytes:
     """The bytes of a regular file.
 
     :raises OSError: it cannot be read
-    :raises FlavorFilterError: it is something else than a file
+    :raises FlavorFilterError: it is not a regular file
     """
-    # Reading a pipe would wait for somebody to write.
+    # Reading a pipe would block until somebody writes to it.
     _check(os.stat(path))
     with open(path, 'rb') as file:
         return file.read()
 
 
 def replace(path: str, data: bytes) -> None:
-    """Give a file new contents in one step; make it where there is none.
+    """Replace the contents of a file atomically; create it if missing.
 
-    Owner, mode and extended attributes (access lists, SELinux labels) stay.
-    A symbolic link stays, and what it points at is replaced.
+    Owner, mode and extended attributes (access lists, SELinux labels) are
+    kept. A symbolic link is kept, and its target is replaced.
 
-    :raises OSError: it could not be done; then the file is as before, and
-        the error's text says what stands in the way
-    :raises FlavorFilterError: there is something else than a file
+    :raises OSError: the file cannot be replaced, and is unchanged; the
+        error's text has the reason and what to do
+    :raises FlavorFilterError: it is not a regular file
     """
     try:
         _replace(os.path.realpath(path), data)
@@ -61,7 +61,7 @@ def replace(path: str, data: bytes) -> None:
 def _replace(path: str, data: bytes) -> None:
     status = os.stat(path) if os.path.exists(path) else None
     if status is not None:
-        # Root could replace a device.
+        # Root could replace a device by mistake.
         _check(status)
     directory = os.path.dirname(path)
     descriptor, temporary = tempfile.mkstemp(
@@ -73,7 +73,7 @@ def _replace(path: str, data: bytes) -> None:
             if status is None:
                 os.chmod(temporary, 0o666 & ~_umask())
             else:
-                # The owner first: a change of owner clears bits of the mode.
+                # The owner first: chown clears setuid and setgid bits.
                 os.chown(temporary, status.st_uid, status.st_gid)
                 shutil.copystat(path, temporary)
                 os.utime(temporary)
@@ -83,8 +83,8 @@ def _replace(path: str, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    # The new name should last as well; where that cannot be asked for, the
-    # file is the new one all the same.
+    # Make the rename durable too. Where a directory cannot be synced, the
+    # file has been replaced all the same.
     with contextlib.suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -94,26 +94,26 @@ def _replace(path: str, data: bytes) -> None:
 
 
 def _explained(error: OSError, path: str) -> str:
-    """What stands in the way of a file's replacement, and what to do."""
+    """Why a file cannot be replaced, and what to do."""
     directory = os.path.dirname(path)
     why = ''
     match error.errno:
         case errno.EBUSY:
-            why = ('it is a mount of its own, as a container\'s bind mount '
-                   'or a Kubernetes subPath makes it, and cannot be replaced '
-                   'in one step; edit the file that is mounted here, with '
-                   '"--print" for a paste file')
+            why = ('it is a mount point (a container\'s bind mount or a '
+                   'Kubernetes subPath) and cannot be replaced in one step; '
+                   'edit the file that is mounted here, with "--print" for a '
+                   'paste file')
         case errno.EROFS:
             why = (f'{directory} is on a read-only file system; edit the '
-                   f'file where it comes from, or mount that read-write')
+                   f'original of the file, or mount that read-write')
         case errno.EPERM if _is_immutable(path):
-            why = 'it is immutable or append-only; "chattr -ia" ends that'
+            why = 'it is immutable or append-only; run "chattr -ia" on it'
         case errno.EPERM | errno.EACCES if _is_immutable(directory):
-            why = (f'{directory} is immutable or append-only; "chattr -ia" '
-                   f'ends that')
+            why = (f'{directory} is immutable or append-only; run "chattr '
+                   f'-ia" on it')
         case errno.EPERM | errno.EACCES:
-            why = (f'user {os.geteuid()} may not write to {directory}, or not '
-                   f'keep the owner of the file; run this as root')
+            why = (f'user {os.geteuid()} may not write to {directory}, or may '
+                   f'not keep the owner of the file; run this as root')
         case errno.ENOSPC | errno.EDQUOT:
             why = f'{directory} is full; make room, and run this again'
     return f'{why}: {error.strerror}' if why else (
@@ -138,7 +138,7 @@ def _check(status: os.stat_result) -> None:
 
 
 def _umask() -> int:
-    # There is no way to ask that changes nothing.
+    # The umask can only be read by changing it.
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -10,12 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The filter in Trove's api-paste.ini: put in, and taken out to the byte.
+"""Add the filter to Trove's api-paste.ini, and remove it to the byte.
 
-Text in, text out. Paste's own parser says what the file means; the edits are
-splices, so that what they do not touch stays as it is. After each edit the
-new text is read again, and has to mean the old one with our filter more or
-less.
+Text in, text out. Paste's own parser reads the file. The edits are splices,
+so that nothing else changes. After each edit the new text is parsed again:
+it must differ from the old one by our filter only.
 """
 
 import configparser
@@ -32,13 +31,13 @@ BLOCK = ('# Put here by "trove-flavor-filter enable"; '
          f'[{SECTION}]',
          f'paste.filter_factory = {served.FACTORY}')
 
-# Of a text that comes without its file: files that it refers to are looked
-# for in the current folder.
+# The path of a text without a file: files that it refers to are looked for in
+# the current directory.
 PATH = 'api-paste.ini'
 
 
 class Word(typing.NamedTuple):
-    """A name in a pipeline, and where it stands in the file."""
+    """A name in a pipeline, and its position in the file."""
 
     text: str
     line: int
@@ -47,19 +46,19 @@ class Word(typing.NamedTuple):
 
 def enable(text: str, path: str = PATH, auth_filter: str | None = None
            ) -> tuple[str, list[str]]:
-    """Put the filter on every way to Trove's application.
+    """Add the filter to every way to Trove's application.
 
-    It goes into a pipeline, just before Trove's ``extensions`` or before the
-    application where there is no such filter, and behind authentication. A
-    section or a place that somebody has given it by hand stays. A pipeline
-    that trove-api does not serve gets it where that can be done;
+    It goes into a pipeline after authentication, just before Trove's
+    ``extensions``, or before the application if there is no such filter. A
+    section or a position that was given to it by hand is kept. A pipeline
+    that trove-api does not serve gets the filter where possible;
     :func:`left_alone` names the others.
 
     :param text: a paste file
-    :param path: of the file: what it refers to is looked for beside it
+    :param path: of the file; references to other files are relative to it
     :param auth_filter: the name of the filter that authenticates; None for
         any of keystonemiddleware's
-    :returns: the file with the filter, and what was added to it, in words
+    :returns: the file with the filter, and a description of each change
     :raises FlavorFilterError: the file cannot be read as a paste file, has
         no way to Trove's application, or has one that lacks authentication or
         a place for the filter
@@ -67,7 +66,7 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
     paste = served.PasteFile(text, path)
     if paste.defines(NAME) and not paste.step(NAME).is_ours:
         raise exception.FlavorFilterError(
-            f'[{SECTION}] is there and is not this plugin\'s: '
+            f'[{SECTION}] exists, and is not this plugin\'s: '
             f'{paste.step(NAME).factory!r}')
     if not paste.ways:
         raise exception.FlavorFilterError(_no_way(paste))
@@ -81,7 +80,7 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
     lines = served.split(text)
     words = words_of(lines)
     expected: dict[str, list[str]] = {}
-    # The last first, so that the places of the others stay true.
+    # The last one first, so that the positions of the others stay valid.
     for section, at in sorted(filter(None, places), reverse=True):
         names = paste.names(section)
         expected.setdefault(section, names).insert(len(names) + at, NAME)
@@ -94,8 +93,8 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
     if (expected or paste.lacks_section) and not paste.defines(NAME):
         changes.insert(0, f'section [{SECTION}]')
         eol = end_of_line(lines)
-        # One form for a file that ends with a newline and for one that does
-        # not: what stands before it is the original, to the byte.
+        # The same form whether or not the file ends with a newline: what
+        # comes before it is the original, to the byte.
         lines.append(eol + _block(eol))
     after = _checked(paste, lines, path, expected)
     if any(_own(way) is None for way in after.ways):
@@ -104,17 +103,16 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
 
 
 def disable(text: str, path: str = PATH) -> tuple[str, list[str]]:
-    """Take the filter out of every pipeline, and our section away.
+    """Remove the filter from every pipeline, and remove our section.
 
-    A section that somebody wrote by hand, or added options to, stays: with
-    no pipeline that names it, it does nothing.
+    A section that was written by hand, or has more options, is kept: it does
+    nothing when no pipeline names it.
 
     :param text: a paste file
-    :param path: of the file: what it refers to is looked for beside it
-    :returns: the file without the filter, and what was taken from it, in
-        words
+    :param path: of the file; references to other files are relative to it
+    :returns: the file without the filter, and a description of each change
     :raises FlavorFilterError: the file cannot be read as a paste file, or
-        somebody has put the filter somewhere else than into a pipeline
+        the filter was put by hand somewhere else than into a pipeline
     """
     paste = served.PasteFile(text, path)
     lines = served.split(text)
@@ -122,11 +120,11 @@ def disable(text: str, path: str = PATH) -> tuple[str, list[str]]:
     changes = []
     expected = {}
     for section in paste.pipelines:
-        # The last name is an application's, whatever it is called.
+        # The last name is always the application's.
         *names, last = paste.names(section) or ['']
         left = [name for name in names if not paste.step(name).is_ours]
         if left != names:
-            # From the end, so that the places of the others stay true.
+            # From the end, so that the positions of the others stay valid.
             for word in reversed(words.get(section, [])[:-1]):
                 if paste.step(word.text).is_ours:
                     _remove(lines, word)
@@ -141,16 +139,16 @@ def disable(text: str, path: str = PATH) -> tuple[str, list[str]]:
     for way in after.ways:
         if any(step.is_ours for step in way.steps):
             raise exception.FlavorFilterError(
-                f'{NAME} is not in a pipeline, where this command puts it; '
-                f'take it out by hand: {_quoted(way)}')
+                f'{NAME} is outside of a pipeline, where this command does '
+                f'not put it; remove it by hand: {_quoted(way)}')
     return ''.join(lines), changes
 
 
 def left_alone(text: str, path: str = PATH, auth_filter: str | None = None
                ) -> list[str]:
-    """Pipelines that :func:`enable` leaves as they are, and why, in words.
+    """Pipelines that :func:`enable` does not change, each with the reason.
 
-    They are none that trove-api serves: no filter is needed there.
+    trove-api does not serve them, so they do not need the filter.
     """
     found = []
     for way in served.PasteFile(text, path).others:
@@ -163,10 +161,10 @@ def left_alone(text: str, path: str = PATH, auth_filter: str | None = None
 
 def problems(text: str, path: str = PATH, auth_filter: str | None = None
              ) -> list[str]:
-    """What keeps the filter from its work, in words; empty when nothing does.
+    """Problems that keep the filter from working; empty without any.
 
     :param text: a paste file
-    :param path: of the file: what it refers to is looked for beside it
+    :param path: of the file; references to other files are relative to it
     :param auth_filter: the name of the filter that authenticates; None for
         any of keystonemiddleware's
     :raises FlavorFilterError: the file cannot be read as a paste file
@@ -185,7 +183,7 @@ def problems(text: str, path: str = PATH, auth_filter: str | None = None
                 f'([flavor_filter] auth_filter names another)')
         if any(step.factory == served.EXTENSIONS
                for step in way.steps[_inside(way):own]):
-            found.append(f'{way} has {NAME} behind extensions')
+            found.append(f'{way} has {NAME} after extensions')
     if paste.lacks_section:
         found.append(f'[{SECTION}] is missing')
     return list(dict.fromkeys(found)) or (
@@ -193,17 +191,17 @@ def problems(text: str, path: str = PATH, auth_filter: str | None = None
 
 
 def end_of_line(lines: list[str]) -> str:
-    """How the lines of a file end, by its first."""
+    """The line end of a file, taken from its first line."""
     first = lines[0] if lines else ''
     return first[len(first.rstrip('\r\n')):] or '\n'
 
 
 def words_of(lines: list[str]) -> dict[str, list[Word]]:
-    """The names in each pipeline, with their places.
+    """The names in each pipeline, with their positions.
 
-    configparser gives values without places, so this walks the lines by its
-    rules: what is indented deeper than an option continues it, over blank
-    lines and comments. A value that is interpolated is seen as it is written.
+    configparser does not report positions, so this follows its rules line by
+    line: a line that is indented deeper than an option continues it, across
+    blank lines and comments. Values are not interpolated.
     """
     words: dict[str, list[Word]] = {}
     section, option, depth = '', '', 0
@@ -229,16 +227,17 @@ def words_of(lines: list[str]) -> dict[str, list[Word]]:
 
 
 def _inside(way: served.Way) -> int:
-    """Where a way has left the last composite.
+    """The index of the first step after the last composite of a way.
 
-    Outside of it a path still begins with the version, and none is ours.
+    Before a composite, a request's path still begins with the API version,
+    which our routes do not match.
     """
     return max((at + 1 for at, step in enumerate(way.steps)
                 if step.is_composite), default=0)
 
 
 def _own(way: served.Way) -> int | None:
-    """Where our filter stands on a way."""
+    """The index of our filter on a way; None if it is missing."""
     return next((at for at, step in enumerate(way.steps)
                  if step.is_ours and at >= _inside(way)), None)
 
@@ -255,10 +254,10 @@ def _wanted(auth_filter: str | None) -> str:
 
 
 def _place(way: served.Way, auth_filter: str | None) -> served.Place | None:
-    """Where our filter has to go on a way; None where it has a place.
+    """The place for our filter on a way; None if the filter is there.
 
-    :raises FlavorFilterError: that is in front of authentication, or nowhere
-        in a pipeline that can be edited
+    :raises FlavorFilterError: the place is before authentication, or not in
+        a pipeline that can be edited
     """
     own = _own(way)
     at = own if own is not None else next(
@@ -271,16 +270,16 @@ def _place(way: served.Way, auth_filter: str | None) -> served.Place | None:
               f'establishes')
     if not any(_authenticates(step, auth_filter) for step in before):
         raise exception.FlavorFilterError(
-            f'{way} has no {_wanted(auth_filter)} before {trusts}. There '
-            f'stand: {", ".join(map(str, before)) or "none"}. If one of these '
+            f'{way} has no {_wanted(auth_filter)} before {trusts}. Filters '
+            f'there: {", ".join(map(str, before)) or "none"}. If one of these '
             f'authenticates, name it with --auth-filter')
     if late:
         raise exception.FlavorFilterError(
-            f'{way} has {late[0]} behind {trusts}')
+            f'{way} has {late[0]} after {trusts}')
     if own is not None:
         return None
-    # In front of a filter that is not in the pipeline itself there is no
-    # place, but there may be one further out.
+    # A filter that is not written in the pipeline itself has no place before
+    # it, but there may be one further out.
     for outer in range(at, _inside(way) - 1, -1):
         if any(_authenticates(step, None) or _authenticates(step, auth_filter)
                for step in way.steps[outer:]):
@@ -290,19 +289,18 @@ def _place(way: served.Way, auth_filter: str | None) -> served.Place | None:
         if place is not None:
             return place
     raise exception.FlavorFilterError(
-        f'{way} has no place for {NAME}, behind authentication and in a '
-        f'pipeline, that can be edited safely; put it in by hand: '
-        f'{_quoted(way)}')
+        f'{way} has no place for {NAME} that is after authentication and '
+        f'can be edited safely; put it in by hand: {_quoted(way)}')
 
 
 def _insert(lines: list[str], word: Word) -> None:
-    """Put our name before a word: on its line, or on one like its own."""
+    """Insert our name before a word, in the layout of the pipeline."""
     line = lines[word.line]
     indent = line[:word.start]
     if indent.strip():
         ours = f'{NAME} '
     else:
-        # A word that begins a continuation line has a line before it.
+        # A word at the start of a continuation line has a line before it.
         before = lines[word.line - 1]
         ours = NAME + before[len(before.rstrip('\r\n')):] + indent
     lines[word.line] = indent + ours + line[word.start:]
@@ -329,8 +327,8 @@ def _without_block(text: str) -> tuple[str, bool]:
     for eol in ('\r\n', '\n', '\r'):
         before, found, after = text.partition(eol + _block(eol))
         if found:
-            # Lines that came after ours must not join the last of a file
-            # that had no newline at its end.
+            # The original may have had no newline at its end: lines that
+            # were added after our block must not join its last line.
             joint = eol if after and before[-1:] not in '\r\n' else ''
             return before + joint + after, True
     return text, False
@@ -338,10 +336,10 @@ def _without_block(text: str) -> tuple[str, bool]:
 
 def _checked(before: served.PasteFile, lines: list[str], path: str,
              pipelines: dict[str, list[str]]) -> served.PasteFile:
-    """The edited file, once it is seen to mean what it should.
+    """Parse the edited file, and check that nothing else has changed.
 
-    :param before: the file as it was
-    :param pipelines: the names in those that were edited
+    :param before: the original file
+    :param pipelines: the expected names in each edited pipeline
     """
     after = served.PasteFile(''.join(lines), path)
     for section, names in pipelines.items():
@@ -361,19 +359,19 @@ def _quoted(way: served.Way) -> str:
 
 
 def _no_way(paste: served.PasteFile) -> str:
-    why = ''.join(f'; Paste does not load it, which has to be mended by hand: '
-                  f'{complaint}' for complaint in paste.complaints)
+    why = ''.join(f'; Paste cannot load it, fix this by hand: {complaint}'
+                  for complaint in paste.complaints)
     return (f'no pipeline in it ends in Trove\'s application, '
             f'{served.APPLICATION}{why}')
 
 
 def _not_safe() -> exception.FlavorFilterError:
     return exception.FlavorFilterError(
-        f'its layout does not allow a safe edit; put [{SECTION}] in or out '
+        f'its layout does not allow a safe edit; add or remove [{SECTION}] '
         f'by hand')
 
 
 def _not_editable(section: str) -> exception.FlavorFilterError:
     return exception.FlavorFilterError(
         f'{served.named(section)} is written in a way that does not allow a '
-        f'safe edit; put {NAME} in or out by hand')
+        f'safe edit; add or remove {NAME} by hand')

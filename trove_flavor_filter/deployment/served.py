@@ -10,10 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What trove-api serves from a paste file: the ways to Trove's application.
+"""The ways to Trove's application that trove-api serves from a paste file.
 
-Paste's own loader says what a file means. It only imports nothing here: a
-factory stays the text that names it.
+Paste's own loader interprets the file. Here it imports nothing: a factory is
+kept as the text that names it.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from trove_flavor_filter import exception
 
 NAME = 'flavor_filter'
 
-# What trove-api and trove.cmd.app_wsgi ask Paste for.
+# The application that trove-api and trove.cmd.app_wsgi load.
 ROOT = 'trove'
 APPLICATION = 'trove.common.api:app_factory'
 EXTENSIONS = 'trove.common.extensions:factory'
@@ -47,7 +47,7 @@ PREFIXES = tuple(f'{prefix}:' for kinds in loadwsgi.APP.config_prefixes
 
 
 class Place(typing.NamedTuple):
-    """In front of a name of a pipeline, in the file that is edited.
+    """The place before a name in a pipeline of the edited file.
 
     :ivar section: the pipeline's section
     :ivar at: counted from the end: -1 for the last
@@ -58,11 +58,11 @@ class Place(typing.NamedTuple):
 
 
 class Step(typing.NamedTuple):
-    """A filter on a way, or a composite.
+    """A filter or a composite on a way.
 
-    :ivar name: as the file has it
-    :ivar factory: what makes it; '' when nothing in the file says
-    :ivar place: in front of it; None when nothing can be written there
+    :ivar name: as in the file
+    :ivar factory: its factory; '' if the file does not define it
+    :ivar place: the place before it; None if nothing can be inserted there
     """
 
     name: str
@@ -79,7 +79,7 @@ class Step(typing.NamedTuple):
 
 
 class Link(typing.NamedTuple):
-    """A section on a way, and what stands there and leads on."""
+    """A section on a way, and the text in it that names the next one."""
 
     section: str
     text: str = ''
@@ -89,12 +89,12 @@ class Link(typing.NamedTuple):
 
 
 class Way(typing.NamedTuple):
-    """What a request passes on one way to Trove's application.
+    """The filters and composites between a request and Trove's application.
 
     :ivar steps: outermost first
-    :ivar place: in front of the application; None when nothing can be
-        written there
-    :ivar trail: the sections that the way leads through
+    :ivar place: the place before the application; None if nothing can be
+        inserted there
+    :ivar trail: the sections on the way
     """
 
     steps: tuple[Step, ...]
@@ -108,26 +108,26 @@ class Way(typing.NamedTuple):
 
 
 def named(section: str) -> str:
-    """A pipeline's section, in words."""
+    """The name of a pipeline's section, for messages."""
     return f'pipeline {section.partition(":")[2].strip()}'
 
 
 def split(text: str) -> list[str]:
-    """The lines of a file, with their ends, as Python's open() splits it."""
+    """The lines of a file with their line ends, as open() splits them."""
     return list(io.StringIO(text, newline=''))
 
 
 class PasteFile:
-    """A paste file, read.
+    """A parsed paste file.
 
     :param text: of the file
-    :param path: of the file; what it refers to is looked for beside it
-    :ivar ways: to Trove's application, from what trove-api serves; where the
-        file has nothing of the name that trove-api asks for, from all that no
-        other section of the file refers to
+    :param path: of the file; references to other files are relative to it
+    :ivar ways: to Trove's application, from what trove-api serves. If the
+        file lacks the name that trove-api loads: from every section that no
+        other section refers to
     :ivar others: ways of pipelines that are not served
-    :ivar complaints: why Paste would not load some of what is served
-    :ivar lacks_section: our filter is named, and defined nowhere
+    :ivar complaints: Paste's errors on loading what is served
+    :ivar lacks_section: our filter is used, and not defined
     :raises FlavorFilterError: it cannot be read as a paste file
     """
 
@@ -164,7 +164,7 @@ class PasteFile:
                     try:
                         self.others += self._from(section)
                     except (configparser.Error, RecursionError):
-                        # Nobody loads it.
+                        # It is not served, so nobody loads it.
                         continue
         else:
             inner: set[str] = set()
@@ -174,7 +174,7 @@ class PasteFile:
                 found[section] = self._from(section)
                 inner |= self._loader.reached - {section}
             self.complaints = self._loader.complaints
-            # An application that nothing leads to is a definition, no more.
+            # An application that nothing refers to is only a definition.
             self.ways = [way for section, ways in found.items()
                          for way in ways if section not in inner
                          and (way.steps or way.place)]
@@ -185,10 +185,10 @@ class PasteFile:
             loadwsgi.APP, section.partition(':')[2].strip())))
 
     def step(self, name: str) -> Step:
-        """The filter that a name in a pipeline means.
+        """The filter with a name in a pipeline.
 
-        One that cannot be read is served by nobody: what Paste says of it
-        stands for its factory.
+        A filter that cannot be read is not served; Paste's error takes the
+        place of its factory.
         """
         try:
             return _filters(name, self._loader.get_context(
@@ -202,14 +202,14 @@ class PasteFile:
 
     @property
     def pipelines(self) -> list[str]:
-        """The sections of the pipelines that can be read."""
+        """The sections of pipelines that can be read."""
         found = []
         for section in self.parser.sections():
             if section.startswith('pipeline:'):
                 try:
                     self.names(section)
                 except configparser.Error:
-                    # Served by nobody: that has been looked at.
+                    # It is not served: __init__ has checked that.
                     continue
                 found.append(section)
         return found
@@ -219,7 +219,7 @@ class PasteFile:
         return self.parser.get(section, 'pipeline', fallback='').split()
 
     def options(self, section: str) -> dict[str, str]:
-        """The options of a section, as written; none where there is none."""
+        """The options of a section, as written; empty without a section."""
         if not self.parser.has_section(section):
             return {}
         return {name: value
@@ -228,15 +228,15 @@ class PasteFile:
 
 
 class _Loader(loadwsgi.ConfigLoader):
-    """Paste's loader of a file, with names in place of what they name.
+    """Paste's loader of a file, which keeps names and imports nothing.
 
-    :ivar reached: sections that were asked for
-    :ivar complaints: why Paste would not load some of that
-    :ivar lacks_section: our filter is named, and defined nowhere
+    :ivar reached: sections that were loaded
+    :ivar complaints: Paste's errors on loading them
+    :ivar lacks_section: our filter is used, and not defined
     """
 
     def __init__(self, path: str, text: str, edited: bool):
-        # Paste's own would open the file.
+        # Paste's own __init__ would open the file.
         self.filename = path
         self.is_edited = edited
         self.reached: set[str] = set()
@@ -248,7 +248,7 @@ class _Loader(loadwsgi.ConfigLoader):
         self.parser.optionxform = str
         self.parser.read_file(split(text), source='the file')
         for section in self.parser.sections():
-            # What is installed here is no matter.
+            # The packages that are installed here do not matter.
             self.parser.remove_option(section, 'require')
 
     def get_context(self, object_type: typing.Any, name: str | None = None,
@@ -258,7 +258,7 @@ class _Loader(loadwsgi.ConfigLoader):
         if (name == NAME and object_type is loadwsgi.FILTER
                 and not self._find_sections(
                     self.parser.sections(), 'filter', NAME)):
-            # Half of what enable does, by hand: the name without a section.
+            # Half enabled by hand: the name without its section.
             self.lacks_section = True
             return self._context(FACTORY, object_type, global_conf)
         try:
@@ -269,7 +269,7 @@ class _Loader(loadwsgi.ConfigLoader):
             self.complaints.append(' '.join(str(error).split()))
             return self._context('', object_type, global_conf)
         for made in (context, getattr(context, 'next_context', context)):
-            # Paste lets "use" bring its own file's loader.
+            # With "use", Paste has the loader of the file used.
             vars(made).setdefault('section', section)
             vars(made).setdefault('home', self)
         return context
@@ -328,10 +328,10 @@ class _Loader(loadwsgi.ConfigLoader):
 
 
 def _factory(text: str) -> str:
-    """One spelling for what names a factory.
+    """Normalize the name of a factory.
 
-    ``call:`` names it as ``paste.app_factory`` does; an entry point may have
-    blanks and extras; the name of a distribution has more than one form.
+    ``call:`` is equal to ``paste.app_factory``. An entry point may contain
+    blanks and extras. The name of a distribution has several spellings.
     """
     scheme, colon, rest = text.partition(':')
     if scheme.lower() == 'egg' and colon:
@@ -346,17 +346,17 @@ def _factory(text: str) -> str:
 def _walk(context: typing.Any, steps: tuple[Step, ...] = (),
           place: Place | None = None, trail: tuple[Link, ...] = ()
           ) -> Iterator[Way]:
-    """The ways from what a name means to Trove's application.
+    """The ways from a context to Trove's application.
 
-    :param steps: those before it
-    :param place: in front of it
+    :param steps: the steps before it
+    :param place: the place before it
     :param trail: the sections before it
     """
     kind, section = context.object_type, getattr(context, 'section', '')
     if kind is loadwsgi.FILTER_WITH:
         outer = context.home.parser.get(section, 'filter-with')
         if context.next_context.object_type is not loadwsgi.APP:
-            # Paste takes what is neither for a filter, and makes no
+            # Paste takes everything else for a filter, and does not make an
             # application of it.
             context.home.complaints.append(
                 f'[{section}] has filter-with, which is for an application '
@@ -396,10 +396,10 @@ def _walk(context: typing.Any, steps: tuple[Step, ...] = (),
 
 def _places(section: str, names: list[str], written: list[str]
             ) -> list[Place | None]:
-    """In front of which names of a pipeline something can be written.
+    """The places before the names of a pipeline; None without a place.
 
-    What is interpolated is another number of words in the file, so that a
-    place is counted from the end, as far as that is written out.
+    An interpolated value is a different number of words in the file. So
+    places are counted from the end, up to the first interpolated word.
     """
     tail = 0
     for name, word in zip(reversed(names), reversed(written), strict=False):
@@ -412,7 +412,7 @@ def _places(section: str, names: list[str], written: list[str]
 
 def _filters(name: str, context: typing.Any, place: Place | None
              ) -> tuple[Step, ...]:
-    """The filters that one name means, outermost first."""
+    """The filters behind one name, outermost first."""
     if context.object_type is not loadwsgi.FILTER_WITH:
         return (Step(name, context.object, place),)
     outer = context.home.parser.get(context.section, 'filter-with')
@@ -424,9 +424,9 @@ def _mounted(context: typing.Any, section: str, steps: tuple[Step, ...],
              trail: tuple[Link, ...]) -> Iterator[Way]:
     """The ways through a composite.
 
-    Which of its options name applications, only its factory knows: those do
-    that name one. Several words are taken for a pipeline, as the factories
-    of other services take them.
+    Only its factory knows which options name applications. Here every option
+    counts whose value is the name of one. Several words are a pipeline, as in
+    the factories of other services.
     """
     mounts = dict(context.local_conf)
     if 'urlmap' in context.object and 'not_found_app' in context.global_conf:

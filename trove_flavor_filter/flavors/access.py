@@ -10,11 +10,12 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Who sees which private flavors: those that Nova lists for the caller.
+"""The private flavors of a project, as Nova lists them for the caller.
 
-Nova is asked with the caller's own token, once for a project in a cache time.
-So a project sees what Nova would show it and never what is another's. When
-Nova does not answer, the project sees no private flavors of its own.
+Nova is asked with the caller's own token, once per project in a cache time.
+So a project sees exactly what Nova shows it, and never the flavors of another
+project. While Nova is unavailable, the project sees no private flavors of its
+own.
 """
 
 import collections
@@ -34,8 +35,8 @@ from trove_flavor_filter.flavors import snapshot
 
 LOG = log.getLogger(__name__)
 
-# What is remembered at most: projects, their private flavors, and tokens that
-# Nova does not answer. The least recently used go first.
+# Limits of the LRU caches: projects, private flavors of all of them, and
+# tokens that Nova has refused (a negative cache).
 PROJECTS = 10000
 FLAVORS = 30000
 REFUSED = 1000
@@ -48,10 +49,10 @@ def _count(kept: remembered.Remembered[snapshot.Own]) -> int:
 class OwnFlavors:
     """The private flavors of projects, as Nova lists them for each.
 
-    :param client: what asks Nova
-    :param cache: where processes share lists
-    :param essential: whether there is nothing to list without them, so that
-        a failure to get them is one to be told
+    :param client: of Nova
+    :param cache: shared between processes
+    :param essential: whether there is no list without them, so that a
+        failure to get them must be raised
     """
 
     def __init__(self, conf: cfg.ConfigOpts, client: nova.NovaFlavors,
@@ -71,9 +72,9 @@ class OwnFlavors:
 
     def of(self, caller: nova.Caller,
            common: snapshot.Snapshot) -> snapshot.Own:
-        """What Nova lists for a caller and the common list lacks.
+        """The flavors that Nova lists for a caller beyond the common list.
 
-        :raises NovaUnavailable: that cannot be told, and is essential
+        :raises NovaUnavailable: Nova is unavailable, and they are essential
         """
         try:
             return self._of(caller, common)
@@ -81,7 +82,7 @@ class OwnFlavors:
             if not self._troubled:
                 self._troubled = True
                 LOG.warning(
-                    'Nova does not list flavors for project %s by its own '
+                    'Nova does not list flavors for project %s with its own '
                     'token; it sees no private flavors of its own: %s',
                     caller.project_id, error.reason)
             if self._essential:
@@ -100,7 +101,7 @@ class OwnFlavors:
         if self._is_refused(token):
             if kept.last is not None and self._times.timely(kept.last):
                 return kept.last
-            raise exception.CallerRefused('Nova refused the token lately')
+            raise exception.CallerRefused('Nova has just refused this token')
         patience = None if self._essential else remembered.PATIENCE
         renew = self._renewer(caller, token, common)
         try:
@@ -108,7 +109,7 @@ class OwnFlavors:
         except exception.CallerRefused:
             if self._is_refused(token):
                 raise
-            # It was another caller's token that Nova refused.
+            # Nova refused the token of another caller of the project.
             return kept.get(renew, patience)
 
     def _renewer(self, caller: nova.Caller, token: bytes,
@@ -133,7 +134,7 @@ class OwnFlavors:
                 self._cache.set(caller.project_id, latest)
             if self._troubled:
                 self._troubled = False
-                LOG.info('Nova lists flavors for projects by their own '
+                LOG.info('Nova lists flavors for projects with their own '
                          'tokens again.')
             return self._kept(caller.project_id, latest)
         return renew
@@ -150,7 +151,7 @@ class OwnFlavors:
             return kept
 
     def _kept(self, project_id: str, latest: snapshot.Own) -> snapshot.Own:
-        """A project's new list, while there is room for it."""
+        """Keep a project's new list, unless the project was evicted."""
         with self._changing:
             kept = self._lists.get(project_id)
             if kept is not None:

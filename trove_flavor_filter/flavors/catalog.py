@@ -10,11 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Nova's flavors, remembered: at hand when Nova is slow or unavailable.
+"""Nova's flavors, cached: available while Nova is slow or unavailable.
 
-A process keeps the list that it last saw, and gets a newer one in time: from
-the cache that ``[cache]`` configures, where another process may have left it,
-or from Nova, by one process at a time.
+Each process caches the last list, and refreshes it in time: from the shared
+cache that ``[cache]`` configures, or else from Nova. One process at a time
+asks Nova.
 """
 
 import collections
@@ -37,10 +37,10 @@ LOG = log.getLogger(__name__)
 # Trove's client that asks Nova with the caller's token.
 CALLERS_CLIENT = 'trove.common.clients.nova_client'
 
-# Of flavors that are not in the list and were asked about one by one: the
-# seconds for which an answer is remembered, how many answers, up to which
-# length of the id (all of it may be percent-encoded), and how many may be
-# asked about in one request.
+# Flavors that are not in the list are looked up one by one, and the answers
+# are cached (also negative ones): for how many seconds, how many answers, the
+# maximum length of an id (all of it may be percent-encoded), and how many
+# lookups one request may make.
 FOUND_TIME = 5
 FOUND = 1000
 LONGEST = 3 * 255
@@ -48,11 +48,11 @@ LOOKUPS = 4
 
 
 class Catalog:
-    """The flavors that exist, as Nova lately said.
+    """The cached list of Nova's flavors.
 
-    :param conf: ``[flavor_filter]`` says for how long a list may be used,
-        ``[cache]`` where processes share one, ``remote_nova_client`` with
-        whose token Trove itself asks Nova
+    :param conf: ``[flavor_filter]`` has the cache times, ``[cache]`` the
+        shared cache; ``remote_nova_client`` tells whether Trove asks Nova
+        with the caller's token
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
@@ -74,10 +74,11 @@ class Catalog:
     def visible(self, caller: nova.Caller) -> snapshots.Listing:
         """The flavors that Nova lists for a caller, in Nova's order.
 
-        Those that it lists for Trove's service user are among them, as in
+        They include those that Nova lists for Trove's service user, as in
         Trove's own list.
 
-        :raises NovaUnavailable: there is no list that may be used
+        :raises NovaUnavailable: Nova is unavailable, and no cached list is
+            recent enough
         """
         if caller.listing is None:
             common = self._snapshot()
@@ -89,13 +90,13 @@ class Catalog:
 
     def find(self, flavor_id: str,
              caller: nova.Caller) -> requirement.Flavor | None:
-        """The flavor that Trove would get for an id, however it is spelled.
+        """The flavor that Trove would get for an id, in any spelling.
 
         :returns: None when there is no such flavor
-        :raises FlavorNotFound: there was none some seconds ago, or too many
-            have been looked for in this request
-        :raises NovaUnavailable: that cannot be told
-        :raises BadRequest: the id leads somewhere else in Nova's API
+        :raises FlavorNotFound: Nova had no such flavor some seconds ago, or
+            this request has looked up too many
+        :raises NovaUnavailable: Nova or Keystone is unavailable
+        :raises BadRequest: the id leads to another path of Nova's API
         """
         flavors, common = self.visible(caller)
         flavor = common.by_id.get(flavor_id)
@@ -106,15 +107,15 @@ class Catalog:
 
     def _look_up(self, flavor_id: str,
                  caller: nova.Caller) -> requirement.Flavor | None:
-        """Ask Nova about one flavor; it takes more than one spelling."""
+        """Look up one flavor in Nova, which accepts several spellings."""
         whose = caller.project_id if self._by_caller else ''
         now = time.monotonic()
         asked, flavor = self._found.get((whose, flavor_id),
                                         (float('-inf'), None))
         if now - asked < min(FOUND_TIME, self._times.cache):
             if flavor is None:
-                # Trove may find one that was made meanwhile, so this is not
-                # left to Trove.
+                # Do not leave this to Trove: it would find a flavor that was
+                # created in the meantime, without our check.
                 raise exception.FlavorNotFound(
                     f'Flavor {flavor_id[:255]} cannot be found.')
             return flavor
@@ -142,9 +143,9 @@ class Catalog:
         return self._common.get(self._renew)
 
     def _renew(self, waited_for: bool) -> snapshots.Snapshot:
-        """Take a newer list from the shared cache, or else from Nova.
+        """Get a newer list from the shared cache, or else from Nova.
 
-        :raises NovaUnavailable: Nova gives none
+        :raises NovaUnavailable: Nova or Keystone is unavailable
         """
         last = self._common.last
         with self._cache.turn('', snapshots.Snapshot, self._times.fresh,
@@ -158,11 +159,12 @@ class Catalog:
             except exception.NovaUnavailable as error:
                 usable = newest is not None and self._times.usable(newest)
                 if usable and not self._troubled:
-                    # Once an outage, not once a try. Without a list to fall
-                    # back on, the failed requests are logged instead.
+                    # Log once per outage, not once per retry. Without a list
+                    # to fall back on, the failed requests are logged instead.
                     self._troubled = True
-                    LOG.warning('Nova gives no list of flavors; the last one '
-                                'serves until it does: %s', error.reason)
+                    LOG.warning('Nova is unavailable; serving the last list '
+                                'of flavors until it is back: %s',
+                                error.reason)
                 if usable:
                     self._common.last = newest
                 raise

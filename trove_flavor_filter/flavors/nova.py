@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What Nova says of flavors: to Trove's service user, and to a caller."""
+"""Flavors from Nova: for Trove's service user, and for a caller."""
 
 from collections.abc import Iterator
 import contextlib
@@ -31,28 +31,28 @@ from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 
-# What is read of a flavor has not changed since the first microversion, so
-# whatever Nova there is can answer.
+# The fields that are read have not changed since the first microversion, so
+# that every Nova can answer.
 MICROVERSION = '2.1'
 
-# But for the extra specs, which Nova shows from this microversion on.
+# Except the extra specs, which Nova shows from this microversion on.
 EXTRA_SPECS = {'OpenStack-API-Version': 'compute 2.61'}
 
 URL = types.URI(schemes=['http', 'https'])
 
-# How often a list is begun again because a flavor was deleted between two of
+# How often a list is restarted because a flavor was deleted between two of
 # its pages.
 RESTARTS = 3
 
-# What follows where NovaFlavors.sees_all() is false.
+# The consequence, for messages, if NovaFlavors.sees_all() is false.
 UNSEEN = ('Trove\'s service user has no admin role in Nova, so private '
-          'flavors of other projects than its own are neither seen nor '
+          'flavors of other projects are neither visible to the plugin nor '
           'listed')
 
 
 @contextlib.contextmanager
 def _answered() -> Iterator[None]:
-    """Turn what Keystone's and Nova's clients throw into NovaUnavailable."""
+    """Turn errors of Keystone's and Nova's clients into NovaUnavailable."""
     try:
         yield
     except (keystone_exceptions.ClientException,
@@ -61,7 +61,7 @@ def _answered() -> Iterator[None]:
             f'{type(error).__name__}: {error}') from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise exception.NovaUnavailable(
-            f'the answer of Nova cannot be understood: {error!r}'
+            f'invalid response from Nova: {error!r}'
         ) from error
     except OSError as error:
         # The clients have words of their own for all but this.
@@ -71,12 +71,12 @@ def _answered() -> Iterator[None]:
 
 
 class Caller:
-    """Who asks for flavors, in one request.
+    """The caller of one request.
 
     :param project_id: of the token
-    :param token: the caller's own; None where there is none
-    :ivar listing: what the caller sees, once that has been asked for
-    :ivar unlisted: ids that Nova was asked about, one by one
+    :param token: the caller's own; None without one
+    :ivar listing: the flavors that the caller sees, once they are known
+    :ivar unlisted: ids that were looked up in Nova one by one
     """
 
     def __init__(self, project_id: str, token: str | None):
@@ -87,12 +87,12 @@ class Caller:
 
 
 class Listed(typing.NamedTuple):
-    """What Nova lists for Trove's service user.
+    """The flavors that Nova lists for Trove's service user.
 
     :ivar flavors: public ones, and private ones of the service project
     :ivar private_elsewhere: whether there are other private flavors
-    :ivar sees_all: whether the service user may know that: False when the
-        user lacks the admin role
+    :ivar sees_all: whether the service user can see those: False without
+        the admin role
     """
 
     flavors: list[requirement.Flavor]
@@ -101,10 +101,10 @@ class Listed(typing.NamedTuple):
 
 
 class NovaFlavors:
-    """The flavors that exist, asked of Nova as Trove itself asks.
+    """Nova's flavors, requested in the way that Trove itself does.
 
-    :param conf: ``[service_credentials]`` and the ``nova_*`` options say
-        who asks and where
+    :param conf: ``[service_credentials]`` and the ``nova_*`` options have
+        the credentials and the endpoint
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
@@ -114,9 +114,9 @@ class NovaFlavors:
     def everything(self) -> list[requirement.Flavor]:
         """Every flavor that the service user may see, in Nova's order.
 
-        With the admin role that is every flavor, whoever may use it.
+        With the admin role, these are all public and private flavors.
 
-        :raises NovaUnavailable: when Keystone or Nova gives no answer
+        :raises NovaUnavailable: Nova or Keystone is unavailable
         """
         with _answered():
             return self._flavors(self._service(), is_public='None')
@@ -125,8 +125,8 @@ class NovaFlavors:
         """Whether the service user sees private flavors of other projects.
 
         Nova ignores ``is_public`` for users without the admin role, and
-        lists public flavors for them. Where there is no public flavor, this
-        cannot be told, and is taken for true.
+        lists public flavors for them. Without any public flavor this cannot
+        be determined, and the result is True.
 
         :raises NovaUnavailable: as :meth:`everything`
         """
@@ -137,10 +137,10 @@ class NovaFlavors:
                     self._service(), is_public='false'))
 
     def listed(self) -> Listed:
-        """What Nova lists for the service user, as Trove asks for it.
+        """The flavors that Nova lists for the service user, as for Trove.
 
-        One more request, for private flavors alone and no more of them than
-        it takes, tells whether there are others. None is asked for.
+        A second request lists private flavors only, limited to one more than
+        are known. It tells whether there are others, and fetches no more.
 
         :raises NovaUnavailable: as :meth:`everything`
         """
@@ -162,9 +162,9 @@ class NovaFlavors:
                           elsewhere, sees_all)
 
     def listed_for(self, caller: Caller) -> list[requirement.Flavor]:
-        """What Nova lists for a caller, asked with the caller's own token.
+        """The flavors that Nova lists with the caller's own token.
 
-        :raises CallerRefused: Nova does not answer this token
+        :raises CallerRefused: Nova or Keystone refuses the token
         :raises NovaUnavailable: as :meth:`everything`
         """
         with _answered():
@@ -178,15 +178,15 @@ class NovaFlavors:
 
     def find(self, flavor_id: str, caller: Caller | None = None
              ) -> requirement.Flavor | None:
-        """The flavor that Trove would get for an id, however it is spelled.
+        """The flavor that Trove would get for an id, in any spelling.
 
-        Nova is asked by the same call as Trove's own, since it takes more
-        than one spelling for a flavor: "%31" for "1", or another case.
+        The request is the same as Trove's own, because Nova accepts several
+        spellings of an id: "%31" for "1", or another case.
 
-        :param caller: whose token to ask with; None for the service user's
+        :param caller: whose token to use; None for the service user's
         :returns: None when there is no such flavor
         :raises NovaUnavailable: as :meth:`everything`
-        :raises BadRequest: the id leads somewhere else in Nova's API
+        :raises BadRequest: the id leads to another path of Nova's API
         """
         with _answered():
             nova = self._service() if caller is None else self._of(caller)
@@ -206,13 +206,13 @@ class NovaFlavors:
         return self._client
 
     def _of(self, caller: Caller) -> nova_client.Client:
-        """A client with a caller's token, where the service user's goes."""
+        """A client with a caller's token and the service user's endpoint."""
         conf = self._conf
         if conf.nova_compute_url:
             url = f'{conf.nova_compute_url.rstrip("/")}/{caller.project_id}'
         else:
             service = self._service().client
-            # Where the URL names a project, Nova wants that of the token.
+            # If the URL has a project id, it must be that of the token.
             url = service.get_endpoint().replace(
                 service.get_project_id(), caller.project_id)
         return nova_client.Client(
@@ -231,7 +231,7 @@ class NovaFlavors:
             try:
                 return list(self._pages(nova, **query))
             except nova_exceptions.BadRequest:
-                # The flavor that marks where the next page begins is gone.
+                # The flavor that was the marker of the next page is deleted.
                 continue
         raise exception.NovaUnavailable(
             'flavors are deleted faster than Nova lists them')
@@ -239,7 +239,7 @@ class NovaFlavors:
     def _pages(self, nova: nova_client.Client,
                **query: str) -> Iterator[dict]:
         # The client's own flavors.list() hides whether a page is the last
-        # one, so its HTTP client is asked: one call where one will do.
+        # one, and so takes a request more than its HTTP client does.
         while True:
             body = self._get(nova, f'/flavors/detail?{parse.urlencode(query)}')
             yield from body['flavors']
@@ -269,16 +269,16 @@ def _flavor(document: dict) -> requirement.Flavor:
 
 
 def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
-    """A client of Nova with the credentials of Trove's service user.
+    """A Nova client with the credentials of Trove's service user.
 
-    :raises NovaUnavailable: when trove.conf has no usable credentials
+    :raises NovaUnavailable: trove.conf lacks credentials
     """
     credentials = conf.service_credentials
     missing = [name for name in ('auth_url', 'username', 'password')
                if not credentials[name]]
     if missing:
         raise exception.NovaUnavailable(
-            f'trove.conf says no {" and no ".join(missing)} in '
+            f'trove.conf has no {" and no ".join(missing)} in '
             f'[service_credentials]')
     _check_url('[service_credentials] auth_url', credentials.auth_url)
     if conf.nova_compute_url:

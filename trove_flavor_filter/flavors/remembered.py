@@ -10,12 +10,12 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""One list, remembered: when it serves, and when a newer one is waited for.
+"""A cached list: stale-while-revalidate, with a bound on how stale.
 
-stale-while-revalidate, with a bound on how stale. Within the cache time a
-list serves. Within the second one it serves while a newer one is got behind
-it. After that the request waits for the newer one, for some seconds. While
-Nova is unavailable nobody waits: the list serves for ``flavor_stale_time``.
+Within the cache time, the list is served. Within the second cache time, it is
+served while a thread refreshes it. After that, the request waits for the new
+list for some seconds. While Nova is unavailable nobody waits, and the stale
+list is served for ``flavor_stale_time``.
 """
 
 from collections.abc import Callable
@@ -30,16 +30,16 @@ from trove_flavor_filter import exception
 
 LOG = log.getLogger(__name__)
 
-# Seconds between two tries to get a list while Nova gives none.
+# Seconds between two retries while Nova is unavailable.
 RETRY = 2
 
-# Seconds that a request waits for a newer list, from when it was begun to be
-# got, before the last one has to do.
+# Seconds that a request waits for a refresh, counted from the start of the
+# refresh, before the stale list is served.
 PATIENCE = 3
 
 
 class Fetched(typing.Protocol):
-    """A list, and when Nova was asked for it."""
+    """A list, with the time of the request to Nova."""
 
     @property
     def fetched(self) -> float:
@@ -50,7 +50,7 @@ T = typing.TypeVar('T', bound=Fetched)
 
 
 class Times(typing.NamedTuple):
-    """For how many seconds a list is fresh, and for how many it serves."""
+    """For how many seconds a list is fresh, and for how many it is usable."""
 
     cache: float
     stale: float
@@ -61,27 +61,27 @@ class Times(typing.NamedTuple):
         return cls(cache, max(cache, conf.flavor_filter.flavor_stale_time))
 
     def fresh(self, fetched: Fetched) -> bool:
-        """Whether nothing newer is looked for."""
+        """Whether it is served without a refresh."""
         return 0 <= time.time() - fetched.fetched < self.cache
 
     def timely(self, fetched: Fetched) -> bool:
-        """Whether it serves although Nova has something newer."""
+        """Whether it is served while it is refreshed."""
         return (0 <= time.time() - fetched.fetched
                 < min(2 * self.cache, self.stale))
 
     def usable(self, fetched: Fetched) -> bool:
-        """Whether it serves while Nova gives nothing newer."""
+        """Whether it is served while Nova is unavailable."""
         return time.time() - fetched.fetched < self.stale
 
 
 class Remembered(typing.Generic[T]):
-    """A list that Nova gave, got anew in time.
+    """A cached list that is refreshed in time.
 
-    :param times: of the configuration
+    :param times: from the configuration
     :ivar last: the last list; None before the first
     """
 
-    # There may be one for each of thousands of projects.
+    # There may be thousands, one for each project.
     __slots__ = ('_failed', '_reason', '_renewal', '_times', 'last')
     _beginning = threading.Lock()
 
@@ -96,12 +96,12 @@ class Remembered(typing.Generic[T]):
             patience: float | None = None) -> T:
         """The last list, or a newer one.
 
-        :param renew: gets a newer one. It is told whether somebody waits for
-            it; it raises NovaUnavailable when there is none to have, and
-            CallerRefused when that is Nova's answer
-        :param patience: seconds to wait when there is no list; None for as
-            long as it takes
-        :raises NovaUnavailable: there is no list that may still be used
+        :param renew: gets a newer list. Its argument tells whether a request
+            waits for it. It raises NovaUnavailable if there is none, and
+            CallerRefused if Nova refuses the caller
+        :param patience: seconds to wait when there is no list; None to wait
+            without a timeout
+        :raises NovaUnavailable: there is no usable list
         :raises CallerRefused: as renew, when the last list is too old
         """
         last = self.last
@@ -121,13 +121,14 @@ class Remembered(typing.Generic[T]):
             if not renewal.done.wait(patience and max(
                     0, renewal.begun + patience - time.monotonic())):
                 error = exception.NovaUnavailable(
-                    f'Nova gives no list of flavors in {patience} s')
+                    f'Nova did not list flavors within {patience} s')
             elif renewal.error is None:
                 result = typing.cast(T, renewal.result)
                 if renewal.waited_for or self._times.timely(result):
                     return result
-                # It was begun when the last list would still do, and left
-                # the work to another process.
+                # This refresh began while the last list was still served, so
+                # it left the request to another process. Start one that
+                # waits.
                 return self.get(renew, patience)
             else:
                 error = renewal.error
@@ -137,9 +138,9 @@ class Remembered(typing.Generic[T]):
 
     def _begin(self, renew: Callable[[bool], T],
                waited_for: bool) -> '_Renewal[T] | None':
-        """The try to get a newer list: a new one, or the one under way.
+        """Start a refresh, or join the one that is running.
 
-        :returns: None when one has failed a moment ago
+        :returns: None if one has failed less than RETRY seconds ago
         """
         with self._beginning:
             if self._renewal is not None and not self._renewal.done.is_set():
@@ -147,7 +148,7 @@ class Remembered(typing.Generic[T]):
             since = time.monotonic() - self._failed
             if since < RETRY:
                 return None
-            # After a failure that was longer ago Nova may well be back.
+            # After a failure that was longer ago, Nova may be back.
             self._renewal = _Renewal(
                 waited_for, since < max(self._times.cache, RETRY + 1))
             renewal = self._renewal
@@ -156,7 +157,7 @@ class Remembered(typing.Generic[T]):
                 target=self._run, args=(renewal, renew),
                 daemon=True, name='flavor-catalog').start()
         except RuntimeError as error:
-            LOG.error('No thread can be started to list flavors: %s', error)
+            LOG.error('Cannot start a thread to list flavors: %s', error)
             self._run(renewal, renew)
         return renewal
 
@@ -166,11 +167,11 @@ class Remembered(typing.Generic[T]):
             renewal.result = self.last = renew(renewal.waited_for)
             self._failed = float('-inf')
         except exception.CallerRefused as error:
-            # It says nothing about the next caller.
+            # Nova may accept the next caller's token.
             renewal.error = error
         except Exception as error:
             if not isinstance(error, exception.NovaUnavailable):
-                LOG.exception('A list of flavors cannot be got')
+                LOG.exception('Listing flavors failed')
                 error = exception.NovaUnavailable(repr(error))
             renewal.error = error
             self._reason = error.reason
@@ -181,11 +182,11 @@ class Remembered(typing.Generic[T]):
 
 
 class _Renewal(typing.Generic[T]):
-    """A try to get a newer list.
+    """A running refresh of a list.
 
-    :param waited_for: whether somebody cannot go on with the last list
-    :param is_retry: whether the try before it failed, lately
-    :ivar begun: seconds of the monotonic clock
+    :param waited_for: whether a request waits, as the last list is too old
+    :param is_retry: whether the previous refresh has recently failed
+    :ivar begun: start, in seconds of the monotonic clock
     """
 
     def __init__(self, waited_for: bool, is_retry: bool):

@@ -10,13 +10,13 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The cache that processes and hosts share lists of flavors in.
+"""The shared cache for lists of flavors, used by processes and hosts.
 
-A cache that is down has many faces. Some clients raise, some answer False to
-a lock and None to a question, as they do when the cache is up and another
-process was first, and some wait for ever. So every call is made by a thread
-that nobody has to wait for, and what a client says is believed only while
-the cache gives back what was put into it.
+Clients fail in different ways when the cache is down. Some raise. Some return
+False for a lock and None for a key, just as when the cache is up and another
+process has the lock. Some block forever. So a thread of its own makes every
+call, with a timeout; and a client's result is trusted only if a value that
+was just stored can be read back.
 """
 
 from collections.abc import Callable
@@ -37,25 +37,25 @@ from trove_flavor_filter.flavors import snapshot
 
 LOG = log.getLogger(__name__)
 
-# Of the lists in the shared cache. Part of their keys, so that hosts of two
-# releases leave each other's lists alone.
+# The format of the cached lists. It is part of their keys, so that hosts of
+# two releases do not read each other's lists.
 FORMAT = 3
 
-# Seconds that a call may take before the cache counts as down.
+# Timeout of a call, in seconds, after which the cache counts as down.
 PATIENCE = 1
 
-# Seconds between two tries whether it is back.
+# Seconds between two checks whether the cache is up again.
 RETRY = 2
 
-# Seconds between two looks for a list that another process is getting; and
-# to wait for it, since that process may have been killed.
+# While another process gets the list: seconds between two polls, and the
+# timeout, since that process may have been killed.
 POLL = 0.05
 WAIT = 1.5
 
-# Characters in a list. What is longer is not one of ours.
+# The maximum length of a list, in characters. Ours are shorter.
 LONGEST = 2 ** 24
 
-# Keeps nothing; what [cache] has when it names no backend.
+# A backend that stores nothing: the default of [cache].
 NULL = 'dogpile.cache.null'
 
 T = typing.TypeVar('T', snapshot.Snapshot, snapshot.Own)
@@ -64,7 +64,7 @@ T = typing.TypeVar('T', snapshot.Snapshot, snapshot.Own)
 class SharedCache:
     """The cache that ``[cache]`` configures, if it is enabled.
 
-    While it is down, it is as good as empty, and nobody waits for it.
+    While it is down it acts as an empty cache, and nobody waits for it.
 
     :param conf: the ``[cache]`` of oslo.cache
     """
@@ -79,7 +79,7 @@ class SharedCache:
         if not (conf.cache.enabled and conf.flavor_filter.flavor_cache_time
                 and conf.cache.backend != NULL):
             return
-        # Lists of two regions or clouds must not be taken for each other's.
+        # Two regions or clouds may share the cache, but not their lists.
         credentials = conf.service_credentials
         whose = '\n'.join(str(part) for part in (
             credentials.auth_url, credentials.username,
@@ -102,7 +102,7 @@ class SharedCache:
         self._region = region
 
     def get(self, project_id: str, kind: type[T]) -> T | None:
-        """The list of a project that somebody has put in; None without one.
+        """The cached list of a project; None without one.
 
         :param project_id: '' for the common list
         """
@@ -114,8 +114,8 @@ class SharedCache:
                 raise ValueError(f'{len(text)} characters')
             return kind.from_text(text)
         except Exception as error:
-            LOG.warning('The list of flavors in the cache cannot be '
-                        'understood: %.200r', error)
+            LOG.warning('Ignoring an invalid list of flavors in the cache: '
+                        '%.200r', error)
             return None
 
     def set(self, project_id: str,
@@ -128,12 +128,14 @@ class SharedCache:
     def turn(self, project_id: str, kind: type[T],
              fresh: Callable[[T], bool], wait: bool
              ) -> Iterator[tuple[T | None, bool]]:
-        """One process's turn to ask Nova for a list, while others wait.
+        """Take the lock to ask Nova for a list; only one process asks.
 
-        :param fresh: whether a list will do, so that nobody has to ask
-        :param wait: when it is another process's turn, wait for its list
+        :param fresh: tells whether a list is fresh, so that nobody has to
+            ask
+        :param wait: while another process has the lock, wait for its list
         :returns: the list in the cache, and whether to ask Nova. Nova need
-            not be asked where that list is fresh, or on its way
+            not be asked if that list is fresh, or if another process is
+            getting a new one
         """
         deadline = time.monotonic() + (WAIT if wait else 0)
         mutex = self._region and self._region.backend.get_mutex(
@@ -141,18 +143,18 @@ class SharedCache:
         held = unheld = False
         try:
             while True:
-                # None, since the cache is down, is as good as having it.
+                # None (the cache is down) counts as having the lock.
                 held = mutex and self._call(
                     lambda: bool(mutex.acquire(False)))
                 found = self.get(project_id, kind)
                 if found is not None and fresh(found):
                     yield found, False
                     return
-                # To find nothing may have shown that the cache is down.
+                # Reading the list may have shown that the cache is down.
                 if held is not False or mutex is None or self._down:
                     yield found, True
                     return
-                # Of several servers, the one for this lock may be down.
+                # With several servers, the one for this lock may be down.
                 if not self._call(mutex.locked):
                     if unheld:
                         yield found, True
@@ -172,23 +174,23 @@ class SharedCache:
     def _get(self, key: str) -> typing.Any:
         value = self._region.get(key)
         if not isinstance(value, str):
-            # Nothing there; or a client that says so when no server is.
+            # A cache miss; or a client that reports one when it is down.
             self._try()
         return value
 
     def _try(self) -> None:
-        """See that what is put in comes out again.
+        """Check that a stored value can be read back.
 
-        :raises OSError: it does not
+        :raises OSError: it cannot
         """
         key, text = f'{self._prefix}.{uuid.uuid4().hex}', 'here'
         self._region.set(key, text)
         if self._region.get(key) != text:
-            raise OSError('what is put into it does not come out')
+            raise OSError('a stored value cannot be read back')
         self._region.delete(key)
 
     def _call(self, function: Callable[[], typing.Any]) -> typing.Any:
-        """What a function returns; None while the cache is down."""
+        """The result of a function; None while the cache is down."""
         call = self._post(function)
         if call is None:
             return None
@@ -204,7 +206,7 @@ class SharedCache:
         try:
             self._start()
         except RuntimeError as error:
-            LOG.error('No thread can be started for the cache: %s', error)
+            LOG.error('Cannot start a thread for the cache: %s', error)
             return None
         call = _Call(function)
         self._calls.put(call)
@@ -212,7 +214,7 @@ class SharedCache:
 
     def _start(self) -> None:
         with self._starting:
-            # In a process that was forked, the thread of its parent is not.
+            # A forked process does not inherit the thread of its parent.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=self._work, daemon=True, name='flavor-cache')
@@ -221,8 +223,8 @@ class SharedCache:
     def _work(self) -> None:
         """Make the calls, one after the other.
 
-        One thread for as long as the process lives: clients of caches keep
-        a connection for each thread that ever used them.
+        One thread makes them for the lifetime of the process, because cache
+        clients keep a connection for every thread that has used them.
         """
         while True:
             call = self._calls.get()
@@ -236,27 +238,26 @@ class SharedCache:
                 probe.make()
                 if probe.error is None:
                     self._down = False
-                    LOG.info('The cache is available again.')
+                    LOG.info('The cache is up again.')
 
     def _failed(self, error: Exception) -> None:
         with self._starting:
             was_down, self._down = self._down, True
         if not was_down:
-            LOG.warning('The cache is not available; Nova is asked '
-                        'instead: %r', error)
-            # Have the thread see it, should it be waiting for a call.
+            LOG.warning('The cache is down; asking Nova instead: %r', error)
+            # Wake up the thread, in case it is waiting for a call.
             self._calls.put(_Call(lambda: None))
 
 
 def _release(mutex: typing.Any) -> None:
-    # Nova may have taken longer than the lock lasts, and then the lock is
-    # another process's. That is no sign that the cache is down.
+    # If Nova took longer than the lock's timeout, another process may have
+    # the lock now. This does not mean that the cache is down.
     with contextlib.suppress(Exception):
         mutex.release()
 
 
 class _Call:
-    """A call of the cache's client, made by another thread."""
+    """A call of the cache client, made in another thread."""
 
     def __init__(self, function: Callable[[], typing.Any]):
         self._function = function

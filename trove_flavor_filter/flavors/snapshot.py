@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Lists of flavors at a moment: what processes share, as text."""
+"""Lists of flavors with their time, and their text for the shared cache."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -27,22 +27,22 @@ from trove_flavor_filter import requirement
 # Seconds by which the clocks of two hosts may differ.
 CLOCK_SKEW = 2
 
-# Characters in a flavor's id or name, as Nova has it.
+# Maximum length of a flavor's id or name in Nova, in characters.
 LONGEST = 255
 
-# What the fields of a flavor but for its extra specs are made of.
+# The types of a flavor's fields, except its extra specs.
 _TYPES = (str, str, int, int, int, int)
 
 
 class Snapshot:
-    """What Nova listed for Trove's service user, and when.
+    """The list of Nova's flavors for Trove's service user, and its time.
 
     :ivar fetched: seconds since the epoch, when Nova was asked
     :ivar flavors: public ones and those of the service project, in Nova's
         order
     :ivar private_elsewhere: whether there are other private flavors, so
         that a caller may see more than these
-    :ivar pieces: for views: parts of documents, by flavor id
+    :ivar pieces: parts of documents for views, by flavor id
     """
 
     def __init__(self, fetched: float, flavors: Sequence[requirement.Flavor],
@@ -59,9 +59,9 @@ class Snapshot:
 
     @classmethod
     def from_text(cls, text: str) -> 'Snapshot':
-        """What :meth:`to_text` has made.
+        """The inverse of :meth:`to_text`.
 
-        :raises Exception: something else has; of whatever kind
+        :raises Exception: of any class: the text is not valid
         """
         fetched, private_elsewhere, rows = jsonutils.loads(text)
         if not isinstance(private_elsewhere, bool):
@@ -71,13 +71,13 @@ class Snapshot:
 
 
 class Own(typing.NamedTuple):
-    """The flavors that Nova lists for a project and not for everybody.
+    """The flavors that Nova lists for a project beyond the common list.
 
-    There may be thousands of these, so they hold no more than they must.
+    There may be thousands of these objects, so they are kept small.
 
-    :ivar fetched: as of Snapshot
-    :ivar flavors: each with the id of the flavor of the common list that it
-        comes after; None for the beginning
+    :ivar fetched: as in Snapshot
+    :ivar flavors: each after the id of the flavor that precedes it in the
+        common list; None at the start
     """
 
     fetched: float
@@ -86,7 +86,7 @@ class Own(typing.NamedTuple):
     @classmethod
     def of(cls, fetched: float, listed: Iterable[requirement.Flavor],
            common: Snapshot) -> 'Own':
-        """What a project's list has and the common list lacks.
+        """The flavors of a project's list that the common list lacks.
 
         :param listed: what Nova lists for the project, in Nova's order
         """
@@ -100,8 +100,8 @@ class Own(typing.NamedTuple):
             if flavor.id in places:
                 place = places[flavor.id]
                 continue
-            # Nova lists by id. Flavors of the service project alone are not
-            # in this list, so only their ids tell which side they are on.
+            # Nova sorts by id. Private flavors of the service project are not
+            # in this list, so their order is found by comparing ids.
             while (place + 1 < len(ids) and ids[place + 1] not in known
                    and ids[place + 1].lower() < flavor.id.lower()):
                 place += 1
@@ -112,7 +112,7 @@ class Own(typing.NamedTuple):
         """The common list and these, in Nova's order."""
         after: dict[str | None, list[requirement.Flavor]] = {}
         for before, flavor in self.flavors:
-            # The common list may be newer.
+            # The common list may be newer, and have the flavor by now.
             if flavor.id not in common.by_id:
                 after.setdefault(before if before in common.by_id else None,
                                  []).append(flavor)
@@ -147,14 +147,14 @@ class Listing(typing.NamedTuple):
 
 
 def _moment(fetched: typing.Any) -> float:
-    """A time that is past.
+    """Check that a time is in the past.
 
-    :raises ValueError: it is not; then nothing else may be true either
+    :raises ValueError: it is not, so the rest cannot be trusted either
     """
     now = time.time()
     if (type(fetched) not in (int, float) or not math.isfinite(fetched)
             or fetched > now + CLOCK_SKEW):
-        raise ValueError(f'not a time that is past: {fetched!r}')
+        raise ValueError(f'not a time in the past: {fetched!r}')
     return min(fetched, now)
 
 
@@ -171,10 +171,10 @@ def _flavor(row: typing.Any) -> requirement.Flavor:
 
 def interned(extra_specs: Mapping[str, str | None] | None
              ) -> dict[str, str] | None:
-    """Extra specs of a flavor, in little memory.
+    """Extra specs of a flavor, with interned keys and values.
 
-    Thousands of flavors have the same few keys and values. A value that is
-    NULL in Nova's table is left out.
+    Thousands of flavors have the same few keys and values, so this saves
+    memory. A value that is NULL in Nova's table is left out.
 
     :param extra_specs: None when Nova does not show them
     """

@@ -10,12 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Databases to test on: fresh, empty, and gone afterwards.
+"""Test databases: created empty, and dropped afterwards.
 
-SQLite is always there. MariaDB and PostgreSQL are used where a server
-answers; where none does the tests are skipped, except in CI, which must have
-them. The servers are named by FLAVOR_FILTER_MYSQL and
-FLAVOR_FILTER_POSTGRESQL.
+SQLite is always available. Tests on MariaDB and PostgreSQL are skipped if no
+server answers; in CI they fail. FLAVOR_FILTER_MYSQL and
+FLAVOR_FILTER_POSTGRESQL have the URLs of the servers.
 """
 
 import os
@@ -34,13 +33,13 @@ SERVERS = {
 
 
 class EmptyDatabase(fixtures.Fixture):
-    """A database without a table.
+    """An empty database.
 
     :param backend: 'sqlite', 'mysql' or 'postgresql'
-    :param folder: for SQLite's file; None for one of its own
+    :param folder: for SQLite's file; None for a temporary one
     :param server: URL of the server; None for the one in SERVERS
-    :param collation: of MariaDB's, for its tables; None for the server's own
-    :ivar url: where it is, with the password if there is one
+    :param collation: of its tables in MariaDB; None for the server's default
+    :ivar url: of the database, including any password
     """
 
     def __init__(self, backend: str, folder: str | None = None,

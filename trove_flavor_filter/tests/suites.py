@@ -12,8 +12,8 @@
 
 """Suites of tests: python -m trove_flavor_filter.tests.suites [SUITE].
 
-A suite is a run of stestr, under the name that tox knows it by. Without a name
-all those of CI are run, side by side.
+A suite is a run of stestr; its name is that of the tox environment. Without a
+name, all suites of CI are run, in parallel.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from trove_flavor_filter.tests.cloud import release
 ROOT = pathlib.Path(__file__).parents[2]
 OLDER_TROVES = ('23', '24', '25')
 OLDER_DASHBOARDS = ('24', '25', '26')
-# The last ones that the libraries of their time have wheels for.
+# The newest Python for which the libraries of each release have wheels.
 NEWEST_PYTHON = {'23': (3, 13), '24': (3, 13)}
 
 BY_DATABASE = 'test_guard|test_bypass|OracleTest'
@@ -43,14 +43,14 @@ SMOKE = r'test_guard\.C|test_bypass|OracleTest|TrovesOwnTest'
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """Which tests, and what they run on.
+    """A selection of tests, and their environment.
 
     :ivar folder: of the tests
-    :ivar include: regular expression for them, where none is asked for
-    :ivar exclude: regular expression for those that are not meant
-    :ivar workers: processes; on the small cloud each has a cloud of its own,
-        and the tests of a module stay together
-    :ivar environment: variables, unless they are set already
+    :ivar include: regular expression of tests to run by default
+    :ivar exclude: regular expression of tests to exclude
+    :ivar workers: processes; on the small cloud each has its own cloud, and
+        runs all tests of a module
+    :ivar environment: default values of environment variables
     :ivar trove: the release of Trove; None for the newest
     :ivar dashboard: the release of trove-dashboard; None for no Horizon
     """
@@ -91,8 +91,8 @@ SUITES = {
     'dashboard-27': Suite(include='test_dashboard', dashboard='27'),
 }
 
-# What CI runs. The suites of a lane run one after the other. Those of the
-# second lane wait more than they compute, "faults" above all.
+# The suites of CI. The suites of a lane run one after the other. Those of the
+# second lane, "faults" above all, use little CPU and wait most of the time.
 LANES = (('py3', 'functional', 'dashboard-27'),
          ('faults', 'functional-mysql',
           *(f'smoke-trove{number}' for number in OLDER_TROVES)))
@@ -103,8 +103,8 @@ def start(name: str, patterns: list[str], stestr: list[str],
     """Start a suite.
 
     :param patterns: of tests, in place of the suite's own
-    :param stestr: options of stestr
-    :param output: as Popen's stdout
+    :param stestr: options for stestr
+    :param output: the stdout argument of Popen
     """
     suite = SUITES[name]
     environment = suite.environment | os.environ
@@ -131,9 +131,9 @@ def start(name: str, patterns: list[str], stestr: list[str],
 
 
 def run_lane(lane: tuple[str, ...]) -> bool:
-    """Run suites one after the other, each printed whole when it has ended.
+    """Run suites one after the other; print the output of each at its end.
 
-    :returns: whether all their tests passed
+    :returns: whether all tests passed
     """
     passed = True
     for name in lane:
@@ -145,7 +145,7 @@ def run_lane(lane: tuple[str, ...]) -> bool:
         begun = time.monotonic()
         process.say(sys.stdout, f'{name}: begins')
         try:
-            # The results of suites that run at once are kept apart.
+            # Suites that run in parallel need separate repositories.
             running = start(name, [], ['--repo-url', f'.stestr-{name}'],
                             subprocess.PIPE)
         except subprocess.CalledProcessError as error:
@@ -165,11 +165,11 @@ def run_lane(lane: tuple[str, ...]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog='python -m trove_flavor_filter.tests.suites',
-        description='Run a suite of tests; without SUITE, all that CI runs.')
+        description='Run a suite of tests; without SUITE, all suites of CI.')
     parser.add_argument('suite', nargs='?', choices=SUITES, metavar='SUITE',
                         help=', '.join(SUITES))
     parser.add_argument('patterns', nargs='*', metavar='REGEX',
-                        help='of the names of tests')
+                        help='selects tests by name')
     args = parser.parse_args()
     if args.suite:
         return start(args.suite, args.patterns, [], None).wait()

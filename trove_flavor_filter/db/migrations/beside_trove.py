@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""How a table is made that refers to Trove's."""
+"""Options for a new table with a foreign key to a table of Trove's."""
 
 import typing
 
@@ -20,9 +20,9 @@ import sqlalchemy as sa
 def table_options(connection: sa.Connection) -> dict[str, typing.Any]:
     """Options of ``create_table`` for a table with a foreign key to Trove's.
 
-    MariaDB and MySQL refuse a foreign key between columns of two collations
-    (errno 150), and what a new table gets by itself is not always what
-    Trove's tables have.
+    MariaDB and MySQL refuse a foreign key between columns of different
+    collations (errno 150), and the default collation of a new table is not
+    always that of Trove's tables.
     """
     dialect = connection.dialect.name
     if dialect not in ('mysql', 'mariadb'):

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""How alembic runs the migrations: on the connection that it is handed."""
+"""alembic's environment: run the migrations on the given connection."""
 
 from alembic import context
 

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""python -m trove_flavor_filter.tests.cloud: a small cloud to play with."""
+"""python -m trove_flavor_filter.tests.cloud: boot a small cloud."""
 
 import argparse
 import subprocess
@@ -31,7 +31,7 @@ def main() -> int:
                '-- openstack flavor list')
     add_options(parser)
     parser.add_argument('--enable', action='store_true',
-                        help='put the plugin in')
+                        help='enable the plugin')
     parser.add_argument('command', nargs='*', metavar='COMMAND')
     args = parser.parse_args()
     try:
@@ -51,22 +51,22 @@ def main() -> int:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say what kind of cloud is wanted."""
+    """Add the options of the cloud."""
     parser.add_argument(
         '--database', choices=('sqlite', 'mysql', 'postgresql'),
-        default='sqlite', help='where Trove keeps its data; the servers are '
-        'named by FLAVOR_FILTER_MYSQL and FLAVOR_FILTER_POSTGRESQL '
-        '(default: %(default)s)')
+        default='sqlite', help='the database of Trove; '
+        'FLAVOR_FILTER_MYSQL and FLAVOR_FILTER_POSTGRESQL have the URLs of '
+        'the servers (default: %(default)s)')
     parser.add_argument(
         '--workers', type=int, default=1,
         help='processes of trove-api (default: %(default)s)')
     parser.add_argument(
         '--server', choices=('eventlet', 'uwsgi'), default='eventlet',
-        help='what serves Trove (default: %(default)s)')
+        help='the server of trove-api (default: %(default)s)')
 
 
 def boot(args: argparse.Namespace) -> cloud.Cloud:
-    """The cloud that the options ask for, to be entered."""
+    """The cloud for the options; a context manager boots it."""
     return cloud.Cloud(args.database, args.workers, args.server)
 
 

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The small cloud: booted in a temporary folder, and gone afterwards."""
+"""The small cloud: booted in a temporary folder, and removed afterwards."""
 
 import atexit
 from collections.abc import Sequence
@@ -41,8 +41,8 @@ from trove_flavor_filter.tests.cloud import settings
 from trove_flavor_filter.tests.cloud import trove_schema
 from trove_flavor_filter.tests import databases
 
-# Where temporary files go. A test that boots a cloud for others as well may
-# have been given a folder that goes when that test ends.
+# The directory for temporary files. It is read at import, because a test that
+# boots a cloud for several tests may have a temporary directory of its own.
 FOLDER = tempfile.gettempdir()
 
 SERVICES = ('keystone', 'nova', 'glance', 'neutron', 'trove')
@@ -71,19 +71,19 @@ USERS = (
 class Cloud:
     """Keystone, Nova, Glance and Trove APIs, from the environment's packages.
 
-    Trove runs as it is: the plugin is put in by :meth:`enable`.
+    Trove runs without the plugin until :meth:`enable` is called.
 
     :param backend: of Trove's database: 'sqlite', 'mysql' or 'postgresql'
-    :param workers: how many processes of trove-api
+    :param workers: number of trove-api processes
     :param server: 'eventlet' for the trove-api command; 'uwsgi' for
         trove.cmd.app_wsgi under uWSGI with native threads
-    :param progress: where to say what is going on; None for nowhere
-    :param options: for trove.conf, by section, over what stands there anyway
+    :param progress: a stream for progress messages; None for no messages
+    :param options: for trove.conf, by section; they override the defaults
     :param database_server: URL of the server of Trove's database; None for
-        the one that tests/databases.py knows
-    :param trove_prefix: of the Python environment that has Trove and the
-        plugin; None for what FLAVOR_FILTER_TROVE says, or else the one that
-        has all the rest
+        the one in tests/databases.py
+    :param trove_prefix: of the Python environment with Trove and the plugin;
+        None for FLAVOR_FILTER_TROVE, or else the environment of the other
+        services
     :param own_scripts: copy the scripts of that environment, so that
         "enable" leaves its trove-manage alone
 
@@ -112,7 +112,7 @@ class Cloud:
         self._stack = contextlib.ExitStack()
         self._sessions: dict[str, keystone_session.Session] = {}
         self.processes: dict[str, process.Process] = {}
-        # Every secret that is used, for those who search the logs for them.
+        # All secrets, for tests that search the logs for them.
         self.secrets = {user.name: secrets.token_hex(16)
                         for user in USERS}
         self.users = {user.name: user for user in USERS}
@@ -137,7 +137,7 @@ class Cloud:
         self.stop_all()
 
     def stop_all(self) -> None:
-        """Stop what runs and remove what was made. May be repeated."""
+        """Stop all services and remove all files; idempotent."""
         atexit.unregister(self.stop_all)
         self._stack.close()
 
@@ -148,7 +148,7 @@ class Cloud:
                 f'[{time.monotonic() - self._begun:5.1f} s] {text}')
 
     def _boot(self) -> None:
-        self._say('a small cloud is booting')
+        self._say('booting a small cloud')
         self.directory = pathlib.Path(
             tempfile.mkdtemp(prefix='cloud-', dir=FOLDER))
         self._stack.callback(shutil.rmtree, self.directory,
@@ -167,13 +167,13 @@ class Cloud:
         for name in SERVICES:
             (self.directory / name).mkdir()
         self._copy_scripts()
-        # What takes long here is the import of each service's packages.
+        # Importing the packages of each service takes most of the time.
         with concurrent.futures.ThreadPoolExecutor() as pool:
             keystone, *others = [pool.submit(prepare) for prepare in (
                 self._prepare_keystone, self._prepare_nova,
                 self._prepare_glance, self._prepare_neutron,
                 self._prepare_trove)]
-            # Services are started by this thread alone: they end with the
+            # Only this thread starts services, because they end with the
             # thread that started them.
             keystone.result()
             self.start('keystone')
@@ -181,15 +181,15 @@ class Cloud:
             self._populate_keystone()
             for job in others:
                 job.result()
-        # Trove's configuration names a project that Keystone gave the id of.
+        # Trove's configuration needs a project id from Keystone.
         self._configure_trove()
         for name in SERVICES[1:]:
             self.processes[name].start()
         for name in SERVICES[1:]:
             self.processes[name].wait()
             self._say(f'{name}: up')
-        # Neutron's models are complete after a first query, and its list of
-        # ports, which Nova and Trove ask for, cannot be that one.
+        # Neutron's models are complete only after a first query. The list of
+        # ports, which Nova and Trove request, fails if it is the first one.
         self.session('admin').get(f'{self.neutron_url}/v2.0/networks')
         self.image_id = self._create_image()
         self._say('the cloud is up')
@@ -265,7 +265,7 @@ class Cloud:
                 ('network', self.neutron_url),
                 ('database', f'{self.trove_url}/v1.0/%(tenant_id)s')):
             self._add_service(kind, url)
-        # Its token knows an empty catalog.
+        # Its token has an empty catalog.
         self._sessions.clear()
 
     def _add_service(self, kind: str, url: str) -> None:
@@ -300,7 +300,7 @@ class Cloud:
 
     def create_user(self, name: str, project: str,
                     roles: tuple[str, ...] = ('member', 'reader')) -> None:
-        """One more user, in a project that is made when there is none."""
+        """Create a user, and the project if it is missing."""
         self.secrets[name] = secrets.token_hex(16)
         self.users[name] = User(name, project, roles)
         self._create_user(self.users[name])
@@ -327,7 +327,7 @@ class Cloud:
                     OS_NOVA_CONFIG_DIR=str(folder))
 
     def _locate_cells(self, folder: pathlib.Path) -> None:
-        # Nova's API database says where those of the cells are.
+        # Nova's API database has the locations of the cell databases.
         engine = sa.create_engine(settings.sqlite(folder / 'nova_api.sqlite'))
         with engine.begin() as connection:
             connection.execute(
@@ -386,8 +386,7 @@ class Cloud:
         prepared.fill(
             'trove', self.directory, self.trove_prefix, prepare)
         # Trove leaves the transaction of some lists (GET /datastores) open
-        # until its garbage is collected, which would lock everybody else's
-        # writes out.
+        # until garbage collection, which would block all other writers.
         self.sql('PRAGMA journal_mode = WAL')
 
     def _write_trove_conf(self, project_id: str) -> None:
@@ -400,12 +399,12 @@ class Cloud:
         settings.write(self.trove_conf, sections)
 
     def reconfigure(self) -> None:
-        """Write Trove's configuration anew, after a change of options."""
+        """Rewrite Trove's configuration after a change of options."""
         self._write_trove_conf(self._projects['service'])
 
     def _configure_trove(self) -> None:
         self.reconfigure()
-        # Where oslo.config looks by itself, so that commands in the cloud's
+        # oslo.config finds the file here, so that commands in the cloud's
         # environment need no --config-file.
         home = self.directory / 'home' / '.trove'
         home.mkdir(parents=True)
@@ -472,7 +471,7 @@ class Cloud:
 
     def trove(self, path: str, method: str = 'GET', user: str = 'demo',
               **kwargs: typing.Any) -> typing.Any:
-        """Ask Trove: ``/v1.0/PROJECT`` and a path.
+        """Send a request to Trove: ``/v1.0/PROJECT`` and a path.
 
         :returns: requests' response, whatever its status
         """
@@ -481,7 +480,7 @@ class Cloud:
             raise_exc=False, **kwargs)
 
     def environment(self) -> dict[str, str]:
-        """For commands that a person would run: credentials, and PATH."""
+        """The environment of a user's shell: credentials, and PATH."""
         return self._environ(
             HOME=str(self.directory / 'home'),
             PATH=os.pathsep.join([
@@ -497,7 +496,7 @@ class Cloud:
             ) -> subprocess.CompletedProcess:
         """Run a command in the cloud's environment.
 
-        :returns: its exit code, and what it printed, as text
+        :returns: its exit code and its output, as text
         """
         environment = self.environment()
         program = shutil.which(command[0], path=environment['PATH'])
@@ -508,7 +507,7 @@ class Cloud:
             text=True, capture_output=True, **kwargs)
 
     def check(self, *command: str) -> str:
-        """Run a command that must not fail, for what it prints."""
+        """Run a command that must succeed, and return its output."""
         result = self.run(*command)
         if result.returncode:
             raise process.ServiceFailed(
@@ -517,7 +516,7 @@ class Cloud:
         return result.stdout
 
     def enable(self) -> None:
-        """Put the plugin in, as a deployer does."""
+        """Enable the plugin, as a deployer does."""
         self.check('trove-flavor-filter', 'enable')
         self.check('trove-manage', 'flavor-filter-db-sync')
         self.restart('trove')
@@ -534,7 +533,7 @@ class Cloud:
         self._add_service(kind, f'http://127.0.0.1:{self.ports[name]}')
 
     def add_host(self, options: settings.Sections | None = None) -> str:
-        """One more trove-api on the same database, as on another host.
+        """Start another trove-api on the same database, as on a second host.
 
         :param options: that its trove.conf has besides
         :returns: its URL, without the version
@@ -564,7 +563,7 @@ class Cloud:
         self.processes[name].wait()
 
     def nova(self) -> nova_client.Client:
-        """Nova's client, for an administrator."""
+        """A Nova client of an administrator."""
         return nova_client.Client('2.1', session=self.session('admin'))
 
     def create_flavor(self, flavor_id: str, name: str | None = None,
@@ -572,9 +571,10 @@ class Cloud:
                       ephemeral: int = 1,
                       projects: tuple[str, ...] | None = None,
                       extra_specs: dict[str, str] | None = None) -> str:
-        """A flavor, by Nova's API.
+        """Create a flavor with Nova's API.
 
-        :param projects: users to whose projects alone it is open
+        :param projects: users whose projects have access to it; None for a
+            public flavor
         """
         nova = self.nova()
         flavor = nova.flavors.create(
@@ -606,7 +606,7 @@ class Cloud:
 
     def create_many_flavors(self, count: int, prefix: str = 'many',
                             project_ids: Sequence[str] = ()) -> None:
-        """Flavors by the thousand, straight into Nova's database.
+        """Insert thousands of flavors into Nova's database.
 
         :param project_ids: projects that have access to them, each flavor
             one of these in turn; none for public flavors
@@ -645,7 +645,7 @@ class Cloud:
         engine.dispose()
 
     def sql(self, statement: str, **parameters: typing.Any) -> typing.Any:
-        """Ask Trove's database, or tell it, behind everybody's back."""
+        """Run a statement in Trove's database directly."""
         with self._engine().begin() as connection:
             result = connection.execute(sa.text(statement), parameters)
             return result.all() if result.returns_rows else None
@@ -658,7 +658,7 @@ class Cloud:
                                  manager: str = 'mysql', active: bool = True,
                                  number: str | None = None,
                                  version_id: str | None = None) -> str:
-        """A datastore version, as trove-manage would write it, but at once.
+        """Insert a datastore version, as trove-manage does, but faster.
 
         :param version_id: its id; None for any
         :returns: its id
@@ -688,7 +688,7 @@ class Cloud:
 
     def create_instance(self, flavor_id: str, version_id: str,
                         user: str = 'demo', datastore: str = 'mysql') -> str:
-        """A database instance, by Trove's API: in BUILD for ever.
+        """Create an instance with Trove's API; it stays in BUILD.
 
         :returns: its id
         """
@@ -701,12 +701,12 @@ class Cloud:
 
     def activate_instance(self, instance_id: str,
                           network_id: str | None = None) -> None:
-        """Have an instance look as if its guest had come up.
+        """Make an instance active, as if its guest agent had reported.
 
-        There is no hypervisor here and no guest agent, so what they would
-        report is written for them.
+        There is no hypervisor and no guest agent, so this writes what they
+        would report.
 
-        :param network_id: where it gets an address; None for no address
+        :param network_id: the network of its address; None for no address
         """
         row = self.sql('SELECT tenant_id, flavor_id FROM instances '
                        'WHERE id = :id', id=instance_id)[0]
@@ -719,7 +719,7 @@ class Cloud:
             self.session('admin').post(
                 f'{self.neutron_url}/v2.0/ports', json={'port': {
                     'network_id': network_id, 'device_id': server_id}})
-        # One that is being deleted by now stays so.
+        # An instance that is being deleted by now is not changed.
         self.sql('UPDATE instances SET compute_instance_id = :server, '
                  'task_id = 1, task_description = :task WHERE id = :id '
                  'AND task_id != 2', server=server_id,
@@ -730,7 +730,7 @@ class Cloud:
                  now='2999-01-01 00:00:00', id=instance_id)
 
     def describe(self) -> str:
-        """How a person talks to the cloud; writes a file to source."""
+        """How to use the cloud from a shell; writes a file to source."""
         openrc = self.directory / 'openrc'
         own = {key: value for key, value in self.environment().items()
                if key.startswith('OS_')}
@@ -754,12 +754,12 @@ def _exit(number: int, _frame: types.FrameType | None) -> None:
 
 
 def _script(name: str) -> str:
-    """A console script of the environment that this interpreter is of."""
+    """A console script in the environment of this interpreter."""
     return os.path.join(os.path.dirname(sys.executable), name)
 
 
 def _installed(name: str, prefix: str = sys.prefix) -> pathlib.Path:
-    """A file that a service's wheel puts under etc/."""
+    """A file that a service's wheel installs under etc/."""
     path = pathlib.Path(prefix) / 'etc' / name
     if not path.exists():
         raise process.ServiceFailed(

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""As much of curl as the documentation shows, for machines without it."""
+"""The part of curl that the documentation uses, for hosts without curl."""
 
 import argparse
 import pathlib
@@ -20,7 +20,7 @@ import requests
 
 
 def install(folder: pathlib.Path) -> None:
-    """Put a curl into a folder."""
+    """Install curl in a directory."""
     program = folder / 'curl'
     program.write_text(
         f'#!/bin/sh\nexec {sys.executable} -m {__name__} "$@"\n')

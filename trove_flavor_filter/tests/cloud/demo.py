@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The plugin's main job on a small cloud, step by step: run-demo.sh."""
+"""A demo of the plugin on a small cloud, step by step: run-demo.sh."""
 
 import argparse
 import json
@@ -32,15 +32,15 @@ INSTANCES = '/project/databases/'
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog='run-demo.sh',
-        description='Boot a small cloud of real services, put the plugin in, '
-                    'and show its route before and after.')
+        description='Boot a small cloud of real services, enable the plugin, '
+                    'and show API responses before and after.')
     command.add_options(parser)
     parser.add_argument(
         '--keep', action='store_true',
-        help='leave the cloud up until Ctrl-C, and say how to talk to it')
+        help='leave the cloud running until Ctrl-C, and print how to use it')
     parser.add_argument(
         '--dashboard', action='store_true',
-        help='serve Horizon too, and leave all of it up until Ctrl-C')
+        help='serve Horizon too, and keep everything running until Ctrl-C')
     args = parser.parse_args()
     try:
         with command.boot(args) as booted:
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def show(booted: cloud.Cloud) -> None:
-    """The whole story, on standard output."""
+    """Run the demo, and print it on standard output."""
     title('A cloud with three flavors and two datastore versions')
     for flavor_id, name, ram, vcpus in (
             ('1', 'db.tiny', 512, 1), ('2', 'db.small', 2048, 1),
@@ -74,19 +74,19 @@ def show(booted: cloud.Cloud) -> None:
     enterprise = f'/flavors/datastores/versions/{versions["8.0-enterprise"]}'
     other = f'/flavors/datastores/versions/{versions["5.7"]}'
 
-    title('Before: Trove has no such route')
+    title('Before: Trove does not have the route')
     get(booted, enterprise)
 
-    title('A deployer puts the plugin in and restarts trove-api')
+    title('A deployer enables the plugin and restarts trove-api')
     run(booted, 'trove-flavor-filter', 'enable')
     run(booted, 'trove-manage', 'flavor-filter-db-sync')
     booted.restart('trove')
-    say('trove-api is up again')
+    say('trove-api has been restarted')
 
     title('Nothing is associated yet: every flavor is allowed')
     get(booted, enterprise)
 
-    title('An administrator says what the enterprise version may run on')
+    title('An administrator associates flavors with the enterprise version')
     run(booted, 'trove-manage', 'datastore-version-flavor-add',
         'mysql/8.0-enterprise', '2,3')
     run(booted, 'trove-manage', 'datastore-version-flavor-list')
@@ -97,14 +97,14 @@ def show(booted: cloud.Cloud) -> None:
     title('The other version still allows all three')
     get(booted, other)
 
-    title('And a user is held to it')
+    title('Trove refuses flavors that are not allowed')
     create(booted, '1', '8.0-enterprise')
     run(booted, 'trove-manage', 'datastore-version-flavor-require',
         'mysql/5.7', '--min-ram', '1024')
     create(booted, '1', '5.7')
     create(booted, '2', '5.7')
 
-    title('Rules in place of a list: a minimum, a maximum and an extra spec')
+    title('Instead of a list: a minimum, a maximum and an extra spec')
     run(booted, 'trove-manage', 'datastore-version-flavor-delete',
         'mysql/8.0-enterprise', '2,3')
     run(booted, 'trove-manage', 'datastore-version-flavor-require',
@@ -112,7 +112,7 @@ def show(booted: cloud.Cloud) -> None:
         '--extra-spec', 'database=enterprise')
     get(booted, enterprise)
 
-    title('A flavor that is made afterwards is right at once')
+    title('A new flavor with the extra spec is allowed immediately')
     booted.create_flavor('4', 'db.enterprise', ram=4096, vcpus=2,
                          extra_specs={'database': 'enterprise'})
     say('flavor 4: db.enterprise, 4096 MiB RAM, 2 vCPU, extra spec '
@@ -120,10 +120,10 @@ def show(booted: cloud.Cloud) -> None:
     create(booted, '4', '8.0-enterprise')
     create(booted, '3', '8.0-enterprise')
 
-    title('GET /flavors is as it was')
+    title('GET /flavors is unchanged')
     get(booted, '/flavors')
 
-    title('What goes wrong says what to do')
+    title('Error messages say what to do')
     run(booted, 'trove-manage', 'datastore-version-flavor-add',
         'mysql/5.7', 'db.large', expect=1)
     get(booted, '/flavors/datastores/versions/no-such-version')
@@ -150,13 +150,13 @@ def say(text: str) -> None:
 
 
 def run(booted: cloud.Cloud, *words: str, expect: int = 0) -> None:
-    """Show a command and what it prints.
+    """Run a command, and show it and its output.
 
-    :raises ServiceFailed: it did not exit as expected
+    :raises ServiceFailed: its exit code is not the expected one
     """
     say('$ ' + ' '.join(word or "''" for word in words))
     result = booted.run(*words)
-    # Trove's own commands warn of eventlet at length.
+    # Trove's own commands print long warnings about eventlet.
     lines = [line for line in
              f'{result.stdout}{result.stderr}'.splitlines() if line.strip()]
     say('\n'.join(lines))
@@ -168,8 +168,8 @@ def run(booted: cloud.Cloud, *words: str, expect: int = 0) -> None:
 
 
 def get(booted: cloud.Cloud, path: str) -> None:
-    """Show a request of a user, and the answer."""
-    # The token's validation is not what this is about.
+    """Send a user's request, and show it and the response."""
+    # Validate the token first, so that this is not part of the time shown.
     booted.trove('/limits')
     begun = time.monotonic()
     response = booted.trove(path)
@@ -182,7 +182,7 @@ def get(booted: cloud.Cloud, path: str) -> None:
 
 
 def create(booted: cloud.Cloud, flavor_id: str, version: str) -> None:
-    """Show a user's request for an instance, and the answer."""
+    """Request an instance as a user, and show the response."""
     body = {'instance': {'name': 'db', 'flavorRef': flavor_id, 'datastore': {
         'type': 'mysql', 'version': version}}}
     response = booted.trove('/instances', 'POST', json=body)
@@ -198,7 +198,7 @@ def create(booted: cloud.Cloud, flavor_id: str, version: str) -> None:
 
 
 def _short(document: dict) -> list[str]:
-    """A document with one flavor a line, links left out."""
+    """A document with one flavor per line, without links."""
     if 'flavors' not in document:
         return [json.dumps(document)]
     flavors = [

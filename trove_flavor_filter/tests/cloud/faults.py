@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A door before a real service that can be made to misbehave."""
+"""A proxy before a real service that can inject faults."""
 
 import contextlib
 import socket
@@ -42,10 +42,10 @@ ANSWERS = {
 
 
 class FaultyDoor:
-    """Passes connections on to a port of this machine, until told not to.
+    """A TCP proxy to a local port, which can inject faults.
 
     :param port: of the real service
-    :ivar port: that it listens on itself
+    :ivar port: the proxy's own port
     """
 
     def __init__(self, port: int):
@@ -62,7 +62,7 @@ class FaultyDoor:
         self._drop()
 
     def misbehave(self, mode: str) -> None:
-        """Change how it behaves; connections that are open end.
+        """Change its behaviour; open connections are closed.
 
         :param mode: PASS, REFUSE, HANG, SLOW, or one of ANSWERS
         """
@@ -73,7 +73,7 @@ class FaultyDoor:
         with self._lock:
             connections, self._open = self._open, set()
         for connection in connections:
-            # So that a thread that reads from it wakes up.
+            # Wakes up a thread that reads from it.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Steady load on Trove, its answers counted."""
+"""A steady load on Trove; counts the responses."""
 
 import collections
 import concurrent.futures
@@ -25,12 +25,12 @@ CLIENTS = 4
 
 
 class Load:
-    """Clients that ask for a list of flavors, again and again.
+    """Clients that request a list of flavors in a loop.
 
     :param url: of Trove; None for the cloud's own
 
-    :ivar answers: how many there were, by status; 0 for no answer
-    :ivar slowest: seconds
+    :ivar answers: number of responses, by status; 0 for no response
+    :ivar slowest: the longest response time, in seconds
     """
 
     def __init__(self, booted: cloud.Cloud, path: str,

@@ -10,9 +10,9 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Make Neutron's tables: DATABASE_URL.
+"""Create Neutron's tables: DATABASE_URL.
 
-From its models, since its migrations do not run on SQLite.
+They are created from its models, as its migrations do not run on SQLite.
 """
 
 import sys

@@ -10,10 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Give Nova an active server without a hypervisor: SERVER_ID PROJECT FLAVOR.
+"""Create an active server in Nova's database: SERVER_ID PROJECT FLAVOR.
 
-Rows as nova-compute would leave them, written by Nova's own objects. The
-configuration file is the one in OS_NOVA_CONFIG_DIR.
+There is no hypervisor. Nova's own objects write the rows that nova-compute
+would write. The configuration file is in OS_NOVA_CONFIG_DIR.
 """
 
 import os

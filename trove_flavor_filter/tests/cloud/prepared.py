@@ -10,9 +10,9 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Databases and keys of a service: made once, and copied for each cloud.
+"""Databases and keys of a service: created once, and copied for each cloud.
 
-Most of the time that a cloud takes to boot would go into making them anew.
+Creating them for each cloud would take most of its boot time.
 """
 
 from collections.abc import Callable
@@ -26,13 +26,13 @@ PATTERNS = ('*.sqlite', 'fernet', 'credentials')
 
 def fill(name: str, folder: pathlib.Path, prefix: str,
          prepare: Callable[[], None]) -> None:
-    """Fill a service's folder as its own commands do.
+    """Fill a service's folder with its databases and keys.
 
-    They are run where no cloud has run them yet with the packages that are
-    installed. What they make is kept under the prefix.
+    The service's own commands are run only if there is no cached copy for the
+    installed packages. The result is cached under the prefix.
 
     :param name: of the service
-    :param folder: where it has its databases and keys
+    :param folder: of its databases and keys
     :param prefix: of the Python environment that has the service
     :param prepare: runs the commands
     """
@@ -40,7 +40,7 @@ def fill(name: str, folder: pathlib.Path, prefix: str,
     if not kept.exists():
         prepare()
         kept.parent.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all, whoever boots a cloud at the same time.
+        # Atomic, as another cloud may be booting at the same time.
         copy = pathlib.Path(tempfile.mkdtemp(dir=kept.parent))
         _copy(folder, copy)
         try:
@@ -61,7 +61,7 @@ def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _digest(prefix: str) -> str:
-    """Of all that it depends on: the packages there, and the cloud's code."""
+    """The cache key: a digest of the packages and of the cloud's code."""
     digest = hashlib.sha256()
     for path in sorted(pathlib.Path(prefix).glob(
             'lib/python*/site-packages/*.dist-info')):

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A service's process: started, watched, frozen, ended."""
+"""The process of a service: start, watch, freeze, stop."""
 
 import collections
 import contextlib
@@ -28,31 +28,30 @@ PR_SET_PDEATHSIG = 1
 
 
 class ServiceFailed(Exception):
-    """A service, or a command that prepares it, did not do its part."""
+    """A service, or a command that prepares it, has failed."""
 
 
 def _end_with_parent() -> None:
-    # Whatever becomes of the process that booted the cloud, kill -9
-    # included, the kernel ends the services with it: to be exact, with the
-    # thread that started them.
+    # When the process that booted the cloud ends, even by kill -9, the kernel
+    # ends its services: more exactly, when the thread ends that started them.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def say(stream: typing.TextIO, text: str) -> None:
-    """Print lines whole, also when several threads print at once.
+    """Print whole lines, also if several threads print at the same time.
 
-    print() writes the end of a line by itself, after which another thread may
-    already have written, where the stream is not buffered.
+    On an unbuffered stream, print() writes the line end separately, and
+    another thread may write in between.
     """
     stream.write(f'{text}\n')
     stream.flush()
 
 
 def free_port() -> int:
-    """A port that nobody listens on.
+    """A free port, below the ephemeral ports.
 
-    Below those that the kernel gives to clients, which might take the one of
-    a service that is down for a while.
+    The kernel gives ephemeral ports to clients, which might take the port of
+    a service while it is down.
     """
     while True:
         port = random.randrange(20000, 32000)
@@ -71,9 +70,9 @@ def tail(path: pathlib.Path, lines: int = 30) -> str:
 
 def run(name: str, command: list[str], env: dict[str, str],
         log: pathlib.Path) -> None:
-    """Run a command that prepares a service, its output in a log.
+    """Run a command that prepares a service; its output goes to a log.
 
-    :raises ServiceFailed: when it fails; says how its log ends
+    :raises ServiceFailed: it fails; the message has the end of the log
     """
     with open(log, 'ab') as output:
         result = subprocess.run(command, env=env, stdout=output,
@@ -86,15 +85,15 @@ def run(name: str, command: list[str], env: dict[str, str],
 
 
 class Process:
-    """A service's process, with all that it forks.
+    """The process of a service, with all of its children.
 
     :param name: of the service
-    :param command: what is run
+    :param command: to run
     :param env: its environment
-    :param log: where its output is added
+    :param log: the file to which its output is appended
     :param port: that it will listen on
-    :param user: that it runs as; None for the one who starts it
-    :param end: the signal that ends it in good order
+    :param user: that it runs as; None for the current user
+    :param end: the signal for a graceful stop
     """
 
     def __init__(self, name: str, command: list[str], env: dict[str, str],
@@ -115,7 +114,7 @@ class Process:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it, and leave it to come up."""
+        """Start it, without waiting for it."""
         with open(self.log, 'ab') as output:
             self._process = subprocess.Popen(
                 self.command, env=self.env, stdout=output,
@@ -125,7 +124,7 @@ class Process:
                 extra_groups=None if self.user is None else [])
 
     def members(self) -> list[int]:
-        """Ids of the processes that run: it, and what it forked."""
+        """Ids of the running processes: its own, and its children's."""
         found = []
         for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
             with contextlib.suppress(OSError):
@@ -135,7 +134,7 @@ class Process:
         return found
 
     def wait(self, timeout: float = 90) -> None:
-        """Wait until it takes connections.
+        """Wait until it accepts connections.
 
         :param timeout: seconds
         :raises ServiceFailed: it died, or was not ready in time
@@ -156,7 +155,7 @@ class Process:
                             f'{tail(self.log)}')
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and to all that it forked."""
+        """Send a signal to it and to all of its children."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
@@ -167,7 +166,7 @@ class Process:
         self.signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it, as in a crash."""
         if self._process is None:
             return
         # What it forked may have outlived it.
@@ -179,7 +178,7 @@ class Process:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End it in good order, and after a while in any case."""
+        """Stop it gracefully; kill it after a timeout."""
         if self._process is None:
             return
         self.thaw()

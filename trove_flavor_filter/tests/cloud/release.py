@@ -20,17 +20,17 @@ import uv
 
 ROOT = pathlib.Path(__file__).parents[3]
 
-# Beside Trove: drivers, caches and servers that the tests put it on.
+# In addition to Trove: drivers, caches and servers for the tests.
 COMPANIONS = ('PyMySQL', 'psycopg[binary]', 'pymemcache', 'pyuwsgi', 'redis')
 
 
 def make(release: str, folder: pathlib.Path) -> None:
-    """Make the environment, or bring it up to date.
+    """Create the environment, or update it.
 
-    It has the libraries of that release, as OpenStack constrains them.
+    Libraries are installed with OpenStack's constraints of that release.
 
     :param release: the first part of Trove's version
-    :raises CalledProcessError: it cannot be installed; uv has said why
+    :raises CalledProcessError: the installation fails; uv prints the reason
     """
     install(folder, ROOT / 'constraints' / f'trove{release}.txt',
             f'trove=={release}.*', *COMPANIONS, '-e', str(ROOT))
@@ -38,9 +38,9 @@ def make(release: str, folder: pathlib.Path) -> None:
 
 def install(folder: pathlib.Path, constraints: pathlib.Path,
             *packages: str) -> None:
-    """Install packages in a virtualenv, made first where there is none.
+    """Install packages in a virtualenv; create it if it is missing.
 
-    :raises CalledProcessError: they cannot be installed; uv has said why
+    :raises CalledProcessError: the installation fails; uv prints the reason
     """
     program = uv.find_uv_bin()
     subprocess.run([program, 'venv', '--quiet', '--allow-existing', '--seed',

@@ -10,9 +10,9 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Databases and caches of our own, on loopback: to be taken away in tests.
+"""Databases and caches on loopback that tests can stop.
 
-Each is made in an empty folder and not started yet.
+Each is created in an empty folder, and is not started yet.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from trove_flavor_filter.tests.cloud import process
 
 
 def redis(folder: pathlib.Path) -> process.Process:
-    """A Redis that keeps nothing."""
+    """A Redis without persistence."""
     port = process.free_port()
     return _server('redis', folder, port, [
         _program('redis-server'), '--port', str(port), '--bind', '127.0.0.1',
@@ -50,9 +50,9 @@ def mysql(folder: pathlib.Path) -> process.Process:
 
 
 def galera(folder: pathlib.Path, nodes: int = 3) -> list[process.Process]:
-    """A cluster of MariaDB nodes, which are to be started one by one.
+    """A Galera cluster of MariaDB nodes, to be started one by one.
 
-    The first begins it; the others copy its data.
+    The first node bootstraps the cluster; the others copy its data.
     """
     _program('rsync')
     provider = _program('libgalera_smm.so', '/usr/lib*/galera*',
@@ -77,7 +77,7 @@ def galera(folder: pathlib.Path, nodes: int = 3) -> list[process.Process]:
 
 
 def _install(folder: pathlib.Path, name: str) -> None:
-    """Make MariaDB's own tables."""
+    """Create MariaDB's own tables."""
     install = _program('mariadb-install-db')
     _prepare(_owner(folder / name, 'mysql'), install, '--no-defaults',
              f'--datadir={folder / name}', '--skip-test-db',
@@ -109,14 +109,14 @@ def postgresql(folder: pathlib.Path) -> process.Process:
         server, '-D', str(data),
         '-p', str(port), '-c', 'listen_addresses=127.0.0.1',
         '-c', f'unix_socket_directories={data}'],
-        # At SIGTERM it would wait until its clients leave.
+        # At SIGTERM it would wait for its clients to disconnect.
         user, signal.SIGINT)
 
 
 def haproxy(folder: pathlib.Path, ports: Iterable[int]) -> process.Process:
-    """A load balancer before services on ports of this machine.
+    """A load balancer before services on local ports.
 
-    It sends a request to another one of them when the first is gone.
+    If one is down, it sends a request to another one.
     """
     port = process.free_port()
     conf = folder / 'haproxy.cfg'
@@ -142,10 +142,10 @@ SERVERS: dict[str, Callable[[pathlib.Path], process.Process]] = {
 
 
 def _program(name: str, folders: str = '', package: str = '') -> str:
-    """Where a program is; a test without it is skipped, but not in CI.
+    """The path of a program; without it a test is skipped, or fails in CI.
 
-    :param folders: a pattern of those to look in as well
-    :param package: whose it is, if that is not called by the same name
+    :param folders: a pattern of more directories to search
+    :param package: that has it, if its name differs from the program's
     """
     found = shutil.which(name) or next(
         (str(folder / name) for folder
@@ -163,9 +163,9 @@ def _missing(reason: str) -> Exception:
 
 
 def _owner(data: pathlib.Path, user: str) -> str | None:
-    """Make a folder for a server that will not run as root.
+    """Create a folder for a server that refuses to run as root.
 
-    :returns: whom it runs as; None for whoever runs the tests
+    :returns: the user to run it as; None for the current user
     """
     data.mkdir(exist_ok=True)
     if os.geteuid():

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What stands in each service's configuration file."""
+"""The contents of each service's configuration file."""
 
 import configparser
 import pathlib
@@ -35,7 +35,7 @@ def write(path: pathlib.Path, sections: Sections) -> None:
 
 
 def authtoken(auth_url: str, user: str, password: str) -> dict[str, object]:
-    """How a service asks Keystone about tokens."""
+    """The section for the validation of tokens with Keystone."""
     return {
         'auth_type': 'password',
         'auth_url': auth_url,

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What Trove's task manager and guests would do, where there are none."""
+"""A stand-in for Trove's task manager and guests."""
 
 import json
 import threading
@@ -22,21 +22,21 @@ from trove_flavor_filter.tests.cloud import cloud
 NONE, DELETING, BUILDING, UPDATING = 1, 2, 5, 12
 # Of ServiceStatuses, in trove/instance/service_status.py.
 HEALTHY = 33
-# Seconds between two looks at the instances.
+# Seconds between two polls of the instances.
 INTERVAL = 0.5
 
 
 class TaskManager:
-    """Brings instances to where their tasks would have led them.
+    """Finishes the tasks of instances, as the task manager would.
 
-    A context: it works in a thread of its own meanwhile. Trove's messages
-    reach nobody in the small cloud, so that it goes by what Trove's API has
-    written in the database: what is being built becomes healthy, a change of
-    access turns the access over, and what is being deleted is gone.
+    A context manager that works in a thread. Nobody receives Trove's messages
+    in the small cloud, so it reads what Trove's API has written to the
+    database: an instance that is being built becomes healthy, a change of
+    access is made, and an instance that is being deleted is removed.
 
     :param booted: the cloud
-    :param network_id: the network that instances have an address on
-    :raises Exception: on leaving the context: what it failed of
+    :param network_id: the network of the addresses of instances
+    :raises Exception: on exit: the error that stopped the thread
     """
 
     def __init__(self, booted: cloud.Cloud, network_id: str):

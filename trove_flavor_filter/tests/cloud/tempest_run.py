@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Tempest on a small cloud: the plugin's tests, and Trove's own ones."""
+"""Run tempest on a small cloud: the plugin's tests, and Trove's own."""
 
 import argparse
 import pathlib
@@ -24,9 +24,9 @@ from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import settings
 from trove_flavor_filter.tests.cloud import task_manager
 
-# Each of trove-tempest-plugin's tests begins with an instance that becomes
-# healthy, which the small cloud can stand in for. These then need neither the
-# database in it nor its guest agent; the others do.
+# All tests of trove-tempest-plugin start with an instance that becomes
+# healthy, which the small cloud can simulate. Only these tests need neither
+# the database in the instance nor its guest agent afterwards.
 TROVES_OWN = r'trove_tempest_plugin.*test_instance_update_access'
 DATASTORES = ('mysql', 'mariadb', 'postgresql')
 FLAVOR, LARGER_FLAVOR = 'd3', 'd4'
@@ -48,7 +48,7 @@ ID = re.compile(r'[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}')
 
 
 class Result(typing.NamedTuple):
-    """What a run of tempest has come to.
+    """The result of a run of tempest.
 
     :ivar outcomes: of each test, by its name: 'ok', 'FAILED', 'SKIPPED'
     :ivar answers: (test, status, method, path) of each kind of request
@@ -59,7 +59,7 @@ class Result(typing.NamedTuple):
     answers: set[tuple[str, ...]]
 
     def passed(self) -> bool:
-        """Whether there were tests, and none failed or was skipped."""
+        """Whether tests were run, and none failed or was skipped."""
         return (not self.code and bool(self.outcomes)
                 and set(self.outcomes.values()) == {'ok'})
 
@@ -68,11 +68,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog='tox -e tempest --',
         description='Boot a small cloud and run tempest on it: '
-                    'trove-tempest-plugin before and after the plugin is put '
-                    'in, and then the tests of the plugin\'s own.')
+                    'trove-tempest-plugin before and after the plugin is '
+                    'enabled, and then the plugin\'s own tests.')
     parser.add_argument(
         '--own', action='store_true',
-        help='run the tests of the plugin\'s own only')
+        help='run only the plugin\'s own tests')
     parser.add_argument(
         'regex', nargs='?', default='trove_flavor_filter',
         help='which of them (default: all)')
@@ -88,11 +88,11 @@ def main() -> int:
 
 
 def run(booted: cloud.Cloud, regex: str, own: bool) -> int:
-    """Run tempest on a cloud that the plugin is not in yet.
+    """Run tempest on a cloud where the plugin is not enabled yet.
 
-    :param regex: which of the plugin's tests are run
-    :param own: leave trove-tempest-plugin out
-    :returns: an exit code, which is tempest's when it failed
+    :param regex: selects the plugin's tests
+    :param own: skip trove-tempest-plugin
+    :returns: the exit code; tempest's own if it failed
     """
     sections = tempest_conf(booted)
     with task_manager.TaskManager(
@@ -115,10 +115,10 @@ def run(booted: cloud.Cloud, regex: str, own: bool) -> int:
 
 
 def compare(before: Result, after: Result) -> bool:
-    """Whether trove-tempest-plugin saw no difference; says which it saw."""
+    """Whether trove-tempest-plugin saw no difference; prints differences."""
     seen = sorted(f'before the plugin is in: {" ".join(answer)}'
                   for answer in before.answers - after.answers)
-    seen += sorted(f'with the plugin in: {" ".join(answer)}'
+    seen += sorted(f'with the plugin: {" ".join(answer)}'
                    for answer in after.answers - before.answers)
     if before.outcomes != after.outcomes:
         seen.append(f'before: {before.outcomes}; after: {after.outcomes}')
@@ -136,7 +136,7 @@ def compare(before: Result, after: Result) -> bool:
 
 
 def tempest_conf(booted: cloud.Cloud) -> settings.Sections:
-    """What stands in tempest.conf; makes in the cloud what it names."""
+    """The contents of tempest.conf; creates the resources that it names."""
     for flavor_id, ram in ((FLAVOR, 1024), (LARGER_FLAVOR, 2048)):
         booted.create_flavor(flavor_id, ram=ram)
     for name in DATASTORES:
@@ -189,11 +189,11 @@ def tempest_conf(booted: cloud.Cloud) -> settings.Sections:
 
 def run_tempest(booted: cloud.Cloud, name: str, sections: settings.Sections,
                 regex: str) -> Result:
-    """Run "tempest run" in a workspace of its own, and show what it prints.
+    """Run "tempest run" in a new workspace, and show its output.
 
     :param name: of the workspace
     :param sections: of tempest.conf
-    :param regex: which tests
+    :param regex: selects tests
     """
     workspace = booted.directory / f'tempest-{name}'
     workspace.mkdir()

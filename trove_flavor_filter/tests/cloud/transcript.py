@@ -10,11 +10,11 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The documentation's commands: run, and compared with what it shows.
+"""Run the commands in the documentation, and compare their output.
 
-In a block of ``.. code-block:: console`` a line that begins with ``$`` is a
-command, those that begin with ``>`` continue it, and what follows is what it
-prints. ``...`` in place of that stands for whatever it may be.
+In a ``.. code-block:: console`` a line that starts with ``$`` is a command,
+lines that start with ``>`` continue it, and the following lines are its
+output. ``...`` in place of the output matches any output.
 """
 
 import collections.abc
@@ -25,7 +25,7 @@ import typing
 
 DIRECTIVE = re.compile(r'( *)\.\. code-block:: console\n\n')
 
-# Printed anew by each cloud, and all of one length.
+# Different in each cloud, and always of the same length.
 CHANGING = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
                       r'|\b[0-9a-f]{32}\b')
 
@@ -33,14 +33,14 @@ ANYTHING = '...'
 
 
 class Step(typing.NamedTuple):
-    """A command, and what it is said to print."""
+    """A command, and its expected output."""
 
     command: str
     output: str
 
 
 def blocks(text: str) -> list[tuple[int, int, int, list[Step]]]:
-    """The blocks of a page: begin, end, indentation, and steps."""
+    """The blocks of a page: start, end, indentation, and steps."""
     found = []
     for match in DIRECTIVE.finditer(text):
         indent = len(match[1]) + 4
@@ -70,7 +70,7 @@ def _steps(body: str) -> list[Step]:
 
 
 def same(shown: str, printed: str) -> bool:
-    """Whether a command printed what the page shows."""
+    """Whether the output of a command matches the page."""
     return shown.strip() == ANYTHING or (
         CHANGING.sub('ID', shown) == CHANGING.sub('ID', printed))
 
@@ -80,10 +80,10 @@ def run(page: pathlib.Path,
         write: bool) -> list[tuple[str, str, str]]:
     """Run a page's commands, in order.
 
-    :param execute: runs one, and returns what it prints
-    :param write: put what was printed into the page
-    :returns: commands that printed something else than the page shows, with
-        what it shows, and what they printed
+    :param execute: runs a command, and returns its output
+    :param write: write the output to the page
+    :returns: commands whose output differs from the page, with the expected
+        and the actual output
     """
     text = page.read_text()
     differences = []

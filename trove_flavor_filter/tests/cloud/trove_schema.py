@@ -10,10 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-manage, with migrations that PostgreSQL takes.
+"""trove-manage with migrations that run on PostgreSQL.
 
-They give a text a length, and for PostgreSQL none has one. Run as a script,
-by the Python of Trove's environment.
+Trove's migrations use TEXT with a length, which PostgreSQL does not accept.
+Run as a script by the Python of Trove's environment.
 """
 
 import sys

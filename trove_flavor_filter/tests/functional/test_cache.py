@@ -110,7 +110,7 @@ class Outage:
         self.assertLess(taken[0], ONCE)
         self.assertLess(max(taken[1:]), NORMAL)
         self.assertEqual(
-            1, self.log.output.count('The cache is not available'))
+            1, self.log.output.count('The cache is down'))
 
     def test_a_closed_port(self):
         self.assertAsNone(self.cache(process.free_port()), 'closed')
@@ -134,7 +134,7 @@ class Outage:
         started.start()
         started.wait()
         begun = time.monotonic()
-        while 'The cache is available again' not in self.log.output:
+        while 'The cache is up again' not in self.log.output:
             self.assertLess(time.monotonic() - begun, 60)
             time.sleep(0.05)
         print(f'{self.backend}: started again: in use after '
@@ -142,7 +142,7 @@ class Outage:
         self.assertEqual([True, False], [
             self.listed(subject)[0] for _turn in range(2)])
         self.assertEqual(
-            1, self.log.output.count('The cache is available again'))
+            1, self.log.output.count('The cache is up again'))
 
     def test_a_server_that_answers_late_holds_up_no_list(self):
         started = server(self.kind)

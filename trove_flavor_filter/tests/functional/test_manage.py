@@ -78,7 +78,7 @@ class ManageTest(base.FunctionalTestCase):
             self.cloud.start('nova')
         self.assertEqual([('unseen', False)], self.rows(self.version_id))
         self.assertEqual(0, listed.returncode)
-        self.assertIn('Nova cannot be asked', listed.stderr)
+        self.assertIn('flavors cannot be listed', listed.stderr)
         self.assertIsNone(json.loads(listed.stdout)[0]['In Nova'])
 
     def test_deleting_what_is_not_there_deletes_nothing(self):

@@ -72,7 +72,7 @@ class StatusTest(base.FunctionalTestCase):
                          'trove-flavor-filter enable')
         self.cloud.paste_ini.write_text(before.replace(
             'flavor_filter extensions', 'extensions flavor_filter'))
-        self.assertFinds(name, 'Failure', 'behind extensions')
+        self.assertFinds(name, 'Failure', 'after extensions')
 
     def test_a_trove_manage_that_was_written_anew(self):
         path = self.cloud.bin / 'trove-manage'

@@ -73,7 +73,9 @@ class CommandsTest(base.DatabaseTestCase):
         said = self.add('1', '3')
         self.assertIn(f'Associated with mysql/8.0 ({self.version_id}): 3\n',
                       said)
-        self.assertIn('already: 1\n', said)
+        self.assertIn(
+            f'Already associated with mysql/8.0 ({self.version_id}): 1\n',
+            said)
         said = self.manage('datastore-version-flavor-delete', 'mysql/8.0',
                            '3,2,1')
         self.assertIn(': 1, 2, 3\n', said)

@@ -116,13 +116,13 @@ class ConsoleScriptTest(base.BaseTestCase):
 
     def test_what_is_not_troves_trove_manage_is_refused(self):
         for text, why in (
-                ('', 'no Python script'),
-                ('\x7fELF\x00\x01', 'no Python script'),
+                ('', 'not a Python script'),
+                ('\x7fELF\x00\x01', 'not a Python script'),
                 ('#!/bin/sh\nexec docker run trove.cmd.manage "$@"\n',
-                 'no Python script'),
+                 'not a Python script'),
                 ('#!/bin/sh\n# python: trove.cmd.manage\n',
-                 'no Python script'),
-                ('from trove.cmd.manage import main\n', 'no Python script'),
+                 'not a Python script'),
+                ('from trove.cmd.manage import main\n', 'not a Python script'),
                 ('#!/usr/bin/python3\n', 'does not run trove.cmd.manage'),
                 ('#!/usr/bin/python3\nimport json\n# trove.cmd.manage\n',
                  'does not run trove.cmd.manage'),
@@ -135,9 +135,9 @@ class ConsoleScriptTest(base.BaseTestCase):
                 ('#!/usr/bin/python3\n""; import trove.cmd.manage\n',
                  'does not run trove.cmd.manage'),
                 ('#!/usr/bin/python3\n""; from trove.cmd.manage import main\n',
-                 'no line to begin at'),
-                (PIP + 'def\n', 'cannot be read'),
-                (PIP + '\x00', 'cannot be read')):
+                 'it has no statement'),
+                (PIP + 'def\n', 'cannot be parsed'),
+                (PIP + '\x00', 'cannot be parsed')):
             for edit in (console_script.enable, console_script.disable):
                 error = self.assertRaises(
                     exception.FlavorFilterError, edit, text)

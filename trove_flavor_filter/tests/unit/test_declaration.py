@@ -89,15 +89,15 @@ datastore_versions:
 
     def test_every_problem_is_told_with_its_place(self):
         self.assertEqual([
-            '1:1: \'version\' is not known here; known: datastore_versions',
+            '1:1: unknown key \'version\'; known keys: datastore_versions',
             '5:16: \'m1.small\' is not a list of flavors',
             '6:16: \'lots\' is not a whole number of MiB from 1 to '
             '2147483647',
-            '7:7: \'min_vcpu\' is not known here (did you mean '
-            'min_vcpus or max_vcpus?); known: flavors, min_ram, min_vcpus, '
-            'min_disk, max_ram, max_vcpus, max_disk, extra_specs',
+            '7:7: unknown key \'min_vcpu\' (did you mean '
+            'min_vcpus or max_vcpus?); known keys: flavors, min_ram, '
+            'min_vcpus, min_disk, max_ram, max_vcpus, max_disk, extra_specs',
             '8:17: \'0\' is not a whole number of GiB from 1 to 2147483647',
-            '9:5: \'8.0\' is there already, in line 4',
+            '9:5: \'8.0\' is already defined in line 4',
         ], self.refused('''version: 2
 datastore_versions:
   mysql:
@@ -135,7 +135,7 @@ datastore_versions:
                 ('datastore_versions: {mysql: {8.0: {min_ram: 010}}}',
                  '1:45: \'010\' is not a whole number'),
                 ('datastore_versions: {mysql: {[a]: {}}}',
-                 '1:30: a key must be a text')):
+                 '1:30: a key must be a string')):
             found = self.refused(text)
             self.assertEqual(1, len(found), found)
             self.assertIn(wanted, found[0])
@@ -147,7 +147,7 @@ datastore_versions:
                 ('a: 1\n---\nb: 2\n', '2:1: '),
                 (b'a: \xff', '1:4: this is not UTF-8'),
                 (b'a: \x00', '1:4: '),
-                ('a: &a [1]\nb: *a', '2:4: aliases are not taken'),
+                ('a: &a [1]\nb: *a', '2:4: aliases are not supported'),
                 ('[' * 100000, '1:7: nested too deep')):
             found = self.refused(text)
             self.assertEqual(1, len(found), found)
@@ -202,13 +202,13 @@ datastore_versions:
 
     def test_an_older_releases_file_means_the_same(self):
         found = resolving.resolve(reading.read(b'''\
-# Which flavors datastore versions may run on.
-# "trove-manage datastore-version-flavor-apply" makes it so.
+# Flavor requirements of datastore versions.
+# Apply them with "trove-manage datastore-version-flavor-apply".
 datastore_versions:
   mysql:
     '5.7':
       flavors:
-      - id: '9'  # not in Nova any more
+      - id: '9'  # no longer in Nova
       - m1.large  # id 2: 4096 MiB RAM, 4 vCPUs, 40 GiB disk
       min_ram: 512  # MiB RAM
       min_vcpus: 2  # vCPUs
@@ -252,7 +252,7 @@ datastore_versions:
                             'spec, or a list of values'),
                 ('{a: [null]}', '4:25: nothing is not the value of an extra '
                                 'spec'),
-                ('{a: b, a: c}', "4:27: 'a' is there already, in line 4")):
+                ('{a: b, a: c}', "4:27: 'a' is already defined in line 4")):
             self.assertEqual([problem], self.refused(
                 f'''datastore_versions:
   mysql:
@@ -325,8 +325,8 @@ class ResolveTest(TestCase):
     id-80: {}
 ''')
         self.assertEqual(2, len(found), found)
-        self.assertIn('3:24: flavor 1 is there already, in line 3', found[0])
-        self.assertIn('is there already, in line 3', found[1])
+        self.assertIn('3:24: flavor 1 is already listed in line 3', found[0])
+        self.assertIn('is already defined in line 3', found[1])
 
     def test_what_nova_lost_may_stay_and_not_come(self):
         text = 'datastore_versions: {mysql: {8.0: {flavors: [id: gone]}}}'
@@ -481,13 +481,13 @@ class WriteTest(base.BaseTestCase):
 
     def test_it_is_ordered_and_names_flavors(self):
         self.assertEqual('''\
-# Which flavors datastore versions may run on.
-# "trove-manage datastore-version-flavor-apply" makes it so.
+# Flavor requirements of datastore versions.
+# Apply them with "trove-manage datastore-version-flavor-apply".
 datastore_versions:
   mysql:
     '8.0':
       flavors:
-      - id: '9'  # not in Nova any more
+      - id: '9'  # no longer in Nova
       - m1.large  # id 2: 4096 MiB RAM, 4 vCPUs, 40 GiB disk
       min_ram: 512  # MiB RAM
   postgresql:

@@ -180,7 +180,7 @@ class CommandTest(TestCase):
         self.assertIn(f'enabled in {self.paste}', out)
         self.assertEqual(
             f'trove-flavor-filter: {self.script}: not Trove\'s trove-manage: '
-            f'it is no Python script\n', err)
+            f'it is not a Python script\n', err)
 
         self.script.write_bytes(SCRIPT)
         self.paste.write_bytes(b'garbage')
@@ -234,7 +234,7 @@ class CommandTest(TestCase):
 class ToldApartTest(TestCase):
     """What was done and what was not, and what is next."""
 
-    SUMMARY = ('mend what is named above, and run "trove-flavor-filter {}" '
+    SUMMARY = ('fix the errors above, then run "trove-flavor-filter {}" '
                'again.')
 
     def test_a_paste_file_that_failed_is_no_reason_to_restart(self):
@@ -273,7 +273,7 @@ class ToldApartTest(TestCase):
                   b'/v1.0 = troveapi\n[pipeline:debug]\n'
                   b'pipeline = extensions troveapp\n')
         self.paste.write_bytes(served + PASTE)
-        said = (f'left alone in {self.paste}, as trove-api does not serve '
+        said = (f'not changed in {self.paste}, as trove-api does not serve '
                 f'it: pipeline debug has no authtoken')
         code, _out, err = self.run_main('enable', '--dry-run')
         self.assertEqual(0, code)
@@ -327,7 +327,7 @@ class InTheWayTest(TestCase):
             source = self.directory / f'source{len(options)}'
             source.write_bytes(PASTE)
             self.mount('--bind', *options, str(source), str(self.paste))
-            self.assertInTheWay('a mount of its own', 'bind mount', 'subPath',
+            self.assertInTheWay('a mount point', 'bind mount', 'subPath',
                                 'edit the file that is mounted',
                                 'Device or resource busy')
             self.assertEqual(PASTE, source.read_bytes())
@@ -387,8 +387,8 @@ class InTheWayTest(TestCase):
         error = self.assertRaises(PermissionError, files.replace,
                                   str(self.paste), b'')
         self.assertEqual(
-            f'user 65534 may not write to {self.directory}, or not keep the '
-            f'owner of the file; run this as root: Permission denied',
+            f'user 65534 may not write to {self.directory}, or may not keep '
+            f'the owner of the file; run this as root: Permission denied',
             error.strerror)
 
 

@@ -115,7 +115,7 @@ class MigrationTest(base.DatabaseTestCase):
             (problem,) = migration.problems(self.database)
             self.assertIn(f'no table {table.name}', problem)
             self.assertIn('flavor-filter-db-sync', problem)
-            self.assertEqual(f'Made again: {table.name}.',
+            self.assertEqual(f'Created missing tables: {table.name}.',
                              migration.sync(self.database))
             self.assertEqual([], migration.problems(self.database))
         self.assertIn('up to date', migration.sync(self.database))

@@ -32,8 +32,8 @@ COUNT = int(os.environ.get('FLAVOR_FILTER_PASTE_FILES', '100'))
 REASONS = {
     'no authentication': re.compile(r'has no authtoken of .* before the '
                                     r'place of flavor_filter'),
-    'authentication behind extensions': re.compile(
-        r'has \S+ \(\S+\) behind the place of flavor_filter'),
+    'authentication after extensions': re.compile(
+        r'has \S+ \(\S+\) after the place of flavor_filter'),
     'no pipeline to write in': re.compile(r'has no place for flavor_filter'),
     'nothing of Trove\'s': re.compile('no pipeline in it ends in Trove'),
 }
@@ -95,7 +95,7 @@ class FormsTest(base.BaseTestCase):
             case 'no authentication':
                 return any(not auth & set(way) or not auth & set(
                     self.before_extensions(way)) for way in ways)
-            case 'authentication behind extensions':
+            case 'authentication after extensions':
                 return any(auth & set(way[len(self.before_extensions(way)):])
                            for way in ways)
             case 'nothing of Trove\'s':

@@ -369,7 +369,7 @@ class AuthenticationTest(base.BaseTestCase):
 
     def test_a_sites_own_is_quoted_and_taken_when_insisted_on(self):
         text = self.file('paste.filter_factory = site.auth:factory')
-        self.assertRefused(text, 'There stand: mine (site.auth:factory). If')
+        self.assertRefused(text, 'Filters there: mine (site.auth:factory). If')
         self.assertRefused(text, 'has no filter called other before', 'other')
         enabled, _changes = paste_ini.enable(text, auth_filter='mine')
         self.assertIn('mine flavor_filter extensions', enabled)

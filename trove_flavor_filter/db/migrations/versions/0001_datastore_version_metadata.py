@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Adopt Trove's datastore_version_metadata, or make it in the same shape."""
+"""Use Trove's datastore_version_metadata, or create it if it is missing."""
 
 from alembic import op
 import sqlalchemy as sa
@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def adopt(inspector: sa.Inspector) -> None:
-    """Leave the table as it is, having seen that nothing is missing."""
+    """Check that the table has every column, and leave it as it is."""
     missing = {
         'id', 'datastore_version_id', 'key', 'value', 'created', 'deleted',
         'deleted_at', 'updated_at',
@@ -41,8 +41,8 @@ def adopt(inspector: sa.Inspector) -> None:
     if missing:
         raise exception.NotFound(
             f'The table {TABLE} lacks {", ".join(sorted(missing))}, which '
-            f'Trove\'s own migrations give it: restore the table, or rename '
-            f'it and run this command again to have it made anew.')
+            f'Trove\'s own migrations create. Restore the table; or rename '
+            f'it, and run this command again to create a new one.')
 
 
 def create() -> None:

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Count the changes to what datastore versions require."""
+"""Count the changes to the requirements of datastore versions."""
 
 from alembic import op
 import sqlalchemy as sa
@@ -25,8 +25,8 @@ TABLE = 'flavor_filter_revision'
 
 
 def upgrade() -> None:
-    # MariaDB does not roll a new table back: a run that ended just after it
-    # has left it.
+    # MariaDB does not roll back CREATE TABLE: a run that was interrupted
+    # right after it leaves the table behind.
     if sa.inspect(op.get_bind()).has_table(TABLE):
         return
     op.create_table(
