@@ -67,6 +67,14 @@ class NotFound(FlavorFilterError):
     fault = 'itemNotFound'
 
 
+class VersionNotFound(NotFound):
+    """There is no such datastore version, or none that may be seen."""
+
+    def __init__(self, version_id: str):
+        super().__init__(
+            f'Datastore version \'{version_id}\' cannot be found.')
+
+
 class MethodNotAllowed(FlavorFilterError):
     status = 405
     fault = 'badMethod'
@@ -76,8 +84,15 @@ class MethodNotAllowed(FlavorFilterError):
         self.headers = (('Allow', ', '.join(allowed)),)
 
 
-class RevisionChanged(FlavorFilterError):
-    """A datastore version is not at the revision that the caller knows."""
+class TooLarge(FlavorFilterError):
+    """A request that is larger than any that makes sense."""
+
+    status = 413
+    fault = 'overLimit'
+
+
+class PreconditionFailed(FlavorFilterError):
+    """What is there is not what the caller takes for granted."""
 
     status = 412
     fault = 'preconditionFailed'
@@ -112,6 +127,16 @@ class Unavailable(FlavorFilterError):
 class DatabaseUnavailable(Unavailable):
     def __init__(self, reason: str):
         super().__init__('The database is not available.', reason)
+
+
+class SchemaIncomplete(DatabaseUnavailable):
+    """A table or a column is missing."""
+
+    hint = ('is the schema complete? "trove-manage db_sync", then '
+            '"trove-manage flavor-filter-db-sync", see to that')
+
+    def __init__(self, reason: str):
+        super().__init__(f'{reason} ({self.hint})')
 
 
 class NovaUnavailable(Unavailable):

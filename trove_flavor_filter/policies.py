@@ -34,6 +34,8 @@ LIST = 'flavor_filter:flavors:list'
 LIST_FOR_INSTANCE = 'flavor_filter:instances:flavors'
 BYPASS = 'flavor_filter:bypass'
 TROVES_LIST = 'datastore:list_associated_flavors'
+SHOW_REQUIREMENTS = 'flavor_filter:requirements:show'
+UPDATE_REQUIREMENTS = 'flavor_filter:requirements:update'
 
 # Trove's rules that are asked, under Trove's names and with its defaults: the
 # policy file is the deployment's one, and what it says of them holds here too.
@@ -50,6 +52,10 @@ BASE_RULES: list[policy.RuleDefault] = [
     policy.RuleDefault('project_reader_or_admin',
                        'rule:project_reader or rule:admin'),
 ]
+
+_OF_ONE = ('/v1.0/{tenant_id}/mgmt/datastore-versions/'
+           '{datastore_version_id}/flavor-requirement')
+_OF_ALL = '/v1.0/{tenant_id}/mgmt/flavor-requirements'
 
 RULES = [
     policy.DocumentedRuleDefault(
@@ -84,6 +90,23 @@ RULES = [
              'method': 'PUT'},
             {'path': '/v1.0/{tenant_id}/configurations/{id}',
              'method': 'PATCH'},
+        ]),
+    policy.DocumentedRuleDefault(
+        name=SHOW_REQUIREMENTS,
+        check_str='rule:admin',
+        description='Show what datastore versions require of flavors.',
+        operations=[
+            {'path': _OF_ONE, 'method': 'GET'},
+            {'path': _OF_ALL, 'method': 'GET'},
+        ]),
+    policy.DocumentedRuleDefault(
+        name=UPDATE_REQUIREMENTS,
+        check_str='rule:admin',
+        description='Change what datastore versions require of flavors.',
+        operations=[
+            {'path': _OF_ONE, 'method': 'PUT'},
+            {'path': _OF_ONE, 'method': 'DELETE'},
+            {'path': _OF_ALL, 'method': 'PUT'},
         ]),
 ]
 

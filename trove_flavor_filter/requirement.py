@@ -19,6 +19,7 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import re
+import types
 import typing
 
 # Keys of datastore_version_metadata, and what is said by them. The text of a
@@ -74,10 +75,13 @@ class Present(typing.NamedTuple):
         empty for a version that requires nothing
     :ivar ignores_case: whether the database takes two values for equal that
         differ in case only
+    :ivar revisions: how often the rows of a datastore version have been
+        changed, by its id; one that is missing has not been changed
     """
 
     rows: Mapping[Version, frozenset[Row]]
     ignores_case: bool = False
+    revisions: Mapping[str, int] = types.MappingProxyType({})
 
     def identity(self, row: Row) -> Row:
         """What the database tells a row apart by."""

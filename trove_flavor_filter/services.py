@@ -21,6 +21,7 @@ from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import targets
 from trove_flavor_filter.flavors import catalog
+from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 
 
@@ -30,6 +31,7 @@ class Services(typing.NamedTuple):
     requirements: requirements.Requirements
     targets: targets.Targets
     catalog: catalog.Catalog
+    nova: nova.NovaFlavors
 
     @classmethod
     def build(cls, conf: cfg.ConfigOpts) -> 'Services':
@@ -45,4 +47,4 @@ class Services(typing.NamedTuple):
         return cls(conf=conf, policy=policy,
                    requirements=requirements.Requirements(database),
                    targets=targets.Targets(database),
-                   catalog=flavors)
+                   catalog=flavors, nova=nova.NovaFlavors(conf))

@@ -25,6 +25,7 @@ import webob
 from trove_flavor_filter.api import flavors
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
+from trove_flavor_filter.api import requirements
 from trove_flavor_filter.api import views
 from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
@@ -50,6 +51,16 @@ ROUTES = {
     },
     '/{tenant_id}/instances/{id}/flavors': {
         'GET': flavors.list_for_instance,
+    },
+    '/{tenant_id}/mgmt/datastore-versions/{datastore_version_id}'
+    '/flavor-requirement': {
+        'GET': requirements.show,
+        'PUT': requirements.replace,
+        'DELETE': requirements.delete,
+    },
+    '/{tenant_id}/mgmt/flavor-requirements': {
+        'GET': requirements.list_all,
+        'PUT': requirements.replace_many,
     },
 }
 

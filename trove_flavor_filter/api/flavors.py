@@ -134,8 +134,7 @@ def _list(request: webob.Request, ctx: context.RequestContext,
     :param name: of the datastore version in the path
     """
     if version is None or not (version.active or serves.policy.is_admin(ctx)):
-        raise exception.NotFound(
-            f'Datastore version \'{name}\' cannot be found.')
+        raise exception.VersionNotFound(name)
     listing = serves.catalog.visible(
         nova.Caller(tenant_id, ctx.auth_token))
     wanted = version.requirement

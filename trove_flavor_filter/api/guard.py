@@ -28,15 +28,13 @@ begin on a busy instance has to wait as well, or it would hide a resize.
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-import itertools
-import re
 import typing
 from urllib import parse
 
 from oslo_context import context
-from oslo_serialization import jsonutils
 import webob
 
+from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.db import targets as db_targets
 from trove_flavor_filter import exception
@@ -56,16 +54,6 @@ LONGEST_NAME = 255
 # More than any cluster has: Redis, the largest, is made for a thousand.
 MOST_NODES = 1000
 
-# Brackets within brackets that a body may have. Trove's own bodies need eight;
-# its parser and the rest of it give in after some hundreds, depending on who
-# has called them.
-DEEPEST = 100
-
-# A string of JSON; in a broken document, all that follows its first quote.
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
-STEPS = {ord('['): 1, ord('{'): 1, ord(']'): -1, ord('}'): -1}
-NO_BRACKETS = bytes(set(range(256)) - STEPS.keys())
-
 # Codes of trove.instance.tasks.
 DELETING, RESIZING, BUILDING, UPGRADING = 2, 4, 5, 0x59
 BUSY = {RESIZING: 'being resized', UPGRADING: 'being upgraded'}
@@ -75,7 +63,7 @@ SETTLED = {1, 7, *range(0x50, 0x5e)} - {UPGRADING}
 # Actions that write the tasks of other instances than the one they look at.
 REPLICATION = {'promote_to_replica_source', 'eject_replica_source'}
 
-Document = dict[str, typing.Any]
+Document = bodies.Document
 
 _Owned = typing.TypeVar('_Owned', db_targets.Target, db_targets.Task)
 
@@ -203,7 +191,7 @@ class Guard(typing.NamedTuple):
 
     def named(self, datastore: typing.Any) -> list[db_targets.Target]:
         """The datastore version that a ``datastore`` of a body means."""
-        given = _object(datastore, 'datastore')
+        given = bodies.as_object(datastore, 'datastore')
         name = (_text(given, 'type')
                 or self.services.conf.default_datastore)
         if not name:
@@ -221,7 +209,7 @@ class Guard(typing.NamedTuple):
     # One for each guarded action; ``id`` is the one of the path.
 
     def create_instance(self, body: Document, _id: str) -> list[Case]:
-        instance = _object(body.get('instance'), 'instance')
+        instance = bodies.as_object(body.get('instance'), 'instance')
         source_id = instance.get('replica_of')
         if source_id:
             # A replica takes its source's datastore version and flavor.
@@ -236,7 +224,7 @@ class Guard(typing.NamedTuple):
 
     def update_instance(self, body: Document, id: str) -> list[Case]:
         # Trove takes an empty "instance" for a request to detach.
-        instance = _object(body.get('instance'), 'instance')
+        instance = bodies.as_object(body.get('instance'), 'instance')
         # Trove begins these two whatever the instance is busy with.
         if 'access' in instance:
             self.wait_for(self.own(
@@ -273,7 +261,7 @@ class Guard(typing.NamedTuple):
                 if task.task_id not in (BUILDING, DELETING))
         if 'resize' not in body:
             return []
-        resize = _object(body['resize'], 'resize')
+        resize = bodies.as_object(body['resize'], 'resize')
         if 'flavorRef' not in resize:
             return []
         flavor_id = _flavor_id(resize['flavorRef'])
@@ -281,7 +269,7 @@ class Guard(typing.NamedTuple):
                 for target in self.own(targets.instance_version(id))]
 
     def create_cluster(self, body: Document, _id: str) -> list[Case]:
-        cluster = _object(body.get('cluster'), 'cluster')
+        cluster = bodies.as_object(body.get('cluster'), 'cluster')
         flavor_ids = _flavor_ids_of_nodes(cluster.get('instances'))
         return [Case(target, flavor_ids)
                 for target in self.named(cluster.get('datastore', {}))]
@@ -297,7 +285,7 @@ class Guard(typing.NamedTuple):
             cases += [Case(target, target.flavor_ids) for target in self.own(
                 targets.shard_versions(id))]
         if 'upgrade' in body:
-            upgrade = _object(body['upgrade'], 'upgrade')
+            upgrade = bodies.as_object(body['upgrade'], 'upgrade')
             for target in self.own(targets.cluster_version(
                     id, _text(upgrade, 'datastore_version'))):
                 self.wait_for(target.tasks)
@@ -345,7 +333,7 @@ def check(action: Action, environ: dict[str, typing.Any],
     identity.check(environ, ctx, tenant_id)
     if len(id) > LONGEST_ID or not _is_comparable(id):
         raise exception.BadRequest('The path cannot be understood.')
-    body = _body(environ)
+    body = bodies.read(environ)
     if body is not None:
         guard = Guard(ctx, serves, tenant_id,
                       nova.Caller(tenant_id, ctx.auth_token))
@@ -367,59 +355,6 @@ def method_of(environ: dict[str, typing.Any]) -> str:
         if override:
             return override.upper()
     return environ['REQUEST_METHOD']
-
-
-def _body(environ: dict[str, typing.Any]) -> Document | None:
-    """The JSON object that Trove will read.
-
-    :returns: None when there is no body: Trove, which reads it by the same
-        library, will see none either
-    :raises BadRequest: it is not a JSON object
-    """
-    request = webob.Request(environ)
-    if (request.content_length is None and 'chunked'
-            in environ.get('HTTP_TRANSFER_ENCODING', '').lower()):
-        # A chunked body ends by itself, which servers know and some do not
-        # say; neither the guard nor Trove would see it otherwise.
-        request.is_body_readable = True
-    try:
-        raw = request.body
-    except (OSError, ValueError) as error:
-        # A client that has gone, or chunks whose sizes are no numbers.
-        raise exception.BadRequest(
-            'The body of the request cannot be read to its end.') from error
-    if not raw:
-        return None
-    # To the letter, as Trove compares; it has a reader of XML as well, that
-    # no client of this decade needs.
-    if request.content_type != 'application/json':
-        raise exception.BadRequest(
-            'The content type of a request must be application/json.')
-    if _depth(raw) > DEEPEST:
-        raise exception.BadRequest(
-            'The request body has too many brackets within brackets.')
-    try:
-        # Trove's library would take UTF-16 as well, and Trove then fails.
-        body = jsonutils.loads(raw.decode())
-    except (ValueError, RecursionError) as error:
-        raise exception.BadRequest('Malformed request body') from error
-    return _object(body, 'request body')
-
-
-def _depth(raw: bytes) -> int:
-    """How many brackets a JSON document has within one another.
-
-    Counted, so that the answer does not depend on how deep in calls we are.
-    """
-    brackets = STRING.sub(b'', raw).translate(None, NO_BRACKETS)
-    return max(itertools.accumulate(map(STEPS.__getitem__, brackets)),
-               default=0)
-
-
-def _object(value: typing.Any, name: str) -> Document:
-    if not isinstance(value, dict):
-        raise exception.BadRequest(f'The {name} must be an object.')
-    return value
 
 
 def _text(value: Document, name: str, longest: int = LONGEST_NAME) -> str:
@@ -460,5 +395,5 @@ def _flavor_ids_of_nodes(nodes: typing.Any) -> set[str]:
     if len(nodes) > MOST_NODES:
         raise exception.BadRequest(
             f'There may be no more than {MOST_NODES} nodes.')
-    return {_flavor_id(_object(node, 'node').get('flavorRef'))
+    return {_flavor_id(bodies.as_object(node, 'node').get('flavorRef'))
             for node in nodes}

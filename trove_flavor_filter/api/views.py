@@ -15,11 +15,13 @@
 from collections.abc import Iterable
 import hashlib
 import re
+import typing
 
 from oslo_config import cfg
 from oslo_serialization import jsonutils
 import webob
 
+from trove_flavor_filter.declaration import reading
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
@@ -86,10 +88,23 @@ def _cut(flavor: requirement.Flavor,
             f'{end}, "rel": "bookmark"}}], {jsonutils.dumps(last)[1:]}')
 
 
-def conditional(request: webob.Request,
-                answer: webob.Response) -> webob.Response:
-    """Have a client that knows an answer already be told so: 304."""
-    answer.etag = hashlib.blake2b(answer.body, digest_size=16).hexdigest()
+def document(document: dict[str, typing.Any]) -> webob.Response:
+    """An answer that is a document."""
+    return _json(jsonutils.dump_as_bytes(document))
+
+
+def tag(content: bytes) -> str:
+    """The ETag of what is answered."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def conditional(request: webob.Request, answer: webob.Response,
+                etag: str | None = None) -> webob.Response:
+    """Have a client that knows an answer already be told so: 304.
+
+    :param etag: the answer's; None to make one of the body
+    """
+    answer.etag = etag or tag(answer.body)
     answer.cache_control = 'private'
     if answer.etag in request.if_none_match:
         return webob.Response(status=304, headerlist=[
@@ -104,9 +119,17 @@ def _json(body: bytes, status: int = 200) -> webob.Response:
 
 
 def fault(error: exception.FlavorFilterError) -> webob.Response:
-    """An error, as Trove's Fault spells it."""
-    answer = _json(jsonutils.dump_as_bytes({
-        error.fault: {'code': error.status, 'message': str(error)}}),
-        error.status)
+    """An error, as Trove's Fault spells it.
+
+    That of a document tells each problem by itself as well.
+    """
+    says: dict[str, typing.Any] = {
+        'code': error.status, 'message': str(error)}
+    if isinstance(error, reading.DeclarationRefused):
+        says['problems'] = [
+            {'pointer': str(place), 'message': message}
+            for place, message in error.problems]
+    answer = _json(jsonutils.dump_as_bytes({error.fault: says}),
+                   error.status)
     answer.headers.extend(error.headers)
     return answer

@@ -26,6 +26,7 @@ from trove_flavor_filter.cmd import base
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
@@ -167,11 +168,10 @@ def check_in_nova(client: nova.NovaFlavors,
         name was given in place of an id, the message has that flavor's id
     :raises NovaUnavailable: Nova or Keystone is unavailable
     """
-    by_name = {flavor.name: flavor.id for flavor in client.everything()}
-    known = set(by_name.values())
+    by_name = {flavor.name: flavor for flavor in client.everything()}
+    known = {flavor.id for flavor in by_name.values()}
     unknown = [
-        f'{flavor_id} (did you mean {by_name[flavor_id]}, the id of the '
-        f'flavor of that name?)' if flavor_id in by_name else flavor_id
+        f'{flavor_id}{resolving.id_of_name(flavor_id, by_name)}'
         for flavor_id in flavor_ids if flavor_id not in known]
     if unknown:
         advice = ('"openstack flavor list --all" shows the ids'

@@ -145,8 +145,8 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         except reading.DeclarationRefused as error:
             name = ('standard input' if parsed_args.file == STANDARD
                     else parsed_args.file)
-            for (line, column), message in error.problems:
-                print(f'{name}:{line}:{column}: {message}')
+            for place, message in error.problems:
+                print(f'{name}:{":".join(map(str, place))}: {message}')
             count = len(error.problems)
             unseen = ''
             if any('Nova has no flavor' in message

@@ -117,9 +117,7 @@ def translated() -> Iterator[None]:
                 f'The database takes a value for one that it has already, '
                 f'spelled differently: {reason}') from error
         if SCHEMA_PROBLEM.search(reason):
-            reason += (' (is the schema complete? "trove-manage db_sync", '
-                       'then "trove-manage flavor-filter-db-sync", see to '
-                       'that)')
+            raise exception.SchemaIncomplete(reason) from error
         raise exception.DatabaseUnavailable(reason) from error
 
 

@@ -21,7 +21,6 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-import types
 import typing
 
 from oslo_log import log
@@ -42,14 +41,6 @@ class VersionRequirement(typing.NamedTuple):
 
     active: bool
     requirement: requirement.Requirement
-
-
-class Revised(typing.NamedTuple):
-    """What a datastore version requires, and how often that was changed."""
-
-    version: requirement.Version
-    requirement: requirement.Requirement
-    revision: int
 
 
 class Requirements:
@@ -133,37 +124,35 @@ class Requirements:
             return _Rows(connection, version_ids).present
 
     @engine.read
-    def revised(self, version_id: str) -> Revised | None:
-        """What a datastore version requires, and the revision of that.
+    def revised(self, version_ids: Collection[str] | None = None
+                ) -> requirement.Present:
+        """The rows that there are, and their revisions.
 
-        :returns: None when there is no such datastore version; the revision
-            is 0 as long as nothing was changed
+        :param version_ids: of these datastore versions, as far as there are
+            such; None means of all
         """
-        if not _may_be_id(version_id):
-            return None
+        if version_ids is not None:
+            version_ids = [version_id for version_id in version_ids
+                           if _may_be_id(version_id)]
         with self.database.reading() as connection:
-            # First the revision: were it newer than the rows, whoever has
+            # First the revisions: were they newer than the rows, whoever has
             # them would take them for those of the next change.
-            revision = _revisions(connection, [version_id])
-            present = _Rows(connection, [version_id]).present
-        for version, rows in present.rows.items():
-            if version.id == version_id:
-                return Revised(
-                    version, requirement.Requirement.of(
-                        rows, present.ignores_case),
-                    revision.get(version_id, 0))
-        return None
+            revisions = _revisions(connection, version_ids)
+            present = _Rows(connection, version_ids).present
+        return present._replace(revisions=revisions, rows={
+            version: rows for version, rows in present.rows.items()
+            # MySQL compares without regard to case and trailing space.
+            if version_ids is None or version.id in version_ids})
 
     def foresee(self, plan: requirement.Plan,
                 version_ids: Collection[str] | None = None
                 ) -> list[requirement.Change]:
         """What :meth:`change` would change now. Nothing is written."""
-        return _changes(plan, self.present(version_ids), {})
+        return _changes(plan, self.revised(version_ids))
 
     @engine.write
     def change(self, plan: requirement.Plan,
-               version_ids: Collection[str] | None = None,
-               expected: Mapping[str, int] = types.MappingProxyType({})
+               version_ids: Collection[str] | None = None
                ) -> list[requirement.Change]:
         """Change what datastore versions require: all of it, or nothing.
 
@@ -176,23 +165,16 @@ class Requirements:
             and nothing is changed
         :param version_ids: of these datastore versions the plan is told;
             None means of all that there are
-        :param expected: revisions that these of them must be at, by id of
-            the version
         :returns: a change for each datastore version that the plan speaks
             of, in its order, also where there is nothing to change
-        :raises NotFound: one of the datastore versions is gone
-        :raises RevisionChanged: one of them is at another revision
+        :raises VersionNotFound: one of the datastore versions is gone
         """
         with self.database.writing() as connection:
             _lock(connection, version_ids)
             rows = _Rows(connection, version_ids)
             revisions = _revisions(connection, version_ids)
-            for version_id, revision in expected.items():
-                if revisions.get(version_id, 0) != revision:
-                    raise exception.RevisionChanged(
-                        f'What datastore version {version_id} requires was '
-                        f'changed meanwhile.')
-            changes = _changes(plan, rows.present, revisions)
+            changes = _changes(
+                plan, rows.present._replace(revisions=revisions))
             if changes:
                 _write_revisions(connection, changes, revisions)
                 rows.write(changes)
@@ -236,7 +218,7 @@ def _lock(connection: sa.Connection,
     InnoDB reads a transaction's rows as of its first read that takes no
     lock. So all is locked before anything is read.
 
-    :raises NotFound: one of them is gone
+    :raises VersionNotFound: one of them is gone
     """
     version = models.DatastoreVersion
     found: set[str] = set()
@@ -246,8 +228,7 @@ def _lock(connection: sa.Connection,
             # PostgreSQL: let Trove create an instance meanwhile.
             .with_for_update(key_share=True)))
     if gone := set(version_ids or ()) - found:
-        raise exception.NotFound(
-            f'Datastore version {min(gone)} is gone.')
+        raise exception.VersionNotFound(min(gone))
 
 
 def _revisions(connection: sa.Connection,
@@ -283,8 +264,8 @@ def _write_revisions(connection: sa.Connection,
          'revision': change.revision} for change in changes])
 
 
-def _changes(plan: requirement.Plan, present: requirement.Present,
-             revisions: Mapping[str, int]) -> list[requirement.Change]:
+def _changes(plan: requirement.Plan, present: requirement.Present
+             ) -> list[requirement.Change]:
     """What a plan comes to."""
     changes = []
     for version, wanted in plan(present).items():
@@ -292,7 +273,7 @@ def _changes(plan: requirement.Plan, present: requirement.Present,
         after = frozenset(present.distinct(wanted).values())
         changes.append(requirement.Change(
             version, before, after,
-            revisions.get(version.id, 0) + (before != after),
+            present.revisions.get(version.id, 0) + (before != after),
             present.ignores_case))
     return changes
 

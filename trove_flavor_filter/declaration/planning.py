@@ -112,6 +112,18 @@ def apply(declared: Wanted, prune: bool,
     return checked(wanted, present)
 
 
+def replace(declared: Wanted, prune: bool,
+            present: requirement.Present) -> Wanted:
+    """Have what is declared, and nothing else of the versions mentioned.
+
+    :param prune: nor anything of the others
+    :raises BadRequest: as :func:`checked`
+    """
+    return checked({
+        version: declared.get(version, ()) for version in present.rows
+        if prune or version in declared}, present)
+
+
 def copy(source_id: str, target_id: str, replace: bool,
          present: requirement.Present) -> Wanted:
     """Copy the requirements of one datastore version to another.

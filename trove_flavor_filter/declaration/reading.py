@@ -14,6 +14,7 @@
 
 The whole file is read, and every problem is reported with its line and
 column.
+The checks of declarations that HTTP shares are here as well.
 """
 
 from collections.abc import Iterable
@@ -38,12 +39,24 @@ DEPTH = 6
 TOP = 'datastore_versions'
 
 
-def _limit(key: str) -> dict[str, typing.Any]:
+def limit(key: str) -> dict[str, typing.Any]:
+    """The schema of a minimum or a maximum."""
     unit = requirement.LIMITS[key].format('').split()[0]
     return {'type': 'integer', 'minimum': 1, 'maximum': requirement.LARGEST,
             'description': f'a whole number of {unit} from 1 to '
                            f'{requirement.LARGEST}'}
 
+
+EXTRA_SPECS = {
+    'description': 'a mapping of the keys of extra specs',
+    'type': 'object',
+    'additionalProperties': {
+        'description': 'the value of an extra spec, or a list of values',
+        'type': ['string', 'array'],
+        'minItems': 1,
+        'items': {'description': 'the value of an extra spec',
+                  'type': 'string'},
+    }}
 
 # Each description completes the message "... is not ...".
 SCHEMA: dict[str, typing.Any] = {
@@ -80,24 +93,22 @@ SCHEMA: dict[str, typing.Any] = {
                                 'minLength': 1,
                                 'maxLength': 128}},
                         }},
-                    **{key: _limit(key) for key in requirement.LIMITS},
-                    'extra_specs': {
-                        'description': 'a mapping of the keys of extra specs',
-                        'type': 'object',
-                        'additionalProperties': {
-                            'description': 'the value of an extra spec, or '
-                                           'a list of values',
-                            'type': ['string', 'array'],
-                            'minItems': 1,
-                            'items': {
-                                'description': 'the value of an extra spec',
-                                'type': 'string'},
-                        }},
+                    **{key: limit(key) for key in requirement.LIMITS},
+                    'extra_specs': EXTRA_SPECS,
                 },
             },
         },
     }},
 }
+
+
+# The JSON Schema library takes 2048.0 for an integer.
+Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        'integer', lambda _checker, value: type(value) is int))
+
+Path = tuple[str | int, ...]
 
 
 class Place(typing.NamedTuple):
@@ -106,54 +117,77 @@ class Place(typing.NamedTuple):
     line: int
     column: int
 
+    def __str__(self) -> str:
+        return f'line {self.line}'
+
+
+class Pointer(typing.NamedTuple):
+    """Where something stands in a JSON document; as text, RFC 6901's."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return ''.join(
+            '/' + str(step).replace('~', '~0').replace('/', '~1')
+            for step in self.path)
+
 
 class Problem(typing.NamedTuple):
     """A problem in the file, and its position."""
 
-    place: Place
+    place: Place | Pointer
     message: str
 
 
-class DeclarationRefused(exception.FlavorFilterError):
-    """A file has problems and is refused.
+class DeclarationRefused(exception.BadRequest):
+    """A declaration has problems and is refused.
 
     :param problems: all of them
     """
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = sorted(set(problems))
-        super().__init__(f'{len(self.problems)} problems')
+        texts = [f'{place}: {message}' for place, message in self.problems]
+        super().__init__(f'Nothing was changed. {"; ".join(texts)}.')
+        self.reason = f'problems: {len(texts)}, the first: {texts[0]}'
 
 
 class Reference(typing.NamedTuple):
-    """A reference to a flavor in the file.
+    """A reference to a flavor in a declaration.
 
     :ivar text: id or name
     :ivar by_id: whether it is written as ``id: ID``
+    :ivar by_name: whether it is written as ``name: NAME``
     """
 
     text: str
     by_id: bool
-    place: Place
+    place: Place | Pointer
+    by_name: bool = False
 
 
 class Declared(typing.NamedTuple):
-    """The requirements of one datastore version in the file.
+    """The declared requirements of one datastore version.
 
-    :ivar name: of the version, or its id
+    :ivar datastore: its name; None if the id of the version is given
+    :ivar name: of the version, or its id; None if the id is given
     :ivar datastore_place: position of the datastore's name
     :ivar place: position of the version's name
     :ivar limits: minimums and maximums, by key of the table
     :ivar extra_specs: strings ``KEY=VALUE``
+    :ivar id: of the version; None if it is given by names
+    :ivar id_place: position of the id
     """
 
-    datastore: str
-    name: str
-    datastore_place: Place
-    place: Place
+    datastore: str | None
+    name: str | None
+    datastore_place: Place | Pointer
+    place: Place | Pointer
     flavors: list[Reference]
     limits: dict[str, int]
     extra_specs: list[str]
+    id: str | None = None
+    id_place: Place | Pointer | None = None
 
 
 def read(data: bytes) -> list[Declared]:
@@ -165,7 +199,7 @@ def read(data: bytes) -> list[Declared]:
     """
     root, reader = _Reader.of(data)
     document = reader.value(root, ())
-    reader.validate(document)
+    reader.validate(document, SCHEMA)
     if reader.problems:
         raise DeclarationRefused(reader.problems)
     declared = [
@@ -177,24 +211,117 @@ def read(data: bytes) -> list[Declared]:
                        reader.places[TOP, datastore, name, 'flavors', at])
              for at, flavor in enumerate(says.get('flavors', ()))],
             {key: says[key] for key in requirement.LIMITS if key in says},
-            reader.extra_specs(says, (TOP, datastore, name)))
+            reader.extra_specs(says.get('extra_specs', {}),
+                               (TOP, datastore, name, 'extra_specs')))
         for datastore, versions in document[TOP].items()
         for name, says in versions.items()]
     for one in declared:
-        reader.compare(one)
+        reader.compare(one.limits, {}, one.place)
     if reader.problems:
         raise DeclarationRefused(reader.problems)
     return declared
 
 
-Path = tuple[str | int, ...]
+class Checker:
+    """Collects the problems of a declaration, whatever its format.
 
-
-class _Reader:
-    """Converts YAML nodes to plain values, and keeps their positions."""
+    :ivar problems: all that was found so far
+    """
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self._unsound: set[Path] = set()
+
+    def place(self, path: Path) -> Place | Pointer:
+        """Where the value of a path stands."""
+        return Pointer(path)
+
+    def key(self, path: Path) -> Place | Pointer:
+        """Where the last key of a path stands."""
+        return Pointer(path)
+
+    def is_sound(self, path: Path) -> bool:
+        """Whether the schema had nothing against a value itself."""
+        return path not in self._unsound
+
+    def validate(self, document: typing.Any,
+                 schema: Mapping[str, typing.Any]) -> None:
+        """Validate a document against a schema; collect the problems."""
+        for error in Validator(schema).iter_errors(document):
+            self.problems += self._problems(error)
+
+    def extra_specs(self, says: Mapping[str, typing.Any],
+                    path: Path) -> list[str]:
+        """The extra specs of a datastore version, as ``KEY=VALUE``.
+
+        Invalid ones are added to the problems.
+        """
+        found = []
+        for key, values in says.items():
+            at = (*path, key)
+            paths: list[Path] = [at]
+            if isinstance(values, list):
+                paths = [(*at, number) for number in range(len(values))]
+            else:
+                values = [values]
+            for value, where in zip(values, paths):
+                if not (self.is_sound(at) and self.is_sound(where)):
+                    continue
+                text = f'{key}={value}'
+                try:
+                    # Of the whole text the first "=" divides; here the key
+                    # has been divided from the value already.
+                    if requirement.extra_spec(text) != (key, value):
+                        raise ValueError(f'{short(key)} is not the key of an '
+                                         f'extra spec')
+                    found.append(text)
+                except ValueError as error:
+                    self.problems.append(
+                        Problem(self.place(where), str(error)))
+        return found
+
+    def compare(self, limits: Mapping[str, int],
+                places: Mapping[str, Place | Pointer],
+                place: Place | Pointer) -> None:
+        """Report minimums that are above their maximums as problems.
+
+        :param places: where each minimum stands, by its key
+        :param place: where they stand that are not among those
+        """
+        for pair in zip(requirement.MINIMUMS, requirement.MAXIMUMS):
+            wanted = requirement.Requirement.of(
+                (key, str(limits[key])) for key in pair if key in limits)
+            self.problems += [Problem(places.get(pair[0], place), text)
+                              for text in wanted.contradictions]
+
+    def _problems(self, error: jsonschema.ValidationError
+                  ) -> Iterator[Problem]:
+        path = tuple(error.absolute_path)
+        if error.validator == 'additionalProperties':
+            known = list(error.schema['properties'])
+            for name in error.instance:
+                if name not in known:
+                    yield Problem(
+                        self.key((*path, name)),
+                        f'unknown key {short(name)}{near(name, known)}; '
+                        f'known keys: {", ".join(known)}')
+        elif error.validator == 'required':
+            # The library makes an error for each that is missing.
+            yield from (Problem(self.place(path), f'"{name}" is missing')
+                        for name in error.validator_value
+                        if name not in error.instance)
+        else:
+            self._unsound.add(path)
+            yield Problem(
+                self.place(path), f'{short(error.instance)} is not '
+                                  f'{error.schema["description"]}')
+
+
+class _Reader(Checker):
+    """Converts YAML nodes to plain values, and keeps their positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.places: dict[Path, Place] = {}
         self.keys: dict[Path, Place] = {}
 
@@ -217,6 +344,12 @@ class _Reader:
             return yaml.compose(text, Loader=LOADER), cls()
         except yaml.YAMLError as error:
             raise DeclarationRefused([_yaml_problem(error, text)]) from None
+
+    def place(self, path: Path) -> Place:
+        return self.places[path]
+
+    def key(self, path: Path) -> Place:
+        return self.keys[path]
 
     def value(self, node: yaml.Node | None, path: Path) -> typing.Any:
         """The value of a node; every scalar but a limit is a string."""
@@ -254,66 +387,6 @@ class _Reader:
             self.keys[*path, name] = place
             found[name] = self.value(value, (*path, name))
         return found
-
-    def validate(self, document: typing.Any) -> None:
-        """Validate a document against the schema; collect the problems."""
-        validator = jsonschema.Draft202012Validator(SCHEMA)
-        for error in validator.iter_errors(document):
-            self.problems += self._problems(error)
-
-    def extra_specs(self, says: Mapping[str, typing.Any],
-                    path: Path) -> list[str]:
-        """The extra specs of a datastore version, as ``KEY=VALUE``.
-
-        Invalid ones are added to the problems.
-        """
-        found = []
-        for key, values in says.get('extra_specs', {}).items():
-            at = (*path, 'extra_specs', key)
-            places = [self.places[at]]
-            if isinstance(values, list):
-                places = [self.places[*at, number]
-                          for number in range(len(values))]
-            else:
-                values = [values]
-            for value, place in zip(values, places):
-                text = f'{key}={value}'
-                try:
-                    # The first "=" separates key and value, so a key that
-                    # contains "=" would be split in the wrong place.
-                    if requirement.extra_spec(text) != (key, value):
-                        raise ValueError(f'{short(key)} is not the key of an '
-                                         f'extra spec')
-                    found.append(text)
-                except ValueError as error:
-                    self.problems.append(Problem(place, str(error)))
-        return found
-
-    def compare(self, declared: Declared) -> None:
-        """Report minimums that are above their maximums as problems."""
-        wanted = requirement.Requirement.of(
-            (key, str(value)) for key, value in declared.limits.items())
-        self.problems += [Problem(declared.place, text)
-                          for text in wanted.contradictions]
-
-    def _problems(self, error: jsonschema.ValidationError
-                  ) -> Iterator[Problem]:
-        path = tuple(error.absolute_path)
-        if error.validator == 'additionalProperties':
-            known = list(error.schema['properties'])
-            for name in error.instance:
-                if name not in known:
-                    yield Problem(
-                        self.keys[*path, name],
-                        f'unknown key {short(name)}{near(name, known)}; '
-                        f'known keys: {", ".join(known)}')
-        elif error.validator == 'required':
-            yield Problem(self.places[path],
-                          f'"{error.validator_value[0]}" is missing')
-        else:
-            yield Problem(
-                self.places[path], f'{short(error.instance)} is not '
-                                   f'{error.schema["description"]}')
 
 
 def _refuse_tricks(text: str) -> None:

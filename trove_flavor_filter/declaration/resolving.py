@@ -10,11 +10,12 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Resolve the names in a file to a cloud's datastore versions and flavors."""
+"""Resolve declared names to a cloud's datastore versions and flavors."""
 
 import collections
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 import typing
 
 from trove_flavor_filter.declaration import reading
@@ -26,10 +27,10 @@ SUGGESTED = 20
 
 
 class Wanted(typing.NamedTuple):
-    """The rows that a file declares on one cloud.
+    """The rows that declarations want on one cloud.
 
-    :ivar rows: of each datastore version that the file mentions
-    :ivar warnings: oddities that do not prevent applying the file
+    :ivar rows: of each datastore version that is mentioned
+    :ivar warnings: oddities that do not prevent applying them
     """
 
     rows: dict[requirement.Version, set[requirement.Row]]
@@ -38,26 +39,29 @@ class Wanted(typing.NamedTuple):
 
 def resolve(declared: Iterable[reading.Declared],
             flavors: Iterable[requirement.Flavor] | None,
-            present: requirement.Present) -> Wanted:
+            present: requirement.Present,
+            problems: Iterable[reading.Problem] = ()) -> Wanted:
     """Resolve the declared datastore versions and flavors to ids.
 
     :param flavors: all of Nova's; None to take every flavor for an id
     :param present: the rows of all existing datastore versions
+    :param problems: problems that have been found already
     :raises reading.DeclarationRefused: with every datastore version and
         flavor that does not exist, is ambiguous or is a duplicate
     """
-    resolver = _Resolver(flavors, present)
+    resolver = _Resolver(flavors, present, problems)
     rows: dict[requirement.Version, set[requirement.Row]] = {}
-    places: dict[str, reading.Place] = {}
+    places: dict[str, reading.Place | reading.Pointer] = {}
     for one in declared:
         version = resolver.version(one)
         if version is None:
             continue
         if version.id in places:
-            resolver.problem(one.place, f'{version} is already defined in '
-                                        f'line {places[version.id].line}')
+            resolver.problem(one.id_place or one.place,
+                             f'{version} is already defined in '
+                             f'{places[version.id]}')
             continue
-        places[version.id] = one.place
+        places[version.id] = one.id_place or one.place
         rows[version] = {
             *((key, str(value)) for key, value in one.limits.items()),
             *((requirement.EXTRA_SPEC, text) for text in one.extra_specs),
@@ -71,20 +75,23 @@ class _Resolver:
     """Finds datastore versions and flavors; collects the problems."""
 
     def __init__(self, flavors: Iterable[requirement.Flavor] | None,
-                 present: requirement.Present):
-        self.problems: list[reading.Problem] = []
+                 present: requirement.Present,
+                 problems: Iterable[reading.Problem]):
+        self.problems = list(problems)
         self.warnings: list[str] = []
         self._present = present
         self._versions = collections.defaultdict(list)
         for version in present.rows:
             for name in {version.name, version.id}:
                 self._versions[version.datastore, name].append(version)
+        self._by_id = {version.id: version for version in present.rows}
         self._datastores = {version.datastore for version in present.rows}
         self._validate = flavors is not None
         self._ids = {flavor.id: flavor for flavor in flavors or ()}
         self._names = {flavor.name: flavor for flavor in self._ids.values()}
 
-    def problem(self, place: reading.Place, message: str) -> None:
+    def problem(self, place: reading.Place | reading.Pointer,
+                message: str) -> None:
         self.problems.append(reading.Problem(place, message))
 
     def _near(self, text: str, known: Iterable[str]) -> str:
@@ -93,8 +100,29 @@ class _Resolver:
 
     def version(self, declared: reading.Declared
                 ) -> requirement.Version | None:
+        """The datastore version that is meant; None with a problem."""
+        if declared.id is None:
+            return self._named(declared)
+        version = self._by_id.get(declared.id)
+        if version is None:
+            self.problem(declared.id_place or declared.place,
+                         f'there is no datastore version '
+                         f'{reading.short(declared.id)}')
+            return None
+        for given, there, place, what in (
+                (declared.datastore, version.datastore,
+                 declared.datastore_place, 'datastore'),
+                (declared.name, version.name, declared.place, 'name')):
+            if given not in (None, there):
+                self.problem(place, f'{reading.short(given)} is not the '
+                                    f'{what} of {version}')
+        return version
+
+    def _named(self, declared: reading.Declared
+               ) -> requirement.Version | None:
         name = f'{declared.datastore}/{declared.name}'
-        found = self._versions.get((declared.datastore, declared.name), [])
+        names: typing.Any = (declared.datastore, declared.name)
+        found = self._versions.get(names, [])
         if len(found) == 1:
             return found[0]
         if found:
@@ -104,21 +132,22 @@ class _Resolver:
         elif declared.datastore not in self._datastores:
             self.problem(
                 declared.datastore_place, f'there is no datastore '
-                f'{declared.datastore!r}'
-                f'{self._near(declared.datastore, self._datastores)}')
+                f'{reading.short(declared.datastore)}'
+                f'{self._near(names[0], self._datastores)}')
         else:
             of_datastore = [name for datastore, name in self._versions
                             if datastore == declared.datastore]
             self.problem(
-                declared.place, f'there is no datastore version {name!r}'
-                f'{self._near(declared.name, of_datastore)}')
+                declared.place,
+                f'there is no datastore version {reading.short(name)}'
+                f'{self._near(names[1], of_datastore)}')
         return None
 
     def rows(self, version: requirement.Version,
              flavors: Iterable[reading.Reference]) -> set[requirement.Row]:
         """The rows that associate flavors."""
         there = self._present.distinct(self._present.rows[version])
-        places: dict[str, reading.Place] = {}
+        places: dict[str, reading.Place | reading.Pointer] = {}
         for reference in flavors:
             flavor_id = self._flavor_id(version, reference, there)
             if flavor_id is None:
@@ -126,7 +155,7 @@ class _Resolver:
             if flavor_id in places:
                 self.problem(
                     reference.place, f'flavor {flavor_id} is already listed '
-                    f'in line {places[flavor_id].line}')
+                    f'in {places[flavor_id]}')
             places[flavor_id] = reference.place
         return {(requirement.FLAVOR, flavor_id) for flavor_id in places}
 
@@ -135,13 +164,18 @@ class _Resolver:
                    there: Collection[requirement.Row]) -> str | None:
         text = reference.text
         if not self._validate:
+            if reference.by_name:
+                self.problem(
+                    reference.place, f'the name {reading.short(text)} can '
+                    f'be looked up in Nova alone: give the id')
+                return None
             if requirement.FLAVOR_ID.match(text):
                 return text
             self.problem(reference.place,
                          f'{reading.short(text)} is not a flavor id')
             return None
         named = None if reference.by_id else self._names.get(text)
-        if text in self._ids:
+        if text in self._ids and not reference.by_name:
             if named is None or named.id == text:
                 return text
             self.problem(
@@ -151,12 +185,26 @@ class _Resolver:
             return None
         if named is not None:
             return named.id
-        if self._present.identity((requirement.FLAVOR, text)) in there:
+        if (self._present.identity((requirement.FLAVOR, text)) in there
+                and not reference.by_name):
             self.warnings.append(
                 f'flavor {text} of {version} is no longer in Nova')
             return text
-        known = [*self._ids] if reference.by_id else [
-            *self._ids, *self._names]
-        self.problem(reference.place, f'Nova has no flavor {text!r}'
-                                      f'{self._near(text, known)}')
+        hint = id_of_name(text, self._names) if reference.by_id else ''
+        known = [*(() if reference.by_name else self._ids),
+                 *(() if reference.by_id else self._names)]
+        self.problem(reference.place,
+                     f'Nova has no flavor {reading.short(text)}'
+                     f'{hint or self._near(text, known)}')
         return None
+
+
+def id_of_name(text: str, names: Mapping[str, requirement.Flavor]) -> str:
+    """A hint for who gave a flavor's name in place of its id, or ''.
+
+    :param names: the flavors that there are, by name
+    """
+    if text not in names:
+        return ''
+    return (f' (did you mean {names[text].id}, the id of the flavor of that '
+            f'name?)')

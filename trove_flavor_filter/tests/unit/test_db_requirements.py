@@ -132,8 +132,9 @@ class DatabaseTest(base.DatabaseTestCase):
             self.live())
 
     def revision(self, version_id=None) -> int:
-        return self.requirements.revised(
-            version_id or self.version_id).revision
+        version_id = version_id or self.version_id
+        return self.requirements.revised([version_id]).revisions.get(
+            version_id, 0)
 
     def test_a_revision_counts_the_changes_of_a_version(self):
         self.assertEqual(0, self.revision())
@@ -142,12 +143,13 @@ class DatabaseTest(base.DatabaseTestCase):
         self.require(min_ram=5)
         self.assertEqual([2, 0],
                          [self.revision(), self.revision(self.other_id)])
-        found = self.requirements.revised(self.version_id)
+        (version, rows), = self.requirements.revised(
+            [self.version_id]).rows.items()
         self.assertEqual(
-            ('8.0', 'mysql', {'1'}, {'min_ram': 5}),
-            (found.version.name, found.version.datastore,
-             found.requirement.flavor_ids, found.requirement.minimums))
-        self.assertIsNone(self.requirements.revised('no-such-version'))
+            ('8.0', 'mysql', {('flavor', '1'), ('min_ram', '5')}),
+            (version.name, version.datastore, rows))
+        for text in ('no-such-version', '\0', self.version_id.upper()):
+            self.assertEqual({}, self.requirements.revised([text]).rows)
 
     def test_a_version_planned_on_and_unchanged_keeps_its_revision(self):
         self.add('1')
@@ -156,14 +158,17 @@ class DatabaseTest(base.DatabaseTestCase):
         self.assertEqual([1, 1],
                          [self.revision(), self.revision(self.other_id)])
 
-    def test_another_revision_than_expected_changes_nothing(self):
-        self.add('1')
-        error = self.assertRaises(
-            exception.RevisionChanged, self.add, '2',
-            expected={self.version_id: 0})
-        self.assertEqual(412, error.status)
-        self.assertEqual([(self.version_id, '1', False)], self.rows())
-        self.assertEqual(['2'], self.add('2', expected={self.version_id: 1}))
+    def test_a_plan_is_told_the_revisions(self):
+        told = []
+
+        def plan(present):
+            told.append(present.revisions.get(self.version_id, 0))
+            return planning.add([f'{len(told)}'], present)
+
+        for _turn in range(3):
+            self.requirements.change(plan, [self.version_id])
+            self.requirements.foresee(plan, [self.version_id])
+        self.assertEqual([0, 1, 1, 2, 2, 3], told)
 
     def test_a_dry_run_tells_and_writes_nothing(self):
         self.add('1')

@@ -178,8 +178,8 @@ class WritersTest(base.DatabaseTestCase):
                         outcome if isinstance(outcome, list) else ()):
                     changed[version] += old != new
         self.assertEqual(
-            changed, {version: self.requirements.revised(version.id).revision
-                      for version in self.versions})
+            changed, {version: self.requirements.revised().revisions.get(
+                version.id, 0) for version in self.versions})
 
 
 class MySQLWritersTest(WritersTest):

@@ -1,0 +1,318 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What datastore versions require, for admins.
+
+{GET,PUT,DELETE} /{tenant_id}/mgmt/datastore-versions/{id}/flavor-requirement
+and {GET,PUT} /{tenant_id}/mgmt/flavor-requirements
+"""
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+import functools
+import typing
+
+from oslo_context import context
+from oslo_log import log
+from oslo_serialization import jsonutils
+from oslo_utils import strutils
+import webob
+
+from trove_flavor_filter.api import bodies
+from trove_flavor_filter.api import identity
+from trove_flavor_filter.api import views
+from trove_flavor_filter.declaration import document
+from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import resolving
+from trove_flavor_filter import exception
+from trove_flavor_filter import policies
+from trove_flavor_filter import requirement
+from trove_flavor_filter import services
+
+LOG = log.getLogger(__name__)
+
+# Bytes of a body: some ten times those of ten thousand associations.
+LARGEST = 4 * 2 ** 20
+
+Rows = Mapping[requirement.Version, Collection[requirement.Row]]
+
+
+class Asked(typing.NamedTuple):
+    """A request of somebody who may make it.
+
+    :ivar flags: the parameters of the query, each true or false
+    """
+
+    request: webob.Request
+    ctx: context.RequestContext
+    services: services.Services
+    flags: Mapping[str, bool]
+
+    def body(self) -> typing.Any:
+        """The document of the body; None without one."""
+        return bodies.read(self.request.environ, LARGEST, _distinct)
+
+    def flavors(self) -> dict[str, requirement.Flavor] | None:
+        """Nova's flavors by id; None when it is not to be asked."""
+        if not self.flags['validate']:
+            return None
+        return {flavor.id: flavor
+                for flavor in self.services.nova.everything()}
+
+    def present(self, version_id: str) -> requirement.Present:
+        """The rows of one datastore version.
+
+        :raises VersionNotFound: there is no such version
+        """
+        found = self.services.requirements.revised([version_id])
+        if not found.rows:
+            raise exception.VersionNotFound(version_id)
+        return found
+
+    def change(self, plan: requirement.Plan,
+               version_ids: Collection[str] | None = None
+               ) -> list[requirement.Change]:
+        """Run a plan when the request's conditions hold, and log it.
+
+        :returns: what was changed, or what would be by a dry run
+        :raises PreconditionFailed: they do not
+        """
+        def checked(present: requirement.Present) -> planning.Wanted:
+            self._check(present)
+            return plan(present)
+
+        database = self.services.requirements
+        if self.flags.get('dry_run'):
+            return database.foresee(checked, version_ids)
+        changes = database.change(checked, version_ids)
+        for change in changes:
+            if change.before != change.after:
+                self._log(change)
+        return changes
+
+    def _check(self, present: requirement.Present) -> None:
+        """Check the conditions in the request's headers.
+
+        :raises PreconditionFailed: one of them does not hold
+        """
+        tag = _tag(present.rows, present.revisions)
+        if tag not in self.request.if_match:
+            raise exception.PreconditionFailed(
+                'What is required was changed meanwhile. Nothing was '
+                'changed now.')
+        if self.request.headers.get('If-None-Match', '').strip() == '*':
+            if any(present.rows.values()):
+                raise exception.PreconditionFailed(
+                    'Something is required already. Nothing was changed.')
+        elif tag in self.request.if_none_match:
+            raise exception.PreconditionFailed(
+                'What is required was not changed meanwhile. Nothing was '
+                'changed now.')
+
+    def _log(self, change: requirement.Change) -> None:
+        LOG.info(
+            'flavor requirement changed: user=%s project=%s request_id=%s '
+            'datastore_version=%s added=%s ended=%s', self.ctx.user_id,
+            self.ctx.project_id, self.ctx.request_id, change.version.id,
+            _texts(change.added), _texts(change.ended), context=self.ctx)
+
+
+def _texts(rows: Iterable[requirement.Row]) -> str:
+    return jsonutils.dumps([f'{key}={value}' for key, value in rows])
+
+
+Handler = Callable[..., webob.Response]
+
+
+def _asked(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
+    """Decorate a handler: check who asks, and the query.
+
+    :param rule: of the policy
+    :param flags: the parameters of the query that there are, and what they
+        are by default
+    """
+    def decorate(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def wrapped(request: webob.Request, ctx: context.RequestContext,
+                    serves: services.Services, tenant_id: str,
+                    **path: str) -> webob.Response:
+            identity.check(request.environ, ctx, tenant_id)
+            serves.policy.authorize(ctx, rule)
+            asked = Asked(request, ctx, serves, _flags(request, flags))
+            try:
+                return handler(asked, **path)
+            except exception.SchemaIncomplete as error:
+                # Whoever may ask this can do something about it.
+                raise exception.Unavailable(
+                    f'The database is not available: {error.hint}.',
+                    error.reason) from error
+        return wrapped
+    return decorate
+
+
+def _flags(request: webob.Request,
+           known: Mapping[str, bool]) -> dict[str, bool]:
+    """The parameters of a query, each true or false.
+
+    :raises BadRequest: with all that is wrong with them
+    """
+    try:
+        given = request.GET.mixed()
+    except UnicodeDecodeError as error:
+        raise exception.BadRequest(
+            'The query of the path cannot be understood.') from error
+    found, problems = dict(known), []
+    for name, value in given.items():
+        try:
+            if name not in known:
+                raise ValueError(
+                    f'there is no parameter {name[:60]!r} here; known: '
+                    f'{", ".join(known) or "none"}')
+            if not isinstance(value, str):
+                raise ValueError(f'the parameter {name} is given twice')
+            found[name] = strutils.bool_from_string(value, strict=True)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise exception.BadRequest(
+            f'The query cannot be taken: {"; ".join(problems)}.')
+    return found
+
+
+def _distinct(pairs: bodies.Pairs) -> bodies.Document:
+    """An object of JSON in which no key is there twice."""
+    found: bodies.Document = {}
+    for key, value in pairs:
+        if key in found:
+            raise exception.BadRequest(
+                f'A key is there twice in the request body: {key[:60]!r}.')
+        found[key] = value
+    return found
+
+
+def _tag(rows: Rows, revisions: Mapping[str, int]) -> str:
+    """The ETag of what datastore versions require.
+
+    Trove's own commands change rows and no revision, so it is made of both.
+    """
+    return views.tag(jsonutils.dump_as_bytes([
+        (*version, revisions.get(version.id, 0), sorted(those))
+        for version, those in sorted(
+            rows.items(), key=lambda item: item[0].id)]))
+
+
+def _one(present: requirement.Present) -> tuple[webob.Response, str]:
+    """The document of one datastore version, and its ETag."""
+    (version, rows), = present.rows.items()
+    answer = views.document({document.ONE: document.write(
+        version, requirement.Requirement.of(rows, present.ignores_case))})
+    return answer, _tag(present.rows, present.revisions)
+
+
+@_asked(policies.SHOW_REQUIREMENTS)
+def show(asked: Asked, datastore_version_id: str) -> webob.Response:
+    """Show what a datastore version requires, also where that is nothing.
+
+    :raises VersionNotFound: there is no such version
+    """
+    answer, tag = _one(asked.present(datastore_version_id))
+    return views.conditional(asked.request, answer, tag)
+
+
+@_asked(policies.UPDATE_REQUIREMENTS, validate=True)
+def replace(asked: Asked, datastore_version_id: str) -> webob.Response:
+    """Have a datastore version require what a document says, and no more.
+
+    :raises DeclarationRefused: with every problem of the document
+    :raises VersionNotFound: there is no such version
+    :raises PreconditionFailed: a condition of the request does not hold
+    :raises NovaUnavailable: the flavors cannot be looked up
+    """
+    asked.present(datastore_version_id)
+    read = document.read_one(asked.body(), datastore_version_id)
+    (change,) = asked.change(_plan(read, asked.flavors(), False, []),
+                             [datastore_version_id])
+    answer, tag = _one(requirement.Present(
+        {change.version: change.after}, change.ignores_case,
+        {change.version.id: change.revision}))
+    answer.etag = tag
+    return answer
+
+
+def _plan(read: document.Read,
+          flavors: Mapping[str, requirement.Flavor] | None, prune: bool,
+          warnings: list[str]) -> requirement.Plan:
+    """A plan that has datastore versions require what documents say.
+
+    :param flavors: Nova's; None when they are not to be looked up
+    :param prune: and nothing of the versions that they do not mention
+    :param warnings: what is odd and no problem is put there
+    """
+    def plan(present: requirement.Present) -> planning.Wanted:
+        wanted = resolving.resolve(
+            read.declared, None if flavors is None else flavors.values(),
+            present, read.problems)
+        warnings[:] = wanted.warnings
+        return planning.replace(wanted.rows, prune, present)
+    return plan
+
+
+@_asked(policies.UPDATE_REQUIREMENTS)
+def delete(asked: Asked, datastore_version_id: str) -> webob.Response:
+    """Have a datastore version require nothing.
+
+    :raises VersionNotFound: there is no such version
+    :raises PreconditionFailed: a condition of the request does not hold
+    """
+    asked.present(datastore_version_id)
+    asked.change(functools.partial(planning.replace, {}, True),
+                 [datastore_version_id])
+    return webob.Response(status=204)
+
+
+@_asked(policies.SHOW_REQUIREMENTS)
+def list_all(asked: Asked) -> webob.Response:
+    """List what datastore versions require, of those that require something.
+
+    They come by names of datastore and version.
+    """
+    present = asked.services.requirements.revised()
+    return views.conditional(asked.request, views.document({document.MANY: [
+        document.write(version, requirement.Requirement.of(
+            rows, present.ignores_case))
+        for version, rows in present.rows.items() if rows]}),
+        _tag(present.rows, present.revisions))
+
+
+@_asked(policies.UPDATE_REQUIREMENTS, validate=True, prune=False,
+        dry_run=False)
+def replace_many(asked: Asked) -> webob.Response:
+    """Have datastore versions require what documents say, and no more.
+
+    All of it is done, or nothing. The answer tells what was changed.
+
+    :raises DeclarationRefused: with every problem of the documents
+    :raises PreconditionFailed: a condition of the request does not hold
+    :raises NovaUnavailable: the flavors cannot be looked up
+    """
+    read = document.read_many(asked.body())
+    flavors = asked.flavors()
+    warnings: list[str] = []
+    made = asked.change(
+        _plan(read, flavors, asked.flags['prune'], warnings))
+    return views.document({
+        'flavor_requirement_changes': document.changes(
+            (change for change in made if change.before != change.after),
+            flavors or {}),
+        'warnings': warnings})
