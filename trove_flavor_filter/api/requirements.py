@@ -34,8 +34,10 @@ from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
 from trove_flavor_filter.declaration import document
 from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
 from trove_flavor_filter import services
@@ -93,9 +95,14 @@ class Asked(typing.NamedTuple):
             return plan(present)
 
         database = self.services.requirements
-        if self.flags.get('dry_run'):
-            return database.foresee(checked, version_ids)
-        changes = database.change(checked, version_ids)
+        try:
+            if self.flags.get('dry_run'):
+                return database.foresee(checked, version_ids)
+            changes = database.change(checked, version_ids)
+        except reading.DeclarationRefused as error:
+            if error.misses_flavors and not self.services.nova.sees_all():
+                error.args = (f'{error} {nova.UNSEEN}.',)
+            raise
         for change in changes:
             if change.before != change.after:
                 self._log(change)

@@ -476,7 +476,7 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
                   version_id: str | None, text: str) -> list[tuple]:
         """A row for each datastore version that allows a flavor."""
         flavors = flavors_by_id(self.conf)
-        flavor = find_flavor(flavors, text)
+        flavor = resolving.find_flavor(flavors, text)
         wanted = {version.id: needs
                   for version, needs in database.requirements()}
         return [
@@ -496,25 +496,6 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
                 for version, needs in wanted
                 for flavor_id in needs.associated(flavors)
                 if flavor_id not in flavors]
-
-
-def find_flavor(flavors: dict[str, requirement.Flavor],
-                text: str) -> requirement.Flavor:
-    """The flavor with an id or a name.
-
-    :raises NotFound: none, or more than one; the message says what to do
-    """
-    found = {flavor.id: flavor for flavor in flavors.values()
-             if text in (flavor.id, flavor.name)}
-    if len(found) == 1:
-        return next(iter(found.values()))
-    if found:
-        raise exception.NotFound(
-            f'{text} is the id of one flavor and the name of another; '
-            f'specify one of these ids: {", ".join(found)}')
-    raise exception.NotFound(
-        f'Nova has no flavor {text!r}. "openstack flavor list --all" lists '
-        f'all flavors.')
 
 
 def _row(version: requirement.Version, wanted: requirement.Requirement,

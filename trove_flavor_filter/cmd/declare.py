@@ -13,9 +13,6 @@
 """trove-manage datastore-version-flavor-export and -apply."""
 
 import argparse
-import os
-import sys
-import typing
 
 from cliff import command
 
@@ -29,11 +26,6 @@ from trove_flavor_filter.deployment import files
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
-
-STANDARD = '-'
-
-# The maximum size of a file, in bytes.
-LARGEST = 64 * 2 ** 20
 
 
 class Export(base.Subcommand, command.Command):
@@ -57,7 +49,7 @@ datastore-version-flavor-export flavors.yaml
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            'file', metavar='FILE', nargs='?', default=STANDARD,
+            'file', metavar='FILE', nargs='?', default=files.STANDARD,
             help='file to write; "-", the default, for standard output')
         parser.add_argument(
             '--ids', action='store_true',
@@ -69,18 +61,7 @@ datastore-version-flavor-export flavors.yaml
         text = writing.write(
             database.present(), associations.flavors_if_known(self.conf),
             parsed_args.ids)
-        if parsed_args.file == STANDARD:
-            sys.stdout.buffer.write(text.encode())
-            return
-        try:
-            files.replace(parsed_args.file, text.encode())
-        except OSError as error:
-            raise exception.FlavorFilterError(
-                f'{parsed_args.file}: {error.strerror or error}; the file '
-                f'is unchanged') from None
-        except exception.FlavorFilterError as error:
-            raise exception.FlavorFilterError(
-                f'{parsed_args.file}: {error}') from None
+        files.save(parsed_args.file, text.encode())
 
 
 class Apply(base.Subcommand, command.Command):
@@ -143,34 +124,23 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         try:
             changes = self._changes(parsed_args)
         except reading.DeclarationRefused as error:
-            name = ('standard input' if parsed_args.file == STANDARD
-                    else parsed_args.file)
-            for place, message in error.problems:
-                print(f'{name}:{":".join(map(str, place))}: {message}')
-            count = len(error.problems)
-            unseen = ''
-            if any('Nova has no flavor' in message
-                   for _place, message in error.problems) and not (
-                       nova.NovaFlavors(self.conf).sees_all()):
-                unseen = f'. {nova.UNSEEN}'
-            raise exception.FlavorFilterError(
-                f'{name}: {count} problem{"s" if count > 1 else ""}; nothing '
-                f'was changed{unseen}') from None
-        rows = sum(len(change.added) + len(change.ended)
-                   for change in changes)
-        what = (f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '
-                f'datastore version{"s" if len(changes) != 1 else ""}')
-        if not changes:
-            print('Nothing to change.')
-        else:
-            print(f'{"To do" if parsed_args.dry_run else "Done"}: {what}.')
+            lines, last = error.lines(
+                'standard input' if parsed_args.file == files.STANDARD
+                else parsed_args.file)
+            print(*lines, sep='\n')
+            if error.misses_flavors and not (
+                    nova.NovaFlavors(self.conf).sees_all()):
+                last += f'. {nova.UNSEEN}'
+            raise exception.FlavorFilterError(last) from None
+        print(planning.summary(changes, parsed_args.dry_run))
         return 2 if (changes and parsed_args.dry_run
                      and parsed_args.detailed_exitcode) else 0
 
     def _changes(self, parsed_args: argparse.Namespace
                  ) -> list[requirement.Change]:
         """The changes, printed, and made unless this is a dry run."""
-        declared = reading.read(_read(parsed_args.file))
+        declared = reading.read(
+            files.load(parsed_args.file, reading.LARGEST))
         flavors = (None if parsed_args.no_validate
                    else associations.flavors_by_id(self.conf))
         warnings: list[str] = []
@@ -192,22 +162,3 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         for line in planning.diff(changes, flavors or {}):
             print(line)
         return changes
-
-
-def _read(path: str) -> bytes:
-    if path == STANDARD and typing.cast(typing.Any, sys.stdin) is None:
-        raise exception.FlavorFilterError('standard input is closed')
-    try:
-        if path == STANDARD:
-            data = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            data = files.read(path)
-    except OSError as error:
-        raise exception.FlavorFilterError(
-            f'{path}: {error.strerror or error}') from None
-    except exception.FlavorFilterError as error:
-        raise exception.FlavorFilterError(f'{path}: {error}') from None
-    if len(data) > LARGEST:
-        raise exception.FlavorFilterError(
-            f'{os.path.basename(path)}: longer than {LARGEST} bytes')
-    return data

@@ -60,7 +60,8 @@ def delete(flavor_ids: Iterable[str],
 def require(limits: Mapping[str, int], clear: bool,
             present: requirement.Present,
             extra_specs: Iterable[tuple[str, str]] = (),
-            ended: Iterable[str] = ()) -> Wanted:
+            ended: Iterable[str] = (),
+            ended_limits: Iterable[str] = ()) -> Wanted:
     """Set minimums, maximums and extra specs.
 
     Requirements that are not given are kept. The given values of an extra
@@ -72,13 +73,15 @@ def require(limits: Mapping[str, int], clear: bool,
     :param extra_specs: keys and values; several values of one key are
         alternatives
     :param ended: keys of extra specs to remove
+    :param ended_limits: keys of minimums and maximums to remove
     :raises BadRequest: as :func:`checked`
     """
     new = {*((key, str(value)) for key, value in limits.items()),
            *((requirement.EXTRA_SPEC, f'{key}={value}')
              for key, value in extra_specs)}
     subjects = {*map(_subject, new),
-                *((requirement.EXTRA_SPEC, key) for key in ended)}
+                *((requirement.EXTRA_SPEC, key) for key in ended),
+                *((key, '') for key in ended_limits)}
     return checked({
         version: {*new, *(
             row for row in rows
@@ -179,6 +182,16 @@ def _subject(row: requirement.Row) -> requirement.Row:
     key, value = row
     return (key, value.partition('=')[0]
             if key == requirement.EXTRA_SPEC else '')
+
+
+def summary(changes: Collection[requirement.Change], dry_run: bool) -> str:
+    """The number of changes, for people."""
+    if not changes:
+        return 'Nothing to change.'
+    rows = sum(len(change.added) + len(change.ended) for change in changes)
+    return (f'{"To do" if dry_run else "Done"}: '
+            f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '
+            f'datastore version{"s" if len(changes) != 1 else ""}.')
 
 
 def diff(changes: Iterable[requirement.Change],

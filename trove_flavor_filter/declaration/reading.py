@@ -33,10 +33,16 @@ from trove_flavor_filter import requirement
 # libyaml is ten times as fast as pure Python.
 LOADER: typing.Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
+# The maximum size of a file, in bytes.
+LARGEST = 64 * 2 ** 20
+
 # The deepest nesting in a valid file.
 DEPTH = 6
 
 TOP = 'datastore_versions'
+
+# How the problem begins that a flavor is not there.
+NO_FLAVOR = 'Nova has no flavor'
 
 
 def limit(key: str) -> dict[str, typing.Any]:
@@ -150,6 +156,23 @@ class DeclarationRefused(exception.BadRequest):
         texts = [f'{place}: {message}' for place, message in self.problems]
         super().__init__(f'Nothing was changed. {"; ".join(texts)}.')
         self.reason = f'problems: {len(texts)}, the first: {texts[0]}'
+
+    @property
+    def misses_flavors(self) -> bool:
+        """Whether a flavor is not there, or cannot be seen."""
+        return any(message.startswith(NO_FLAVOR)
+                   for _place, message in self.problems)
+
+    def lines(self, name: str) -> tuple[list[str], str]:
+        """The problems of a file for people, a line each, and a last line.
+
+        :param name: of the file
+        """
+        count = len(self.problems)
+        return ([f'{name}:{":".join(map(str, place))}: {message}'
+                 for place, message in self.problems],
+                f'{name}: {count} problem{"s" if count > 1 else ""}; nothing '
+                f'was changed')
 
 
 class Reference(typing.NamedTuple):

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 import typing
 
 from trove_flavor_filter.declaration import reading
+from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
 
 # How many problems get a "did you mean" hint. Searching for close matches
@@ -169,7 +170,8 @@ class _Resolver:
                     reference.place, f'the name {reading.short(text)} can '
                     f'be looked up in Nova alone: give the id')
                 return None
-            if requirement.FLAVOR_ID.match(text):
+            if requirement.FLAVOR_ID.match(text) or self._present.identity(
+                    (requirement.FLAVOR, text)) in there:
                 return text
             self.problem(reference.place,
                          f'{reading.short(text)} is not a flavor id')
@@ -194,7 +196,7 @@ class _Resolver:
         known = [*(() if reference.by_name else self._ids),
                  *(() if reference.by_id else self._names)]
         self.problem(reference.place,
-                     f'Nova has no flavor {reading.short(text)}'
+                     f'{reading.NO_FLAVOR} {reading.short(text)}'
                      f'{hint or self._near(text, known)}')
         return None
 
@@ -208,3 +210,22 @@ def id_of_name(text: str, names: Mapping[str, requirement.Flavor]) -> str:
         return ''
     return (f' (did you mean {names[text].id}, the id of the flavor of that '
             f'name?)')
+
+
+def find_flavor(flavors: Mapping[str, requirement.Flavor],
+                text: str) -> requirement.Flavor:
+    """The flavor that an administrator means by an id or a name.
+
+    :raises NotFound: none, or more than one; the message says what to do
+    """
+    found = {flavor.id: flavor for flavor in flavors.values()
+             if text in (flavor.id, flavor.name)}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        raise exception.NotFound(
+            f'{text} is the id of one flavor and the name of another; say '
+            f'the id of the one that you mean: {", ".join(found)}')
+    raise exception.NotFound(
+        f'Nova has no flavor {text!r}. "openstack flavor list --all" shows '
+        f'what there is.')

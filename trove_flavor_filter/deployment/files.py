@@ -19,7 +19,9 @@ import os
 import shutil
 import stat
 import struct
+import sys
 import tempfile
+import typing
 
 from trove_flavor_filter import exception
 
@@ -27,6 +29,52 @@ from trove_flavor_filter import exception
 FS_IOC_GETFLAGS = 0x80086601
 FS_IMMUTABLE_FL = 0x10
 FS_APPEND_FL = 0x20
+
+# The name of standard input and standard output.
+STANDARD = '-'
+
+
+def load(path: str, largest: int) -> bytes:
+    """The bytes of a file that a command line names, or of standard input.
+
+    :param largest: how many there may be
+    :raises FlavorFilterError: there are none to have; the message names the
+        file
+    """
+    if path == STANDARD and typing.cast(typing.Any, sys.stdin) is None:
+        raise exception.FlavorFilterError('standard input is closed')
+    try:
+        if path == STANDARD:
+            data = sys.stdin.buffer.read(largest + 1)
+        else:
+            data = read(path)
+    except OSError as error:
+        raise exception.FlavorFilterError(
+            f'{path}: {error.strerror or error}') from None
+    except exception.FlavorFilterError as error:
+        raise exception.FlavorFilterError(f'{path}: {error}') from None
+    if len(data) > largest:
+        raise exception.FlavorFilterError(
+            f'{os.path.basename(path)}: longer than {largest} bytes')
+    return data
+
+
+def save(path: str, data: bytes) -> None:
+    """Write a file that a command line names, or to standard output.
+
+    :raises FlavorFilterError: it could not be done; the message names the
+        file, which is as before
+    """
+    if path == STANDARD:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        replace(path, data)
+    except OSError as error:
+        raise exception.FlavorFilterError(
+            f'{path}: {error.strerror or error}; the file is unchanged') from None
+    except exception.FlavorFilterError as error:
+        raise exception.FlavorFilterError(f'{path}: {error}') from None
 
 
 def read(path: str) -> bytes:

@@ -10,7 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""openstack database datastore version flavor list."""
+"""openstack datastore version flavor list.
+
+It has the older name "openstack database datastore version flavor list", too.
+"""
 
 import argparse
 from collections.abc import Iterable
@@ -25,6 +28,8 @@ from osc_lib import exceptions
 from oslo_utils import uuidutils
 from troveclient import exceptions as trove_exceptions
 
+from trove_flavor_filter import exception
+
 # A column -> where the document of a flavor has it. ``id`` is null there for
 # each flavor whose id is not a number; ``str_id`` never is.
 COLUMNS = {'ID': 'str_id', 'Name': 'name', 'RAM': 'ram', 'VCPUs': 'vcpus',
@@ -32,6 +37,7 @@ COLUMNS = {'ID': 'str_id', 'Name': 'name', 'RAM': 'ram', 'VCPUs': 'vcpus',
 
 # What to do about an HTTP status of Trove's.
 ADVICE = {
+    400: 'correct it and try again',
     403: 'ask an administrator of the cloud for a role that may',
     413: 'wait a minute and try again',
     429: 'wait a minute and try again',
@@ -118,24 +124,38 @@ def failure(status: int, body: typing.Any, version_id: str,
     :param version_id: of the datastore version that was asked about
     :param datastore: its datastore's name; None where it is not known
     """
-    message = _message(body)
-    if status == 404 and message.startswith('Datastore version '):
-        return exceptions.CommandError(
-            f'There is no datastore version {version_id!r} that you may use; '
-            f'"openstack datastore list" and "openstack datastore version '
-            f'list <datastore>" show those that there are.')
-    if status == 404:
-        # Trove's router, which does not know the path, or a proxy: the
-        # plugin names what cannot be found.
+    if status == 404 and not is_of_plugin(body):
         return exceptions.CommandError(
             f'This cloud does not have trove-flavor-filter, so it does not '
             f'tell which flavors a datastore version allows; try Trove\'s '
             f'own "openstack database flavor list --datastore-type '
             f'{datastore or "<datastore>"} --datastore-version-id '
             f'{version_id}", or "openstack flavor list" for all flavors.')
+    return refusal(status, body, version_id, 'Trove gave no list of flavors')
+
+
+def refusal(status: int, body: typing.Any, version_id: str,
+            otherwise: str) -> exceptions.CommandError:
+    """The error for an answer that is a fault of the plugin's or Trove's.
+
+    :param otherwise: what to say when it is no fault
+    """
+    if status == 404 and is_of_plugin(body):
+        return exceptions.CommandError(
+            f'There is no datastore version {version_id!r} that you may use; '
+            f'"openstack datastore list" and "openstack datastore version '
+            f'list <datastore>" show those that there are.')
     advice = ADVICE.get(status, 'ask an administrator of the cloud')
-    reason = message.rstrip('.') or 'Trove gave no list of flavors'
+    reason = _message(body).rstrip('.') or otherwise
     return exceptions.CommandError(f'{reason} (HTTP {status}); {advice}.')
+
+
+def is_of_plugin(body: typing.Any) -> bool:
+    """Whether a body with status 404 is the plugin's.
+
+    It names what cannot be found; Trove's router does not, nor does a proxy.
+    """
+    return _message(body).startswith('Datastore version ')
 
 
 def _message(body: typing.Any) -> str:
@@ -149,9 +169,14 @@ def _message(body: typing.Any) -> str:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn what python-troveclient throws into CommandError."""
+    """Turn what python-troveclient throws into CommandError.
+
+    What the plugin's own rules refuse as well.
+    """
     try:
         yield
+    except exception.FlavorFilterError as error:
+        raise exceptions.CommandError(str(error)) from error
     except (keystone_exceptions.CatalogException,
             trove_exceptions.EndpointNotFound) as error:
         raise exceptions.CommandError(
@@ -169,6 +194,36 @@ def translated() -> Iterator[None]:
             f'administrator of the cloud.') from error
 
 
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Have a command take the datastore version that it is about."""
+    parser.add_argument(
+        'datastore_version', metavar='<datastore version>',
+        help='ID or name of the datastore version, or DATASTORE/VERSION by '
+             'name (mysql/8.0); a name by itself is looked for in all '
+             'datastores')
+    parser.add_argument(
+        '--datastore', metavar='<datastore>',
+        help='name or ID of the datastore to look for the datastore version '
+             'in')
+
+
+def named(client: typing.Any, parsed_args: argparse.Namespace
+          ) -> tuple[str, str | None]:
+    """The datastore version that a command line names.
+
+    :param client: python-troveclient's
+    :returns: its id, and the name of its datastore as far as it is known
+    :raises CommandError: as :func:`find`
+    """
+    # Whoever knows the id need not be allowed to list datastores.
+    if (not parsed_args.datastore
+            and uuidutils.is_uuid_like(parsed_args.datastore_version)):
+        return parsed_args.datastore_version, None
+    version = find(versions_of(client.datastores.list()),
+                   parsed_args.datastore_version, parsed_args.datastore)
+    return version.id, version.datastore
+
+
 class ListDatastoreVersionFlavors(command.Lister):
     """List the flavors that a datastore version allows.
 
@@ -184,19 +239,11 @@ class ListDatastoreVersionFlavors(command.Lister):
         parser = super().get_parser(prog_name)
         # The paragraphs and the examples are to stay as they are laid out.
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument(
-            'datastore_version', metavar='<datastore version>',
-            help='ID or name of the datastore version, or '
-                 'DATASTORE/VERSION by name (mysql/8.0); a name by itself is '
-                 'looked for in all datastores')
-        parser.add_argument(
-            '--datastore', metavar='<datastore>',
-            help='name or ID of the datastore to look for the datastore '
-                 'version in')
+        add_version(parser)
         return parser
 
     def get_epilog(self) -> str:
-        name = 'openstack database datastore version flavor list'
+        name = f'openstack {self.cmd_name}'
         return f'''\
 Examples:
   {name} mysql/8.0
@@ -213,17 +260,11 @@ Examples:
         :raises CommandError: there are none to list; one sentence, which
             says what to do
         """
-        version_id = parsed_args.datastore_version
-        datastore = parsed_args.datastore
         with translated():
             # The attribute is there only once python-troveclient has added it.
             manager: typing.Any = self.app.client_manager
             client = manager.database
-            # Whoever knows the id need not be allowed to list datastores.
-            if datastore or not uuidutils.is_uuid_like(version_id):
-                version = find(versions_of(client.datastores.list()),
-                               version_id, datastore)
-                version_id, datastore = version.id, version.datastore
+            version_id, datastore = named(client, parsed_args)
             response, body = client.client.get(
                 '/flavors/datastores/versions/'
                 + urllib.parse.quote(version_id, safe=''), raise_exc=False)

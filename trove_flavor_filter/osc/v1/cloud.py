@@ -1,0 +1,189 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""What the commands of administrators ask of a cloud: Trove, and Nova."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import random
+import time
+import typing
+import urllib.parse
+
+from keystoneauth1 import exceptions as keystone_exceptions
+from osc_lib import exceptions
+
+from trove_flavor_filter.declaration import document
+from trove_flavor_filter.osc.v1 import flavors
+from trove_flavor_filter import requirement
+
+ALL = '/mgmt/flavor-requirements'
+
+# How often a change is planned anew because another one came first, and the
+# seconds to wait between two tries.
+TRIES = 20
+PAUSE = 0.5
+
+_Result = typing.TypeVar('_Result')
+
+
+class Changed(Exception):
+    """What a change was planned on is not there any more."""
+
+
+class Cloud:
+    """The cloud that a command is for.
+
+    Each method raises CommandError, with one sentence that says what to do.
+
+    :param manager: of openstackclient's clients
+    """
+
+    def __init__(self, manager: typing.Any):
+        self._manager = manager
+
+    @property
+    def trove(self) -> typing.Any:
+        """python-troveclient's client."""
+        with flavors.translated():
+            return self._manager.database
+
+    def flavors(self) -> dict[str, requirement.Flavor]:
+        """Nova's flavors that the caller can see, by id."""
+        found: dict[str, requirement.Flavor] = {}
+        marker = ''
+        try:
+            while True:
+                page = self._manager.session.get(
+                    f'/flavors/detail?is_public=None{marker}',
+                    endpoint_filter={
+                        'service_type': 'compute',
+                        'interface': self._manager.interface,
+                        'region_name': self._manager.region_name}).json()
+                for flavor in page['flavors']:
+                    found[flavor['id']] = requirement.Flavor(
+                        flavor['id'], flavor['name'], flavor['ram'],
+                        flavor['vcpus'], flavor['disk'],
+                        flavor['OS-FLV-EXT-DATA:ephemeral'])
+                if not (page['flavors'] and page.get('flavors_links')):
+                    return found
+                last = urllib.parse.quote(page['flavors'][-1]['id'])
+                marker = f'&marker={last}'
+        except (keystone_exceptions.ClientException, KeyError,
+                ValueError) as error:
+            raise exceptions.CommandError(
+                f'Nova does not list its flavors: '
+                f'{" ".join(str(error).split())}; try again, or give ids of '
+                f'flavors with --no-validate.') from error
+
+    def present(self) -> tuple[requirement.Present, str]:
+        """What all datastore versions require, and the ETag of that."""
+        listed, tag = self._ask('GET', ALL)
+        with flavors.translated():
+            datastores = self.trove.datastores.list()
+        rows = {requirement.Version(one.id, one.datastore, one.name,
+                                    one.number): frozenset[requirement.Row]()
+                for one in flavors.versions_of(datastores)}
+        known = {version.id: version for version in rows}
+        for says in listed[document.MANY]:
+            rows[known.get(says['datastore_version_id'],
+                           _version(says))] = document.rows(says)
+        return requirement.Present(dict(sorted(
+            rows.items(), key=lambda item: item[0][1:3]))), tag
+
+    def requirement_of(self, version_id: str) -> tuple[dict, str]:
+        """The document of one datastore version, and its ETag."""
+        body, tag = self._ask('GET', _path(version_id), version_id)
+        return body[document.ONE], tag
+
+    def end(self, version_id: str) -> None:
+        """Have a datastore version require nothing."""
+        self._ask('DELETE', _path(version_id), version_id)
+
+    def change(self, version_id: str, plan: requirement.Plan,
+               validate: bool = True) -> None:
+        """Read what a datastore version requires, and change it by a plan."""
+        def change() -> None:
+            says, tag = self.requirement_of(version_id)
+            version, rows = _version(says), document.rows(says)
+            with flavors.translated():
+                wanted = frozenset(
+                    plan(requirement.Present({version: rows}))[version])
+            if wanted != rows:
+                self._ask(
+                    'PUT', f'{_path(version_id)}?validate={validate}',
+                    version_id, headers={'If-Match': tag},
+                    body={document.ONE: document.write(
+                        version, requirement.Requirement.of(wanted))})
+        self.repeat(change)
+
+    def apply(self, wanted: Mapping[requirement.Version,
+                                    frozenset[requirement.Row]],
+              tag: str, validate: bool, dry_run: bool) -> None:
+        """Have datastore versions require what is wanted, and no more.
+
+        :param tag: the ETag of what that was planned on
+        :raises Changed: that is not there any more
+        """
+        self._ask(
+            'PUT', f'{ALL}?validate={validate}&dry_run={dry_run}',
+            headers={'If-Match': tag}, body={document.MANY: [
+                document.write(version, requirement.Requirement.of(rows))
+                for version, rows in wanted.items()]})
+
+    @staticmethod
+    def repeat(change: Callable[[], _Result]) -> _Result:
+        """Try a change until no other one gets in its way."""
+        for _attempt in range(TRIES):
+            try:
+                return change()
+            except Changed:
+                # Not at the same moment as whoever else has to try again.
+                time.sleep(random.uniform(0, PAUSE))  # nosec B311
+        raise exceptions.CommandError(
+            'Others change the same again and again, so nothing was '
+            'changed; try again in a moment.')
+
+    def _ask(self, method: str, path: str, version_id: str = '',
+             **kwargs: typing.Any) -> tuple[typing.Any, str]:
+        """The document of an answer, and its ETag.
+
+        :param version_id: of the datastore version that is asked about
+        :raises Changed: a condition of the request does not hold
+        """
+        with flavors.translated():
+            response, body = self.trove.client.request(
+                path, method, raise_exc=False, **kwargs)
+        status = response.status_code
+        if status == 412:
+            raise Changed
+        if status == 404 and not flavors.is_of_plugin(body):
+            raise exceptions.CommandError(
+                'This cloud does not have trove-flavor-filter, or a release '
+                'that does not let administrators change requirements over '
+                'HTTP; use trove-manage on a host that runs trove-api, or '
+                'have the plugin installed there.')
+        if status == 204 or status == 200 and isinstance(body, dict):
+            return body, response.headers.get('ETag', '')
+        raise flavors.refusal(status, body, version_id,
+                              'Trove gave no requirement')
+
+
+def _path(version_id: str) -> str:
+    quoted = urllib.parse.quote(version_id, safe='')
+    return f'/mgmt/datastore-versions/{quoted}/flavor-requirement'
+
+
+def _version(says: Mapping[str, typing.Any]) -> requirement.Version:
+    return requirement.Version(
+        says['datastore_version_id'], says['datastore'],
+        says['datastore_version'], None)

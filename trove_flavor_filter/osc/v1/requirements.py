@@ -1,0 +1,426 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""openstack datastore version flavor add, remove, and ... requirement ...."""
+
+import argparse
+from collections.abc import Callable
+import functools
+import sys
+import typing
+
+from osc_lib.cli import format_columns
+from osc_lib.command import command
+from osc_lib import exceptions
+
+from trove_flavor_filter.declaration import document
+from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import resolving
+from trove_flavor_filter.declaration import writing
+from trove_flavor_filter.deployment import files
+from trove_flavor_filter.osc.v1 import cloud
+from trove_flavor_filter.osc.v1 import flavors
+from trove_flavor_filter import requirement
+
+Parser = argparse.ArgumentParser
+
+UNITS = {key: text.format('').strip()
+         for key, text in requirement.LIMITS.items()}
+
+
+def checked(convert: Callable[[str], typing.Any]
+            ) -> Callable[[str], typing.Any]:
+    """A type of an argument, whose ValueError says what is wrong."""
+    def parse(text: str) -> typing.Any:
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+    return parse
+
+
+class _Admin(command.Command):
+    """What the commands of administrators have in common."""
+
+    examples = ''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        # The paragraphs and the examples are to stay as they are laid out.
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        self._usage_error = parser.error
+        return parser
+
+    def get_epilog(self) -> str:
+        lines = ''.join(f'  openstack {line}\n'
+                        for line in self.examples.strip().splitlines())
+        return f'Examples:\n{lines}\n{super().get_epilog()}'
+
+    @property
+    def cloud(self) -> cloud.Cloud:
+        return cloud.Cloud(self.app.client_manager)
+
+    def version_id(self, parsed_args: argparse.Namespace) -> str:
+        """The datastore version that the command line names."""
+        with flavors.translated():
+            return flavors.named(self.cloud.trove, parsed_args)[0]
+
+
+def no_validate(parser: Parser) -> None:
+    parser.add_argument(
+        '--no-validate', dest='validate', action='store_false',
+        help='do not look flavors up in Nova; they must be given by their '
+             'IDs')
+
+
+class AddDatastoreVersionFlavor(_Admin):
+    """Associate flavors with a datastore version.
+
+    Once a datastore version has associated flavors, it allows those only.
+    Either all that are given are associated or, when anything is wrong,
+    none. What is associated already stays so. You must be an administrator.
+    """
+
+    examples = '''
+datastore version flavor add mysql/8.0 db.medium db.large
+datastore version flavor add 8.0 --datastore mysql 3
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        flavors.add_version(parser)
+        parser.add_argument(
+            'flavors', metavar='<flavor>', nargs='+',
+            help='ID or name of a flavor')
+        no_validate(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        version_id = self.version_id(parsed_args)
+        flavor_ids = parsed_args.flavors
+        if parsed_args.validate:
+            known = self.cloud.flavors()
+            with flavors.translated():
+                flavor_ids = [resolving.find_flavor(known, text).id
+                              for text in flavor_ids]
+        self.cloud.change(version_id,
+                          functools.partial(planning.add, flavor_ids),
+                          parsed_args.validate)
+
+
+class RemoveDatastoreVersionFlavor(_Admin):
+    """End the association of flavors with a datastore version.
+
+    When one of the given flavors is not associated, that is an error and
+    nothing is removed. A datastore version without any associated flavor
+    allows every flavor. You must be an administrator.
+    """
+
+    examples = '''
+datastore version flavor remove mysql/8.0 db.medium
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        flavors.add_version(parser)
+        parser.add_argument(
+            'flavors', metavar='<flavor>', nargs='+',
+            help='ID of a flavor, or its name while Nova has it')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        version_id = self.version_id(parsed_args)
+        there = self.cloud.requirement_of(version_id)[0]['flavors']
+        flavor_ids = parsed_args.flavors
+        if not {*flavor_ids} <= {*there}:
+            known = self.cloud.flavors()
+            with flavors.translated():
+                flavor_ids = [
+                    text if text in there
+                    else resolving.find_flavor(known, text).id
+                    for text in flavor_ids]
+        # None that stay is new, so none has to be looked up.
+        self.cloud.change(version_id,
+                          functools.partial(planning.delete, flavor_ids),
+                          validate=False)
+
+
+class ListFlavorRequirements(_Admin, command.Lister):
+    """List what datastore versions require of flavors.
+
+    Datastore versions that require nothing are not listed. You must be an
+    administrator.
+    """
+
+    examples = '''
+datastore version flavor requirement list
+datastore version flavor requirement list --long -f json
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--long', action='store_true',
+            help='list each minimum, maximum and extra spec in a column')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace
+                    ) -> tuple[tuple[str, ...], list[tuple]]:
+        present, _tag = self.cloud.present()
+        rows = []
+        for version, said in present.rows.items():
+            if not said:
+                continue
+            wanted = requirement.Requirement.of(said)
+            says = document.write(version, wanted)
+            rows.append((
+                version.id, version.datastore, version.name,
+                format_columns.ListColumn(says['flavors']),
+                *((*(says[key] for key in UNITS),
+                   format_columns.DictColumn(says['extra_specs']))
+                  if parsed_args.long else (str(wanted),))))
+        return ('Datastore Version ID', 'Datastore', 'Version', 'Flavors', *(
+            (*(_title(key) for key in UNITS), 'Extra Specs')
+            if parsed_args.long else ('Requires',))), rows
+
+
+def _title(key: str) -> str:
+    """The column of a minimum or a maximum: Min RAM, Max VCPUs."""
+    which, what = key.split('_')
+    return (f'{which.title()} '
+            f'{ {"ram": "RAM", "vcpus": "VCPUs"}.get(what, what.title())}')
+
+
+class ShowFlavorRequirement(_Admin, command.ShowOne):
+    """Show what a datastore version requires of flavors.
+
+    RAM is in MiB, disk in GiB. You must be an administrator.
+    """
+
+    examples = '''
+datastore version flavor requirement show mysql/8.0
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        flavors.add_version(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace
+                    ) -> tuple[tuple, tuple]:
+        says, _tag = self.cloud.requirement_of(self.version_id(parsed_args))
+        return tuple(says), tuple(
+            format_columns.DictColumn(value) if isinstance(value, dict)
+            else format_columns.ListColumn(value) if isinstance(value, list)
+            else value for value in says.values())
+
+
+class SetFlavorRequirement(_Admin):
+    """Set what a flavor must be like for a datastore version.
+
+    What is not named stays as it is. An extra spec that is named has the
+    values given and no others; several values of one are alternatives. You
+    must be an administrator.
+    """
+
+    examples = '''
+datastore version flavor requirement set mysql/8.0 --min-ram 2048
+datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        flavors.add_version(parser)
+        for key, unit in UNITS.items():
+            words = ('at least' if key in requirement.MINIMUMS
+                     else 'at most')
+            parser.add_argument(
+                f'--{key.replace("_", "-")}', metavar='<number>',
+                type=checked(requirement.size),
+                help=f'allow flavors with {words} this many {unit}')
+        parser.add_argument(
+            '--extra-spec', metavar='<key=value>', action='append',
+            default=[], type=checked(requirement.extra_spec),
+            help='allow flavors with this extra spec (repeat option to set '
+                 'more, or alternatives)')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        limits = {key: value for key in UNITS
+                  if (value := getattr(parsed_args, key)) is not None}
+        if not (limits or parsed_args.extra_spec):
+            self._usage_error('say a minimum, a maximum or an extra spec')
+        self.cloud.change(
+            self.version_id(parsed_args), functools.partial(
+                planning.require, limits, False,
+                extra_specs=parsed_args.extra_spec), validate=False)
+
+
+class UnsetFlavorRequirement(_Admin):
+    """End what a flavor must be like for a datastore version.
+
+    What is not named stays as it is, and so do associations, unless --all
+    is given. You must be an administrator.
+    """
+
+    examples = '''
+datastore version flavor requirement unset mysql/8.0 --min-ram
+datastore version flavor requirement unset mysql/8.0 --extra-spec db
+datastore version flavor requirement unset mysql/8.0 --all
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        flavors.add_version(parser)
+        for key, unit in UNITS.items():
+            which = ('minimum' if key in requirement.MINIMUMS
+                     else 'maximum')
+            parser.add_argument(
+                f'--{key.replace("_", "-")}', action='store_true',
+                help=f'end the {which}: {unit}')
+        parser.add_argument(
+            '--extra-spec', metavar='<key>', action='append', default=[],
+            help='require the extra spec of this key no longer (repeat '
+                 'option to end more)')
+        parser.add_argument(
+            '--all', action='store_true',
+            help='end all of it, associations too')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        limits = [key for key in UNITS if getattr(parsed_args, key)]
+        if not (limits or parsed_args.extra_spec or parsed_args.all):
+            self._usage_error('say a minimum, a maximum, an extra spec or '
+                              '--all')
+        version_id = self.version_id(parsed_args)
+        if parsed_args.all:
+            self.cloud.end(version_id)
+            return
+        self.cloud.change(version_id, functools.partial(
+            planning.require, {}, False, ended=parsed_args.extra_spec,
+            ended_limits=limits), validate=False)
+
+
+class ExportFlavorRequirements(_Admin):
+    """Write what datastore versions require to a file, as YAML.
+
+    It is the file of "trove-manage datastore-version-flavor-export": versions
+    and flavors go by their names, so that it can be applied to another cloud.
+    You must be an administrator.
+    """
+
+    examples = '''
+datastore version flavor requirement export
+datastore version flavor requirement export flavors.yaml
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'file', metavar='<file>', nargs='?', default=files.STANDARD,
+            help='where to write it; "-", the default, for standard output')
+        parser.add_argument(
+            '--ids', action='store_true',
+            help='refer to flavors by their IDs, with the names in comments')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        present, _tag = self.cloud.present()
+        with flavors.translated():
+            files.save(parsed_args.file, writing.write(
+                present, self.cloud.flavors(), parsed_args.ids).encode())
+
+
+class ApplyFlavorRequirements(_Admin):
+    """Make datastore versions require what a file declares.
+
+    The file is what "export" writes. All of it is checked before anything is
+    changed, and every problem is printed with its line and column. Then the
+    changes are shown, lines with "+" for what comes and "-" for what goes,
+    and made: all of them or none. What the file does not mention stays,
+    unless --prune is given. You must be an administrator.
+    """
+
+    examples = '''
+datastore version flavor requirement apply flavors.yaml --dry-run
+datastore version flavor requirement apply flavors.yaml
+datastore version flavor requirement apply --prune - < flavors.yaml
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'file', metavar='<file>',
+            help='what to apply; "-" for standard input')
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='show the changes and make none')
+        parser.add_argument(
+            '--detailed-exitcode', action='store_true',
+            help='with --dry-run, exit with 2 when there is something to do')
+        parser.add_argument(
+            '--prune', action='store_true',
+            help='end all that the file does not mention, of every datastore '
+                 'version')
+        no_validate(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        known: dict[str, requirement.Flavor] = {}
+        try:
+            with flavors.translated():
+                data = files.load(parsed_args.file, reading.LARGEST)
+            declared = reading.read(data)
+            if parsed_args.validate:
+                known = self.cloud.flavors()
+            changes, warnings = self.cloud.repeat(functools.partial(
+                self._apply, declared, known, parsed_args))
+        except reading.DeclarationRefused as error:
+            lines, last = error.lines(
+                'standard input' if parsed_args.file == files.STANDARD
+                else parsed_args.file)
+            print(*lines, sep='\n')
+            raise exceptions.CommandError(last) from None
+        for text in warnings:
+            print(f'Warning: {text}.', file=sys.stderr)
+        for line in planning.diff(changes, known):
+            print(line)
+        print(planning.summary(changes, parsed_args.dry_run))
+        return 2 if (changes and parsed_args.dry_run
+                     and parsed_args.detailed_exitcode) else 0
+
+    def _apply(self, declared: list[reading.Declared],
+               known: dict[str, requirement.Flavor],
+               parsed_args: argparse.Namespace
+               ) -> tuple[list[requirement.Change], list[str]]:
+        """Plan on what there is, and make the changes or try them.
+
+        :returns: the changes, and what is odd and no problem
+        :raises Changed: others have changed something meanwhile
+        """
+        present, tag = self.cloud.present()
+        wanted = resolving.resolve(
+            declared, known.values() if parsed_args.validate else None,
+            present)
+        with flavors.translated():
+            plan = planning.apply(wanted.rows, parsed_args.prune, present)
+        changes = [
+            requirement.Change(version, present.rows[version],
+                               frozenset(rows))
+            for version, rows in plan.items()
+            if present.rows[version] != frozenset(rows)]
+        if changes:
+            self.cloud.apply(
+                {change.version: change.after for change in changes}, tag,
+                parsed_args.validate, parsed_args.dry_run)
+        return changes, wanted.warnings
