@@ -32,9 +32,10 @@ class CloudFixture(fixture.GabbiFixture):
         for flavor_id, name, ram in (('gabbi-s', 'gabbi-small', 512),
                                      ('gabbi-l', 'gabbi-large', 8192)):
             cloud.create_flavor(flavor_id, name, ram=ram)
-        versions = {
+        self.versions = versions = {
             'BOUND': cloud.create_datastore_version('mysql', 'gabbi-bound'),
             'FREE': cloud.create_datastore_version('mysql', 'gabbi-free'),
+            'BARE': cloud.create_datastore_version('mysql', 'gabbi-bare'),
             'RETIRED': cloud.create_datastore_version(
                 'mysql', 'gabbi-retired', active=False)}
         cloud.check('trove-manage', 'datastore-version-flavor-add',
@@ -54,6 +55,14 @@ class CloudFixture(fixture.GabbiFixture):
                     'mysql/gabbi-bound', 'gabbi-s')
         for flavor_id in ('gabbi-s', 'gabbi-l'):
             cloud.delete_flavor(flavor_id)
+        # There is a file of gabbits after this one.
+        for table, column in (
+                ('datastore_version_metadata', 'datastore_version_id'),
+                ('flavor_filter_revision', 'datastore_version_id'),
+                ('datastore_versions', 'id')):
+            for version_id in self.versions.values():
+                cloud.sql(f'DELETE FROM {table} WHERE {column} = :id',
+                          id=version_id)
 
 
 def load_tests(loader, _tests, _pattern):

@@ -23,18 +23,18 @@ from trove_flavor_filter.tests.functional import base
 # other method of the route, whatever the version; and the create of an
 # instance with a flavor that is refused.
 TABLE = '''
-identity                    path   active inactive unknown others create
-no token                    demo      401      401     401    401    401
-a token that is garbage     demo      401      401     401    401    401
-member                      demo      200      404     404    405    400
-reader                      demo      200      404     404    405    400
-admin                       admin     200      200     404    405    400
-admin of another project    demo      403      403     403    403    403
-member of another project   demo      403      403     403    403    403
-member who left             demo      401      401     401    401    401
-no role on any project      demo      403      403     403    403    403
-admin of the whole system   demo      403      403     403    403    403
-'''
+identity                    path   active inactive unknown others create show list change dry
+no token                    demo      401      401     401    401    401  401  401    401 401
+a token that is garbage     demo      401      401     401    401    401  401  401    401 401
+member                      demo      200      404     404    405    400  403  403    403 403
+reader                      demo      200      404     404    405    400  403  403    403 403
+admin                       admin     200      200     404    405    400  200  200    200 200
+admin of another project    demo      403      403     403    403    403  403  403    403 403
+member of another project   demo      403      403     403    403    403  403  403    403 403
+member who left             demo      401      401     401    401    401  401  401    401 401
+no role on any project      demo      403      403     403    403    403  403  403    403 403
+admin of the whole system   demo      403      403     403    403    403  403  403    403 403
+'''  # noqa: E501
 OTHERS = ('HEAD', 'POST', 'PUT', 'DELETE')
 
 
@@ -133,7 +133,29 @@ class AuthorizationTest(base.FunctionalTestCase):
                 'datastore': {'type': 'mysql',
                               'version': self.versions['active']}}})
         found['create'].add((response.status_code, response.text))
+        for column, method, path, body in self.of_requirements():
+            response = self.ask(method, token, project, path, json=body)
+            # What is deleted is answered with 204.
+            found[column].add((
+                200 if response.status_code == 204 else response.status_code,
+                response.text))
         return found
+
+    def of_requirements(self) -> list[tuple[str, str, str, dict | None]]:
+        """(column, method, path, body): requests of administrators."""
+        every = '/mgmt/flavor-requirements'
+        one = [f'/mgmt/datastore-versions/{self.versions[state]}'
+               f'/flavor-requirement' for state in ('active', 'inactive')]
+        wanted = {'flavor_requirement': {'flavors': [self.allowed]}}
+        return [
+            *(('show', 'GET', path, None) for path in one),
+            ('list', 'GET', every, None),
+            # It ends as it was, for whoever may.
+            *(('change', method, path, body) for path in one
+              for method, body in (('DELETE', None), ('PUT', wanted))),
+            ('change', 'PUT', every, {'flavor_requirements': []}),
+            ('dry', 'PUT', f'{every}?dry_run=true&prune=true',
+             {'flavor_requirements': []})]
 
     def test_each_identity_gets_what_the_table_says(self):
         tokens = self.tokens()
@@ -146,11 +168,13 @@ class AuthorizationTest(base.FunctionalTestCase):
                         for column, given in answers.items()}
             seen.append(f'{name:<27} {project:<6}' + ''.join(
                 f' {"/".join(map(str, sorted(statuses[column]))):>{width}}'
-                for column, width in zip(expected, (5, 8, 7, 6, 6))))
+                for column, width in zip(
+                    expected, (8, 8, 7, 6, 6, 4, 4, 6, 3))))
             wrong += [(name, column, status, statuses[column])
                       for column, status in expected.items()
                       if statuses[column] != {status}]
-            count += len(self.versions) * (1 + len(OTHERS)) + 1
+            count += (len(self.versions) * (1 + len(OTHERS)) + 1
+                      + len(self.of_requirements()))
             # What is not there and what may not be seen look alike.
             for status in (401, 403, 404):
                 texts = {text for column in self.versions

@@ -10,9 +10,13 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The OpenAPI description of the route, and the real Trove: they agree."""
+"""The OpenAPI description of the routes, and the real Trove: they agree.
+
+FLAVOR_FILTER_OPENAPI says how many requests are sent for each operation.
+"""
 
 import collections
+import os
 import pathlib
 
 import hypothesis
@@ -26,7 +30,19 @@ from trove_flavor_filter.tests.functional import base
 DESCRIPTION = (pathlib.Path(__file__).parents[3]
                / 'doc/source/contributor/openapi.yaml')
 ROUTE = '/{project_id}/flavors/datastores/versions/{datastore_version_id}'
-COUNT = 200
+ONE = ('/{project_id}/mgmt/datastore-versions/{datastore_version_id}'
+       '/flavor-requirement')
+ALL = '/{project_id}/mgmt/flavor-requirements'
+COUNT = int(os.environ.get('FLAVOR_FILTER_OPENAPI', '200'))
+CHECKS = ('status_code_conformance', 'content_type_conformance',
+          'response_headers_conformance', 'response_schema_conformance')
+
+
+def validate(case: schemathesis.Case, response: requests.Response) -> None:
+    """See that an answer is as described."""
+    case.validate_response(response, checks=[
+        schemathesis.checks.not_a_server_error,
+        *map(schemathesis.checks.CHECKS.get_one, CHECKS)])
 
 
 class OpenApiTest(base.FunctionalTestCase):
@@ -80,12 +96,7 @@ class OpenApiTest(base.FunctionalTestCase):
                 request['headers']['X-Auth-Token'] = token
             response = requests.request(**request, timeout=60)
             met[response.status_code] += 1
-            case.validate_response(response, checks=[
-                schemathesis.checks.not_a_server_error,
-                *(schemathesis.checks.CHECKS.get_one(name) for name in (
-                    'status_code_conformance', 'content_type_conformance',
-                    'response_headers_conformance',
-                    'response_schema_conformance'))])
+            validate(case, response)
 
         try:
             send()
@@ -121,3 +132,97 @@ class OpenApiTest(base.FunctionalTestCase):
         error = self.assertRaises(
             AssertionError, self.run_cases, self.cloud.token())
         self.assertIn('is not of type "string"', str(error))
+
+
+class RequirementsOpenApiTest(base.FunctionalTestCase):
+    """The routes of administrators, each operation by itself."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.schema = schemathesis.openapi.from_dict(
+            yaml.safe_load(DESCRIPTION.read_text()))
+        self.flavor_id = self.create_flavor()
+        self.versions = [self.create_version(), self.create_version()]
+        self.associate(self.versions[0], self.flavor_id)
+        self.etag = self.cloud.trove(
+            f'/mgmt/datastore-versions/{self.versions[0]}'
+            f'/flavor-requirement', user='admin').headers['ETag']
+
+    def run_cases(self, path: str, method: str) -> set[int]:
+        """Send generated requests of an administrator's.
+
+        :returns: the statuses that they were answered with
+        """
+        operation = self.schema[path][method]
+        met = collections.Counter()
+        token = self.cloud.token('admin')
+        bodies = strategies.sampled_from([
+            None, None, None, *(
+                {'flavor_requirement': says} for says in (
+                    {'flavors': [self.flavor_id], 'min_ram': 1}, {})),
+            {'flavor_requirements': [
+                {'datastore_version_id': self.versions[1], 'max_ram': 2}]}])
+
+        @hypothesis.settings(
+            max_examples=COUNT, deadline=None, database=None,
+            suppress_health_check=list(hypothesis.HealthCheck))
+        @hypothesis.given(
+            strategies.one_of(operation.as_strategy(generation_mode=mode)
+                              for mode in schemathesis.GenerationMode),
+            strategies.sampled_from(
+                [*self.versions * 3, 'no-such-version', None]),
+            strategies.sampled_from([None, None, self.etag]),
+            strategies.sampled_from([method.upper()] * 9 + ['POST']),
+            bodies, strategies.booleans())
+        def send(case, version_id, etag, verb, body, is_plain):
+            if version_id is not None:
+                case.path_parameters = {
+                    'project_id': self.cloud.project_id('admin')} | (
+                        {'datastore_version_id': version_id}
+                        if path == ONE else {})
+            for name in ('If-Match', 'If-None-Match'):
+                if is_plain:
+                    case.headers.pop(name, None)
+                elif etag is not None:
+                    case.headers[name] = etag
+            if is_plain:
+                case.query.clear()
+            if body is not None and method == 'put':
+                case.body = body
+            case.method = verb
+            request = case.as_transport_kwargs(
+                base_url=f'{self.cloud.trove_url}/v1.0')
+            request['headers'].pop('X-Auth-Token', None)
+            request['headers']['X-Auth-Token'] = token
+            response = requests.request(**request, timeout=60)
+            met[response.status_code] += 1
+            validate(case, response)
+
+        try:
+            send()
+        except schemathesis.core.failures.FailureGroup as failures:
+            # No Exception: it would end the whole run.
+            raise AssertionError(str(failures)) from failures
+        print(f'\n{method} {path}: {met.total()} requests: '
+              f'{dict(sorted(met.items()))}')
+        return set(met)
+
+    def test_one_is_shown_as_described(self):
+        self.assertLessEqual({200, 304, 404, 405},
+                             self.run_cases(ONE, 'get'))
+
+    def test_one_is_replaced_as_described(self):
+        self.assertLessEqual({200, 400, 404, 405, 412},
+                             self.run_cases(ONE, 'put'))
+
+    def test_one_is_deleted_as_described(self):
+        self.assertLessEqual({204, 404, 405, 412},
+                             self.run_cases(ONE, 'delete'))
+
+    def test_all_are_listed_as_described(self):
+        self.assertLessEqual({200, 304, 403, 405},
+                             self.run_cases(ALL, 'get'))
+
+    def test_all_are_replaced_as_described(self):
+        self.assertLessEqual({200, 400, 405, 412},
+                             self.run_cases(ALL, 'put'))

@@ -35,6 +35,7 @@ import sqlalchemy as sa
 from trove.instance import tasks
 import webob
 
+from trove_flavor_filter.api import requirements as requirements_api
 from trove_flavor_filter.db import models
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
@@ -57,7 +58,12 @@ FLAVORS = [
 
 # Of its own answers, those that the generated requests must have met: a test
 # that never gets past the door would say nothing.
-MET = {'200', '304', '400', '401', '403', '404', '405', '422', '503'}
+MET = {'200', '204', '304', '400', '401', '403', '404', '405', '412', '413',
+       '422', '503'}
+
+# The one key of a document that is answered with 200.
+DOCUMENTS = {'flavors', 'flavor_requirement', 'flavor_requirements',
+             'flavor_requirement_changes'}
 
 HUGE = (
     b'[' * 200000,
@@ -188,10 +194,32 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
         (2, some(grow=nodes, add_shard=anything,
                  upgrade=some(datastore_version=known | word))),
         (1, anything))
+    limit = weighted((6, strategies.integers(-1, 4096)), (1, None),
+                     (1, anything))
+    says = some(
+        datastore_version_id=known | word, datastore=weighted(
+            (3, 'mysql'), (1, anything)), datastore_version=word,
+        flavors=weighted((5, strategies.lists(weighted(
+            (6, flavor), (1, some(name=flavor))), max_size=4)),
+            (1, anything)),
+        extra_specs=weighted(
+            (3, strategies.dictionaries(word, weighted(
+                (2, word), (1, strategies.lists(word, max_size=2)))
+                | anything, max_size=3)), (1, anything)),
+        **{key: limit for key in requirement.LIMITS}, min_rma=anything)
+    requirements = weighted(
+        (5, strategies.fixed_dictionaries({'flavor_requirement': weighted(
+            (3, says), (2, strategies.fixed_dictionaries(
+                {'min_ram': strategies.integers(1, 99)})))})),
+        (5, strategies.fixed_dictionaries({
+            'flavor_requirements': weighted(
+                (5, strategies.lists(says, max_size=3)), (1, anything))})),
+        (1, some(flavor_requirement=says, flavor_requirements=anything)))
     spelled = strategies.builds(
         lambda value, ascii, encoding: json.dumps(
             value, ensure_ascii=ascii).encode(encoding, 'surrogatepass'),
-        document, strategies.booleans(), strategies.sampled_from(
+        weighted((3, document), (1, requirements)), strategies.booleans(),
+        strategies.sampled_from(
             ['utf-8'] * 8 + ['utf-16', 'utf-32', 'utf-8-sig']))
     body = weighted(
         (12, spelled), (1, strategies.binary(max_size=40)), (2, b''),
@@ -220,7 +248,10 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
                 (2, segment.map('instances/{}/flavors'.format)),
                 (3, segment.map('instances/{}'.format)),
                 (3, segment.map('instances/{}/action'.format)),
-                (4, segment.map('clusters/{}'.format))))),
+                (4, segment.map('clusters/{}'.format)),
+                (3, segment.map('mgmt/datastore-versions/{}/'
+                                'flavor-requirement'.format)),
+                (2, 'mgmt/flavor-requirements')))),
         (1, PATH_TEXT), (1, PATH_TEXT.map(f'/{PROJECT}/{{}}'.format)))
     suffix = weighted((14, ''), (1, strategies.sampled_from(
         ['/', '//', '.json', '.xml', '%2f', '\0', ';x', '/..', '\n'])))
@@ -228,6 +259,9 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
         (10, ''), (2, strategies.sampled_from(
             ['_method=PUT', '_method=POST', '_method=%ff', '_method=&x',
              '_method=\xff', '%', '&&;=', '_method=a&_method=POST'])),
+        (2, strategies.sampled_from(
+            ['validate=0', 'validate=no&prune=1', 'dry_run=1&validate=0',
+             'validate=2', 'validate', 'prune=1&prune=1', 'validate=\xff'])),
         (1, LATIN), (1, LATIN.map('_method={}'.format)))
 
     likely = weighted(
@@ -238,6 +272,18 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
             strategies.sampled_from(['PUT', 'PATCH']),
             strategies.just(f'/{PROJECT}/instances/{names["instance"]}'),
             upgrade.map(json.dumps).map(str.encode))))
+
+    one = f'/{PROJECT}/mgmt/datastore-versions/{{}}/flavor-requirement'
+    of_admins = strategies.tuples(
+        weighted((4, 'PUT'), (2, 'GET'), (3, 'DELETE')),
+        weighted((2, f'/{PROJECT}/mgmt/flavor-requirements'),
+                 (4, one.format(names['other'])),
+                 (1, segment.map(one.format))),
+        weighted((30, requirements.map(json.dumps).map(str.encode)),
+                 (1, b'9' * (requirements_api.LARGEST + 1))))
+    if_match = weighted(
+        (8, {}), (1, {'HTTP_IF_MATCH': '"x"'}),
+        (1, strategies.fixed_dictionaries({'HTTP_IF_MATCH': LATIN})))
 
     caller = {'HTTP_X_IDENTITY_STATUS': 'Confirmed',
               'HTTP_X_USER_ID': 'user', 'HTTP_X_PROJECT_ID': PROJECT,
@@ -269,12 +315,18 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
 
     @strategies.composite
     def request(draw) -> Hostile:
-        # One in four is close to what a client might send.
+        # One in four is close to what a client might send, one in four to
+        # what an administrator might.
         verb, where, content = draw(weighted(
-            (3, strategies.tuples(method, path, body)), (1, likely)))
+            (2, strategies.tuples(method, path, body)), (1, likely)))
+        asked = draw(query)
         headers = {**draw(identity), **draw(if_none_match),
                    'CONTENT_TYPE': draw(content_type),
                    **draw(weighted((2, {}), (1, others)))}
+        if draw(weighted((3, False), (1, True))):
+            verb, where, content = draw(of_admins)
+            asked = draw(weighted((3, 'validate=0'), (1, query)))
+            headers |= caller | {'HTTP_X_ROLES': 'admin'} | draw(if_match)
         length = draw(weighted(
             (10, str(len(content))), (1, None), (2, 'chunked'),
             (2, strategies.sampled_from(
@@ -285,7 +337,7 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
             headers['HTTP_TRANSFER_ENCODING'] = 'chunked'
             length = None
         return Hostile(
-            verb, where + draw(suffix), draw(query), headers, content,
+            verb, where + draw(suffix), asked, headers, content,
             length, draw(weighted(
                 (12, io.BytesIO), (1, Trickle), (1, Reset), (1, BadChunk))))
 
@@ -391,22 +443,23 @@ class HostileTest(test_wsgi.WsgiTestCase):
         code = int(status[:3])
         fields = {name.lower(): value for name, value in headers}
         self.assertEqual(len(headers), len(fields))
-        if code == 304 or hostile.method == 'HEAD':
+        if code in (204, 304) or hostile.method == 'HEAD':
             self.assertEqual(b'', content)
             return
         self.assertEqual('application/json', fields['content-type'])
         self.assertEqual(str(len(content)), fields['content-length'])
         document = json.loads(content.decode())
         if code == 200:
-            self.assertEqual(['flavors'], list(document))
+            self.assertEqual(1, len(DOCUMENTS & {*document}))
             return
         (fault,), = [document.values()]
-        self.assertEqual({'code', 'message'}, set(fault))
+        self.assertEqual({'code', 'message'}, {*fault} - {'problems'})
         self.assertEqual(code, fault['code'])
         self.assertIsInstance(fault['message'], str)
         self.assertIn(str(code), MET)
         if code == 405:
-            self.assertEqual('GET', fields['allow'])
+            self.assertIn(fields['allow'],
+                          ('GET', 'GET, PUT', 'DELETE, GET, PUT'))
         if code == 503:
             self.assertEqual('5', fields['retry-after'])
             # That of an exception that nobody foresaw is another one.
