@@ -64,15 +64,19 @@ class Suite:
     dashboard: str | None = None
 
 
+# What has servers of its own, and waits for them.
+SEVERAL = 'test_faults|test_hosts|test_writers'
+
+
 def functional(trove: str | None) -> Suite:
-    return Suite(exclude='test_release|test_faults|test_hosts|test_dashboard',
-                 workers=2, trove=trove)
+    return Suite(exclude=f'test_release|test_dashboard|{SEVERAL}', workers=2,
+                 trove=trove)
 
 
 SUITES = {
     'py3': Suite('unit', workers=2),
     'functional': functional(None),
-    'faults': Suite(include='test_faults|test_hosts'),
+    'faults': Suite(include=SEVERAL),
     'smoke': Suite(include=SMOKE),
     'functional-mysql': Suite(include=BY_DATABASE, environment={
         'FLAVOR_FILTER_DATABASE': 'mysql', 'FLAVOR_FILTER_HUNT': '1000'}),
