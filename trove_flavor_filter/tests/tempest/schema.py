@@ -51,7 +51,66 @@ FAULT = {
     'properties': {
         'code': {'type': 'integer', 'minimum': 400, 'maximum': 599},
         'message': {'type': 'string', 'minLength': 1},
+        # Of a document that cannot be taken.
+        'problems': {
+            'type': 'array', 'minItems': 1, 'items': {
+                'type': 'object',
+                'properties': {
+                    'pointer': {'type': 'string',
+                                'pattern': '^(/([^/~]|~[01])*)*$'},
+                    'message': {'type': 'string', 'minLength': 1},
+                },
+                'additionalProperties': False,
+                'required': ['pointer', 'message'],
+            }},
     },
     'additionalProperties': False,
     'required': ['code', 'message'],
 }
+
+LIMIT = {'type': ['integer', 'null'], 'minimum': 1}
+TEXT = {'type': 'string', 'minLength': 1}
+
+REQUIREMENT = {
+    'type': 'object',
+    'properties': {
+        'datastore_version_id': TEXT,
+        'datastore': TEXT,
+        'datastore_version': TEXT,
+        'flavors': {'type': 'array', 'items': TEXT},
+        **{f'{which}_{what}': LIMIT for which in ('min', 'max')
+           for what in ('ram', 'vcpus', 'disk')},
+        'extra_specs': {
+            'type': 'object', 'additionalProperties': {
+                'type': ['string', 'array'], 'items': {'type': 'string'}}},
+    },
+    'additionalProperties': False,
+}
+REQUIREMENT['required'] = sorted(REQUIREMENT['properties'])
+
+
+def of(**properties: dict) -> dict:
+    """The schema of an answer with 200 that has all of these, and no more."""
+    return {'status_code': [200], 'response_body': {
+        'type': 'object', 'properties': properties,
+        'additionalProperties': False, 'required': sorted(properties)}}
+
+
+SHOW_REQUIREMENT = of(flavor_requirement=REQUIREMENT)
+LIST_REQUIREMENTS = of(flavor_requirements={
+    'type': 'array', 'items': REQUIREMENT})
+ROWS = {'type': 'array', 'items': {
+    'type': 'object',
+    'properties': {'key': TEXT, 'value': {'type': 'string'}, 'name': TEXT},
+    'additionalProperties': False,
+    'required': ['key', 'value']}}
+CHANGES = of(warnings={'type': 'array', 'items': TEXT},
+             flavor_requirement_changes={'type': 'array', 'items': {
+                 'type': 'object',
+                 'properties': {
+                     'datastore_version_id': TEXT, 'datastore': TEXT,
+                     'datastore_version': TEXT, 'added': ROWS,
+                     'ended': ROWS},
+                 'additionalProperties': False,
+                 'required': ['datastore_version_id', 'datastore',
+                              'datastore_version', 'added', 'ended']}})

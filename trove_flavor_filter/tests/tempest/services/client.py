@@ -10,13 +10,20 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""A client of Trove's API: the lists, and what the guards guard."""
+"""A client of Trove's API: the plugin's routes, and what the guards guard."""
 
 from oslo_serialization import jsonutils
 from tempest.lib.common import rest_client
 from tempest.lib import exceptions
 
 from trove_flavor_filter.tests.tempest import schema
+
+
+REQUIREMENTS = 'mgmt/flavor-requirements'
+
+
+def _path(datastore_version_id: str) -> str:
+    return f'mgmt/datastore-versions/{datastore_version_id}/flavor-requirement'
 
 
 class FlavorFilterClient(rest_client.RestClient):
@@ -55,8 +62,51 @@ class FlavorFilterClient(rest_client.RestClient):
 
     def _list(self, path: str) -> rest_client.ResponseBody:
         resp, raw = self.get(path)
+        return self._validated(schema.LIST_FLAVORS, resp, raw)
+
+    # What datastore versions require: for admins.
+
+    def show_requirement(self, datastore_version_id: str
+                         ) -> rest_client.ResponseBody:
+        resp, raw = self.get(_path(datastore_version_id))
+        return self._validated(schema.SHOW_REQUIREMENT, resp, raw)
+
+    def replace_requirement(
+            self, datastore_version_id: str, if_match: str | None = None,
+            **requirement: object) -> rest_client.ResponseBody:
+        """Have a datastore version require this, and no more.
+
+        :param if_match: the ETag of what is replaced; None for whatever it is
+        """
+        resp, raw = self.put(
+            _path(datastore_version_id),
+            jsonutils.dumps({'flavor_requirement': requirement}),
+            extra_headers=if_match is not None,
+            headers={'If-Match': if_match} if if_match is not None else None)
+        return self._validated(schema.SHOW_REQUIREMENT, resp, raw)
+
+    def delete_requirement(self, datastore_version_id: str
+                           ) -> rest_client.ResponseBody:
+        resp, body = self.delete(_path(datastore_version_id))
+        self.expected_success(204, resp.status)
+        return rest_client.ResponseBody(resp, body)
+
+    def list_requirements(self) -> rest_client.ResponseBody:
+        resp, raw = self.get(REQUIREMENTS)
+        return self._validated(schema.LIST_REQUIREMENTS, resp, raw)
+
+    def try_requirements(self, *requirements: object
+                         ) -> rest_client.ResponseBody:
+        """What replacing several requirements at once would change."""
+        resp, raw = self.put(
+            f'{REQUIREMENTS}?dry_run=true',
+            jsonutils.dumps({'flavor_requirements': requirements}))
+        return self._validated(schema.CHANGES, resp, raw)
+
+    def _validated(self, expected: dict, resp: object, raw: bytes
+                   ) -> rest_client.ResponseBody:
         body = jsonutils.loads(raw)
-        self.validate_response(schema.LIST_FLAVORS, resp, body)
+        self.validate_response(expected, resp, body)
         return rest_client.ResponseBody(resp, body)
 
     def list_instances(self) -> rest_client.ResponseBody:
