@@ -42,7 +42,10 @@ class ApiSamplesTest(base.FunctionalTestCase):
                           'database.example.org'}
 
     def assertSample(self, name: str, response) -> None:
-        text = json.dumps(response.json(), indent=4) + '\n'
+        self.assertDocument(name, response.json())
+
+    def assertDocument(self, name: str, document: dict) -> None:
+        text = json.dumps(document, indent=4) + '\n'
         for here, shown in self.names.items():
             text = text.replace(here, shown)
         path = SAMPLES / f'{name}.json'
@@ -104,3 +107,53 @@ class ApiSamplesTest(base.FunctionalTestCase):
                 'name': 'database', 'flavorRef': small,
                 'datastore': {'type': 'mysql',
                               'version': self.version_id}}}))
+
+    def test_a_requirement(self):
+        path = (f'/mgmt/datastore-versions/{self.version_id}'
+                f'/flavor-requirement')
+        name, = self.cloud.sql(
+            'SELECT name FROM datastore_versions WHERE id = :id',
+            id=self.version_id)[0]
+        self.names[name] = '8.0'
+        small = self.create_named_flavor('db.small', ram=2048, disk=20)
+        self.create_named_flavor('db.large', ram=8192, vcpus=4, disk=80)
+        wanted = {'flavor_requirement': {
+            'flavors': [small, {'name': 'db.large'}], 'min_ram': 2048,
+            'max_vcpus': 8, 'extra_specs': {'database': 'mysql'}}}
+        self.assertDocument('flavor-requirement-replace-request', wanted)
+        response = self.ask('PUT', path, wanted)
+        self.assertSample('flavor-requirement-replace-response', response)
+        self.assertSample('flavor-requirement-show-response',
+                          self.ask('GET', path))
+        self.assertSample('flavor-requirement-problems-response', self.ask(
+            'PUT', path, {'flavor_requirement': {
+                'flavors': ['db.small'], 'min_ram': 4096, 'max_ram': 2048,
+                'min_cpus': 2}}))
+        self.assertSample('flavor-requirement-changed-response', self.ask(
+            'PUT', path, wanted, {'If-Match': '"of-before"'}))
+
+    def test_a_list_of_requirements(self):
+        name, = self.cloud.sql(
+            'SELECT name FROM datastore_versions WHERE id = :id',
+            id=self.version_id)[0]
+        self.names[name] = '8.0'
+        self.associate(self.version_id, self.create_named_flavor(
+            'db.small', ram=2048, disk=20))
+        self.create_named_flavor('db.large', ram=8192, vcpus=4, disk=80)
+        listed = self.ask('GET', '/mgmt/flavor-requirements').json()
+        # Other tests have versions of their own on this cloud.
+        self.assertDocument('flavor-requirements-list-response', {
+            'flavor_requirements': [
+                one for one in listed['flavor_requirements']
+                if one['datastore_version_id'] == self.version_id]})
+        wanted = {'flavor_requirements': [{
+            'datastore': 'mysql', 'datastore_version': name,
+            'flavors': [{'name': 'db.large'}], 'min_ram': 4096}]}
+        self.assertDocument('flavor-requirements-replace-request', wanted)
+        self.assertSample('flavor-requirements-replace-response', self.ask(
+            'PUT', '/mgmt/flavor-requirements', wanted))
+
+    def ask(self, method: str, path: str, body: dict | None = None,
+            headers: dict[str, str] | None = None):
+        return self.cloud.trove(path, method, 'admin', json=body,
+                                headers=headers or {})
