@@ -174,10 +174,7 @@ class Database:
                     f'trove.conf has no "connection" in [database] '
                     f'({config.sources(self._conf)})')
             with _connecting():
-                engine = self._manager.writer.get_engine()
-                if engine.dialect.default_schema_name is None:
-                    raise ValueError('no database is named')
-            self._engine = engine
+                self._engine = self._manager.writer.get_engine()
         return self._engine
 
     def reading(self) -> sa.Connection:
@@ -189,7 +186,12 @@ class Database:
         :raises DatabaseUnavailable: there is no connection to be had
         """
         with _connecting():
-            return self.engine().connect()
+            engine = self.engine()
+            connection = engine.connect()
+            if engine.dialect.default_schema_name is None:
+                connection.close()
+                raise ValueError('no database is named')
+            return connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
