@@ -72,7 +72,8 @@ def save(path: str, data: bytes) -> None:
         replace(path, data)
     except OSError as error:
         raise exception.FlavorFilterError(
-            f'{path}: {error.strerror or error}; the file is unchanged') from None
+            f'{path}: {error.strerror or error}; the file is unchanged'
+        ) from None
     except exception.FlavorFilterError as error:
         raise exception.FlavorFilterError(f'{path}: {error}') from None
 

@@ -490,4 +490,6 @@ class HostileTest(test_wsgi.WsgiTestCase):
               f'{time.monotonic() - begun:.0f} s: ' + ', '.join(
                   f'{status} {count}'
                   for status, count in sorted(met.items())))
-        self.assertEqual(MET | {'handed on'}, set(met))
+        # A short run may not have these; tests of their own do.
+        rare = {'304', '413'} if COUNT < 10000 else set()
+        self.assertEqual((MET | {'handed on'}) - rare, set(met) - rare)

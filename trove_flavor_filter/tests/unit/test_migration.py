@@ -92,8 +92,8 @@ class MigrationTest(base.DatabaseTestCase):
                       migration.sync(self.database))
         self.assertEqual([], migration.problems(self.database))
         self.assertEqual([(self.version_id, '1', False)], self.rows())
-        self.assertEqual(0, self.requirements.revised(
-            self.version_id).revision)
+        self.assertEqual({}, self.requirements.revised(
+            [self.version_id]).revisions)
 
     def test_a_run_that_ended_in_between_is_taken_up(self):
         # Tables made, and their revision not written.

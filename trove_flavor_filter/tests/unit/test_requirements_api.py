@@ -199,7 +199,7 @@ class ProblemTest(RequirementsTestCase):
         self.assertEqual('min_ram 9 is above max_ram 8',
                          problems[f'{top}/min_ram'])
         self.assertIn('did you mean min_ram', problems[f'{top}/min_rma'])
-        self.assertIn('there already, in /flavor_requirement/flavors/0',
+        self.assertIn('already listed in /flavor_requirement/flavors/0',
                       problems[f'{top}/flavors/5'])
         self.assertIn('give the id', problems[f'{top}/flavors/2'])
         self.assertEqual(before, self.all_rows())

@@ -51,9 +51,11 @@ class TestCase(base.DatabaseTestCase):
 
     def readings(self) -> list[requirement.Requirement]:
         """What the version requires, by every way to read it."""
+        revised = self.requirements.revised([self.version_id])
         return [
             self.requirements.requirement_of(self.version_id).requirement,
-            self.requirements.revised(self.version_id).requirement,
+            *(requirement.Requirement.of(rows, revised.ignores_case)
+              for rows in revised.rows.values()),
             *(target.requirement for target
               in self.targets.named_version('mysql', '8.0', None)),
             *(wanted for _version, wanted

@@ -124,7 +124,7 @@ START = [
 ]
 
 # What Trove installs as trove-manage.
-TROVE_MANAGE = '''#!/usr/bin/python3
+TROVE_MANAGE = f'''#!{sys.executable}
 import sys
 from trove.cmd.manage import main
 if __name__ == '__main__':
