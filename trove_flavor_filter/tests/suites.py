@@ -148,9 +148,12 @@ def run_lane(lane: tuple[str, ...]) -> bool:
             continue
         begun = time.monotonic()
         process.say(sys.stdout, f'{name}: begins')
+        # Suites that run in parallel need separate repositories, and stestr
+        # makes no folder for one.
+        results = ROOT / f'.stestr-{name}'
+        results.mkdir(exist_ok=True)
         try:
-            # Suites that run in parallel need separate repositories.
-            running = start(name, [], ['--repo-url', f'.stestr-{name}'],
+            running = start(name, [], ['--repo-url', str(results)],
                             subprocess.PIPE)
         except subprocess.CalledProcessError as error:
             process.say(sys.stdout, f'{name}: failed: {error}')
