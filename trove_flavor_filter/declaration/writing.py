@@ -113,7 +113,9 @@ def _scalar(text: str) -> str:
     style = None if text.isprintable() else '"'
     dumped = yaml.dump(text, Dumper=DUMPER, allow_unicode=True,
                        default_style=style, width=2 ** 20)
-    return dumped.removesuffix('...\n').strip('\n')
+    # The end of the document, which is not written for every string, is a line
+    # of its own: "..." may end the string as well.
+    return dumped.removesuffix('\n...\n').strip('\n')
 
 
 def _comment(text: str) -> str:

@@ -557,6 +557,7 @@ datastore_versions:
             strategies.integers(1000, requirement.LARGEST)),
         strategies.dictionaries(
             keys, strategies.sets(values, min_size=1, max_size=3)))
+    @hypothesis.example({}, {}, {'0': {'0...', '...', '...a', '-...'}})
     @hypothesis.settings(deadline=None)
     def test_so_are_limits_and_extra_specs(
             self, minimums, maximums, extra_specs):
