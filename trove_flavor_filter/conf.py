@@ -36,67 +36,67 @@ from trove_flavor_filter import exception
 GROUP = cfg.OptGroup(
     'flavor_filter',
     title='Flavors of datastore versions',
-    help='Options of the trove-flavor-filter plugin. Everything else that it '
-         'needs it takes from what trove.conf already says.')
+    help='Options of the trove-flavor-filter plugin. It takes all other '
+         'settings from existing options in trove.conf.')
 
 OPTIONS = [
     cfg.URIOpt(
         'public_endpoint',
         schemes=['http', 'https'],
-        help='Prefix of the links in flavor documents, as clients reach the '
-             'API: "https://db.example.org". A version and a template of the '
-             'project at its end, as in Keystone\'s catalog, are left out. '
-             'By default links are built from the Host header, as Trove '
-             'builds those of GET /flavors.'),
+        help='Prefix of the links in flavor documents: the URL at which '
+             'clients reach the API, such as "https://db.example.org". A '
+             'version and a project template at its end, as in Keystone\'s '
+             'catalog, are ignored. By default, links are built from the Host '
+             'header, as Trove does in GET /flavors.'),
     cfg.BoolOpt(
         'enforce',
         default=True,
-        help='Refuse requests that would make or change an instance to a '
-             'flavor that its datastore version does not allow. When false, '
-             'what is allowed is listed and no more.'),
+        help='Refuse requests that would create an instance on, or change it '
+             'to, a flavor that its datastore version does not allow. When '
+             'false, allowed flavors are listed but not enforced.'),
     cfg.BoolOpt(
         'answer_troves_list',
         default=True,
-        help='Answer Trove\'s own list of the flavors of a datastore version, '
-             'GET /{tenant_id}/datastores/{datastore}/versions/{version_id}'
-             '/flavors, with the flavors that the datastore version allows. '
-             'python-troveclient and "openstack database flavor list '
-             '--datastore-type --datastore-version-id" use this path. When '
-             'false, Trove answers it.'),
+        help='Answer requests for Trove\'s own list of the flavors of a '
+             'datastore version, GET /{tenant_id}/datastores/{datastore}'
+             '/versions/{version_id}/flavors, with the flavors that the '
+             'datastore version allows. python-troveclient and "openstack '
+             'database flavor list --datastore-type --datastore-version-id" '
+             'use this path. When false, Trove answers these requests.'),
     cfg.IntOpt(
         'flavor_cache_time',
         default=60, min=0,
-        help='Seconds for which the list of Nova\'s flavors is used before '
-             'Nova is asked again; 0 to ask it for each request. For as long '
-             'again the list is used while a newer one is fetched in the '
-             'background. After that a request waits for the newer list, for '
-             'up to 3 seconds. So while Nova answers, no list is older than '
-             'twice this time. Each process remembers the list, and for each '
-             'project its private flavors; where [cache] is enabled, all '
+        help='Seconds for which the list of Nova\'s flavors is cached; 0 asks '
+             'Nova for each request. For the same time again, the stale list '
+             'is served while a new one is fetched in the background '
+             '(stale-while-revalidate). After that, a request waits for the '
+             'new list for up to 3 seconds. So while Nova answers, no list is '
+             'older than twice this time. Each process caches the list, and '
+             'the private flavors of each project; if [cache] is enabled, all '
              'processes and hosts that use the same cache share them. '
              'Associations are not cached.'),
     cfg.IntOpt(
         'flavor_stale_time',
         default=3600, min=0,
-        help='Seconds for which the last list is used while Nova gives no '
-             'new one. Requests do not wait for Nova then.'),
+        help='Seconds for which the stale list is served while Nova is '
+             'unavailable. Requests do not wait for Nova during this time.'),
     cfg.FloatOpt(
         'nova_timeout',
         default=10, min=0.1,
-        help='Seconds to wait for each answer of Keystone and Nova before '
-             'the list of flavors counts as not available.'),
+        help='Seconds to wait for each response from Keystone and Nova. After '
+             'that, they are treated as unavailable.'),
     cfg.StrOpt(
         'auth_filter',
-        help='Name of the filter in api-paste.ini that authenticates, where '
-             'that is not one of keystonemiddleware but a filter of the '
-             'site\'s own. trove-flavor-filter-status looks for it in front '
-             'of flavor_filter; "trove-flavor-filter enable" is told by '
-             '--auth-filter.'),
+        help='Name of the authentication filter in api-paste.ini, if it is '
+             'the site\'s own filter and not one from keystonemiddleware. '
+             'trove-flavor-filter-status checks that it comes before '
+             'flavor_filter. "trove-flavor-filter enable" does not read this '
+             'option; use its --auth-filter.'),
 ]
 
-# Trove's own options that the plugin reads. Trove registers them, with more
-# of the same groups, on the global object; here they go on one of our own,
-# so that neither side trips over the other's definitions.
+# Trove's own options that the plugin reads. Trove registers them, and others
+# of the same groups, on the global object. The plugin registers them on its
+# own object, so that the two definitions cannot conflict.
 TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
     None: [
         cfg.StrOpt('api_paste_config', default='api-paste.ini'),
@@ -142,12 +142,12 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
 }
 
 
-# How oslo.config speaks of a value: the option, the file that it is from, and
+# The message of oslo.config for an invalid value: the option, its file, and
 # the problem.
 INVALID = re.compile(
     r"Value for option (\S+) .*?detail='(.*?)'\) is not valid: (.*)")
 
-# Every option that the plugin reads for itself, by group.
+# Every option that the plugin itself reads, by group.
 READ: dict[str | None, list[cfg.Opt]] = {
     **TROVE_OPTIONS,
     'database': db_options.database_opts,
@@ -157,7 +157,7 @@ READ: dict[str | None, list[cfg.Opt]] = {
 
 
 def new() -> cfg.ConfigOpts:
-    """An unparsed ConfigOpts with everything registered that we read."""
+    """An unparsed ConfigOpts with all options registered that we read."""
     conf = cfg.ConfigOpts()
     log.register_options(conf)
     conf.register_group(GROUP)
@@ -167,13 +167,13 @@ def new() -> cfg.ConfigOpts:
 
 
 def load(paste: Mapping[str, str]) -> cfg.ConfigOpts:
-    """Read the files that this process's Trove was started with.
+    """Read the configuration files that Trove in this process uses.
 
     :param paste: the keys of the paste section. ``oslo_config_project``,
-        ``oslo_config_program`` and ``oslo_config_file`` name the files as
-        they do for the filters of oslo.middleware. Without them, the files
-        are those of the process's global configuration, which is Trove's.
-    :returns: a ConfigOpts of our own
+        ``oslo_config_program`` and ``oslo_config_file`` name the files, as
+        in the filters of oslo.middleware. Without them, the files of the
+        process's global configuration are read, which is Trove's.
+    :returns: a new ConfigOpts
     :raises Misconfigured: as :func:`parse`
     """
     conf = new()
@@ -190,14 +190,14 @@ def load(paste: Mapping[str, str]) -> cfg.ConfigOpts:
 
 def parse(conf: cfg.ConfigOpts, arguments: Sequence[str], prog: str,
           project: str = 'trove', **named: typing.Any) -> None:
-    """Parse a command line and the files that it names or leaves to find.
+    """Parse a command line, and the files that it names or the default ones.
 
-    :param arguments: the words of the command line, without the program's
-    :param prog: the program, whose own files are found beside trove.conf
-    :param named: ``default_config_files`` and ``default_config_dirs``, to be
-        read rather than what is found
+    :param arguments: the command line without the program's name
+    :param prog: the program; its own configuration files are read as well
+    :param named: ``default_config_files`` and ``default_config_dirs``, read
+        in place of the default files
     :raises Misconfigured: a file cannot be read, or an option that the
-        plugin reads has a value that it cannot have; the message names it
+        plugin reads has an invalid value; the message names it
     :raises SystemExit: the command line is wrong
     """
     given = argparse.ArgumentParser(prog=prog, add_help=False,
@@ -220,8 +220,8 @@ def parse(conf: cfg.ConfigOpts, arguments: Sequence[str], prog: str,
     except (cfg.Error, OSError, ValueError) as error:
         raise exception.Misconfigured(' '.join(str(error).split())) from error
     except SystemExit as left:
-        # oslo.config leaves so when an option that the command line has as
-        # well is wrong in a file; for a wrong command line it says 2.
+        # oslo.config exits with 1 if a command line option has an invalid
+        # value in a file, and with 2 if the command line is wrong.
         if left.code == 1:
             raise exception.Misconfigured(
                 f'[DEFAULT] of trove.conf: {said.getvalue().strip()}'
@@ -234,15 +234,15 @@ def parse(conf: cfg.ConfigOpts, arguments: Sequence[str], prog: str,
 
 
 def check_file(path: str) -> None:
-    """See that a file can be read, as oslo.config will read it.
+    """Check that a file can be read as oslo.config will read it.
 
-    :raises Misconfigured: it cannot, or nobody knows where it would end
+    :raises Misconfigured: it cannot, or it is a pipe or a device
     """
     try:
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)
                 or os.path.samefile(path, os.devnull)):
-            # A pipe would be waited for, a device may have no end.
+            # Reading a pipe would block, and a device may have no end.
             raise exception.Misconfigured(f'{path}: not a file')
         with open(path) as file:
             file.read()
@@ -259,9 +259,9 @@ def check_file(path: str) -> None:
 
 def _check_options(conf: cfg.ConfigOpts, group: str | None,
                    options: Sequence[cfg.Opt]) -> None:
-    """See that options have values of their types.
+    """Check that options have values of their types.
 
-    :raises Misconfigured: one has not
+    :raises Misconfigured: one does not
     """
     values = conf if group is None else conf[group]
     for option in options:
@@ -272,9 +272,9 @@ def _check_options(conf: cfg.ConfigOpts, group: str | None,
 
 @contextlib.contextmanager
 def blaming(what: str) -> Iterator[None]:
-    """Turn what goes wrong into Misconfigured that names an option or group.
+    """Turn any error into Misconfigured, naming an option or a group.
 
-    For libraries that read options of their own: they raise anything.
+    For libraries that read their own options: they raise any exception.
     """
     try:
         yield
@@ -297,7 +297,7 @@ def blaming(what: str) -> Iterator[None]:
 
 
 def sources(conf: cfg.ConfigOpts) -> str:
-    """Where the settings come from, for a message that misses one."""
+    """Where the settings come from, for a message about a missing one."""
     files = [*(conf.config_file or []), *(
         f'{folder}/*.conf' for folder in conf.config_dir or [])]
     if files:
@@ -310,7 +310,7 @@ def _files_of(conf: cfg.ConfigOpts) -> list[str]:
     try:
         return list(conf.config_file or [])
     except cfg.NoSuchOptError:
-        # Never parsed: the plugin runs in a process that is not Trove's.
+        # Never parsed: this process is not Trove's.
         return []
 
 

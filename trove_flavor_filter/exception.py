@@ -10,14 +10,14 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The few errors: what went wrong, and how HTTP and the shell are told."""
+"""The plugin's errors, with their HTTP status and fault name."""
 
 
 class FlavorFilterError(Exception):
-    """An error whose text may be shown to whoever caused it.
+    """An error whose text may be shown to the user or client.
 
-    Commands print it as their one line and exit with 1. The API answers with
-    ``status`` and a fault named as Trove names them.
+    Commands print it as one line and exit with 1. The API answers with
+    ``status`` and a fault that has the same name as in Trove.
     """
 
     status = 503
@@ -26,11 +26,11 @@ class FlavorFilterError(Exception):
 
 
 class Misconfigured(FlavorFilterError):
-    """A configuration that cannot be used: names the file or the option."""
+    """An invalid configuration; the message names the file or the option."""
 
 
 class PolicyUnusable(FlavorFilterError):
-    """A policy file that cannot be used."""
+    """An invalid policy file, or one that cannot be read."""
 
     def __init__(self, path: str, problem: object):
         super().__init__(f'{path}: {" ".join(str(problem).split())}')
@@ -44,7 +44,7 @@ class BadRequest(FlavorFilterError):
 class FlavorRefused(BadRequest):
     """A flavor that a datastore version does not allow.
 
-    :param reason: for the log: who was refused what, in fields
+    :param reason: for the log: user, project, version and flavor, in fields
     """
 
     def __init__(self, message: str, reason: str):
@@ -68,7 +68,7 @@ class NotFound(FlavorFilterError):
 
 
 class VersionNotFound(NotFound):
-    """There is no such datastore version, or none that may be seen."""
+    """The datastore version does not exist, or the caller may not see it."""
 
     def __init__(self, version_id: str):
         super().__init__(
@@ -85,23 +85,23 @@ class MethodNotAllowed(FlavorFilterError):
 
 
 class TooLarge(FlavorFilterError):
-    """A request that is larger than any that makes sense."""
+    """A request body above the size limit."""
 
     status = 413
     fault = 'overLimit'
 
 
 class PreconditionFailed(FlavorFilterError):
-    """What is there is not what the caller takes for granted."""
+    """A condition of the request (If-Match, If-None-Match) does not hold."""
 
     status = 412
     fault = 'preconditionFailed'
 
 
 class NotReady(FlavorFilterError):
-    """An instance has to finish what it is busy with first.
+    """An instance is busy with a task that has to end first.
 
-    Named as Trove names it where it says so itself.
+    Trove uses the same fault when it refuses such a request itself.
     """
 
     status = 422
@@ -109,14 +109,14 @@ class NotReady(FlavorFilterError):
 
 
 class Unavailable(FlavorFilterError):
-    """Something that an answer needs is away; asking again may help.
+    """A service that the answer needs is unavailable; a retry may help.
 
-    :param message: for the client: names the kind of thing, no more
-    :param reason: for the log and for administrators: what really happened
+    :param message: for the client: names the service only
+    :param reason: for the log and for administrators: the actual error
     """
 
-    # Long enough to outlast a service restart, short enough for a client
-    # that waits.
+    # Long enough for a service to restart, short enough for a client that
+    # waits.
     headers = (('Retry-After', '5'),)
 
     def __init__(self, message: str, reason: str = ''):
@@ -130,7 +130,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class SchemaIncomplete(DatabaseUnavailable):
-    """A table or a column is missing."""
+    """A table or a column of the database is missing."""
 
     hint = ('is the schema complete? "trove-manage db_sync", then '
             '"trove-manage flavor-filter-db-sync", see to that')
@@ -145,8 +145,8 @@ class NovaUnavailable(Unavailable):
 
 
 class CallerRefused(NovaUnavailable):
-    """Nova gives no list of flavors for the caller's own token."""
+    """Nova does not list flavors for the caller's own token."""
 
 
 class FlavorNotFound(BadRequest):
-    """Flavors that Nova does not have, looked for often enough."""
+    """A flavor in the negative cache, or beyond a request's Nova lookups."""

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The policy rules, and who is asked whether they hold."""
+"""The policy rules, and how they are enforced."""
 
 from collections.abc import Iterator
 import contextlib
@@ -37,8 +37,8 @@ TROVES_LIST = 'datastore:list_associated_flavors'
 SHOW_REQUIREMENTS = 'flavor_filter:requirements:show'
 UPDATE_REQUIREMENTS = 'flavor_filter:requirements:update'
 
-# Trove's rules that are asked, under Trove's names and with its defaults: the
-# policy file is the deployment's one, and what it says of them holds here too.
+# Trove's rules that the plugin checks, with Trove's names and defaults. There
+# is one policy file for both, so an override in it applies here too.
 BASE_RULES: list[policy.RuleDefault] = [
     policy.RuleDefault('context_is_admin', 'role:admin'),
     policy.RuleDefault('admin', 'role:admin or is_admin:True'),
@@ -46,7 +46,7 @@ BASE_RULES: list[policy.RuleDefault] = [
                        'rule:admin or project_id:%(tenant)s'),
     policy.RuleDefault('default', 'rule:admin_or_owner'),
     policy.RuleDefault(TROVES_LIST, ''),
-    # For clouds that go by Keystone's own roles.
+    # For clouds that use Keystone's default roles.
     policy.RuleDefault('project_reader',
                        'role:reader and project_id:%(project_id)s'),
     policy.RuleDefault('project_reader_or_admin',
@@ -77,7 +77,7 @@ RULES = [
         name=BYPASS,
         check_str='!',
         description='Run a database on a flavor that its datastore version '
-                    'does not allow. By default nobody may.',
+                    'does not allow. By default, nobody is permitted to.',
         operations=[
             {'path': '/v1.0/{tenant_id}/instances', 'method': 'POST'},
             {'path': '/v1.0/{tenant_id}/instances/{id}', 'method': 'PUT'},
@@ -94,7 +94,7 @@ RULES = [
     policy.DocumentedRuleDefault(
         name=SHOW_REQUIREMENTS,
         check_str='rule:admin',
-        description='Show what datastore versions require of flavors.',
+        description='Show the flavor requirements of datastore versions.',
         operations=[
             {'path': _OF_ONE, 'method': 'GET'},
             {'path': _OF_ALL, 'method': 'GET'},
@@ -102,7 +102,7 @@ RULES = [
     policy.DocumentedRuleDefault(
         name=UPDATE_REQUIREMENTS,
         check_str='rule:admin',
-        description='Change what datastore versions require of flavors.',
+        description='Change the flavor requirements of datastore versions.',
         operations=[
             {'path': _OF_ONE, 'method': 'PUT'},
             {'path': _OF_ONE, 'method': 'DELETE'},
@@ -116,19 +116,19 @@ NOBODY: typing.Any = policy.RuleDefault('nobody', '!').check
 
 Values = dict[str, typing.Any]
 
-# For each path that [oslo_policy] names and that is there: the files to read,
-# each with what changes whenever the file does.
+# For each existing path that [oslo_policy] names: the files to read, each with
+# a stamp that changes whenever the file does.
 State = dict[str, tuple[tuple[str, tuple[int, ...]], ...]]
 
 
 class Policy:
-    """Decides by the deployment's own policy file.
+    """Enforces the rules of the deployment's policy file.
 
-    A change of the file is seen by the next request. While a file cannot be
-    used, the rules loaded before stay in force; without any, nobody may do
-    anything.
+    If the file changes, the next request uses the new rules. If a file is
+    invalid, the rules loaded before stay in force. If none were loaded, all
+    requests are refused.
 
-    :param conf: names the file, in ``[oslo_policy]``
+    :param conf: ``[oslo_policy]`` names the file
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
@@ -144,9 +144,9 @@ class Policy:
                   owner_id: str | None = None) -> None:
         """Check that a rule holds for a caller.
 
-        :param owner_id: the project whose thing it is about; None for the
+        :param owner_id: the project that owns the resource; None for the
             caller's own
-        :raises Forbidden: when it does not
+        :raises Forbidden: it does not
         """
         if not self.allows(ctx, rule, owner_id):
             raise exception.Forbidden(
@@ -154,28 +154,28 @@ class Policy:
 
     def allows(self, ctx: context.RequestContext, rule: str,
                owner_id: str | None = None) -> bool:
-        """Whether a rule holds for a caller, as of :meth:`authorize`."""
+        """Whether a rule holds for a caller; see :meth:`authorize`."""
         rules, values = self._current(), _values(ctx)
         values['is_admin'] = self._is_admin(rules, values)
         return rules.hold(rule, values, owner_id)
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
-        """Whether Trove takes this caller for an admin.
+        """Whether Trove treats this caller as an admin.
 
-        As Trove's ContextMiddleware does: by ``[DEFAULT] admin_roles`` where
-        that is set, by the rule ``context_is_admin`` otherwise.
+        As Trove's ContextMiddleware does: by ``[DEFAULT] admin_roles`` if
+        that is set, otherwise by the rule ``context_is_admin``.
         """
         return self._is_admin(self._current(), _values(ctx))
 
     def _is_admin(self, rules: 'Rules', values: Values) -> bool:
         if self._admin_roles:
-            # Trove lowers the caller's roles, and not its own option.
+            # Trove lowercases the caller's roles, but not its own option.
             return any(role.lower() in self._admin_roles
                        for role in values['roles'])
         return rules.hold('context_is_admin', values)
 
     def _current(self) -> 'Rules':
-        """The rules in force, loaded again when a file has changed."""
+        """The rules in force, reloaded if a file has changed."""
         state = find_files(self._conf)
         if state != self._seen:
             with self._loading:
@@ -186,7 +186,7 @@ class Policy:
 
     def _load(self, state: State) -> None:
         try:
-            # Without its file a deployment's rules would be the defaults.
+            # Without the file, the defaults would replace its rules.
             if gone := self._loaded.keys() - state.keys():
                 raise exception.PolicyUnusable(
                     ', '.join(sorted(gone)), 'no longer there')
@@ -203,12 +203,12 @@ class Policy:
 
 
 class Rules:
-    """The rules of one load, each with the rules that it names put in place.
+    """The rules as loaded at one time, with references to rules resolved.
 
-    oslo.policy takes an undefined rule for the rule "default", which in
-    Trove every member of a project meets. It takes a word that it cannot
-    parse for a check that never holds, which "not" turns round. Here a rule
-    that names anything of the kind holds for nobody.
+    oslo.policy replaces an undefined rule by the rule "default", which in
+    Trove holds for every member of a project. It replaces a word that it
+    cannot parse by a check that never holds, and "not" inverts that. Here, a
+    rule that contains either holds for nobody.
 
     :param enforcer: with the files and the defaults loaded
     """
@@ -220,13 +220,13 @@ class Rules:
         self._problems: dict[str, str] = {}
         for name in self._rules:
             self._resolve(name, ())
-        # The enforcer looks at no file any more.
+        # From here on, the enforcer reads no file.
         enforcer.set_rules(self._checks, use_conf=False)
         self._enforcer = enforcer
         self._told: set[str] = set()
 
     def problems(self) -> list[str]:
-        """What is wrong with the rules that the plugin asks, a text each."""
+        """The problems of the rules that the plugin checks, a text each."""
         return [f'Policy rule "{name}" {problem}'
                 for name, problem in sorted(self._problems.items())
                 if name in self._enforcer.registered_rules]
@@ -235,8 +235,8 @@ class Rules:
              owner_id: str | None = None) -> bool:
         """Whether a rule holds for a caller.
 
-        :param values: what the caller's token says
-        :param owner_id: the project whose thing it is about; None for the
+        :param values: the caller's credentials, from the token
+        :param owner_id: the project that owns the resource; None for the
             caller's own
         """
         owner_id = owner_id or values['project_id']
@@ -245,7 +245,7 @@ class Rules:
             return bool(self._checks.get(name, NOBODY)(
                 target, values, self._enforcer, name))
         except Exception as error:
-            # A check may ask a server, or be anybody's code.
+            # A check may call a server, or be third-party code.
             if name not in self._told:
                 self._told.add(name)
                 LOG.error('Policy rule "%s" does not hold, since a check of '
@@ -253,9 +253,9 @@ class Rules:
             return False
 
     def _resolve(self, name: str, within: tuple[str, ...]) -> None:
-        """Make the check of a rule, and of all rules that it names.
+        """Build the check of a rule, and of all rules that it refers to.
 
-        :param within: the rules that lead to this one
+        :param within: the chain of rules that refer to this one
         """
         if name in self._checks:
             return
@@ -270,7 +270,7 @@ class Rules:
         self._checks[name] = check
 
     def _put(self, check: typing.Any, within: tuple[str, ...]) -> typing.Any:
-        """A check with the rules that it names put in their place."""
+        """A check with the rules that it refers to resolved."""
         if isinstance(check, policy.RuleCheck):
             name = check.match
             if name in within:
@@ -289,13 +289,13 @@ class Rules:
             return (_All if isinstance(check, policy.AndCheck) else _Any)(
                 [self._put(part, within) for part in check.rules])
         if len(inspect.getfullargspec(check.__call__).args) <= 4:
-            # An older one, which takes no name of the rule that it is in.
+            # A check with the older signature, without the rule's name.
             return lambda *given: check(*given[:3])
         return check
 
 
-# oslo.policy inspects the signature of a check each time that it calls one,
-# which takes longer than the check. Rules looks at it once, when it loads.
+# oslo.policy inspects the signature of a check on each call, which takes
+# longer than the check itself. Rules inspects it once, when it loads.
 
 class _Not(policy.NotCheck):
     """As oslo.policy's, but for the inspection."""
@@ -319,14 +319,14 @@ class _Any(policy.OrCheck):
 
 
 class _Undecidable(Exception):
-    """Why a rule cannot be decided."""
+    """The reason why a rule cannot be evaluated."""
 
 
 def _is_understood(rule: policy.RuleDefault) -> bool:
-    """Whether oslo.policy has parsed the whole of a rule.
+    """Whether oslo.policy has parsed a rule completely.
 
-    What it cannot parse becomes a check that never holds; what is false,
-    such as null, becomes one that always holds.
+    A part that it cannot parse becomes a check that never holds. A false
+    value, such as null, becomes a check that always holds.
     """
     text: typing.Any = rule.check_str
     if isinstance(text, str):
@@ -351,16 +351,16 @@ def _count_nobody(check: typing.Any) -> int:
 
 
 def _values(ctx: context.RequestContext) -> Values:
-    # "tenant" and "user" are what rules written for older Troves say. The
+    # Rules written for older releases of Trove use "tenant" and "user". The
     # token is not among these values, so it cannot reach a log.
     return dict(ctx.to_policy_values(), is_admin=False,
                 tenant=ctx.project_id, user=ctx.user_id,
-                # As oslo.policy's enforcer calls it.
+                # oslo.policy's enforcer uses this name.
                 **({'system': ctx.system_scope} if ctx.system_scope else {}))
 
 
 def find_files(conf: cfg.ConfigOpts) -> State:
-    """The files of rules that there are now."""
+    """The policy files that exist now."""
     state: State = {}
     if path := conf.find_file(conf.oslo_policy.policy_file):
         state[path] = ((path, _stamp(path)),)
@@ -378,7 +378,7 @@ def _files_in(folder: str) -> list[str]:
                       if not entry.name.startswith('.')
                       and not entry.is_dir())
     except OSError:
-        # Reading it as a file will tell what is wrong with it.
+        # Reading it as a file will report the error.
         return [folder]
 
 
@@ -387,15 +387,15 @@ def _stamp(path: str) -> tuple[int, ...]:
         status = os.stat(path)
     except OSError:
         return ()
-    # The time alone would miss an older file that is put back.
+    # The time alone would miss an older file that is restored.
     return (status.st_ino, status.st_size, status.st_mtime_ns,
             status.st_ctime_ns)
 
 
 def load(conf: cfg.ConfigOpts, state: State) -> Rules:
-    """The rules of the deployment's files, and the defaults of the others.
+    """Load the rules in the deployment's files, and defaults for all others.
 
-    :param state: as :func:`find_files` gives it
+    :param state: as :func:`find_files` returns it
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
     for entries in state.values():
@@ -412,10 +412,10 @@ def load(conf: cfg.ConfigOpts, state: State) -> Rules:
 
 @contextlib.contextmanager
 def _without_tracebacks() -> Iterator[None]:
-    """Keep oslo.policy's tracebacks of what it cannot parse off the log.
+    """Do not log oslo.policy's tracebacks of rules that it cannot parse.
 
-    Rules tells of those that the plugin asks in a line each, and Trove loads
-    the same files for itself.
+    Rules reports each broken rule that the plugin checks in one line. Trove
+    loads the same files itself.
     """
     parser = logging.getLogger('oslo_policy._parser')
     here = threading.get_ident()
@@ -431,7 +431,7 @@ def _without_tracebacks() -> Iterator[None]:
 
 
 def problems(conf: cfg.ConfigOpts) -> list[str]:
-    """What is wrong with the rules that the plugin asks, a text each.
+    """The problems of the rules that the plugin checks, a text each.
 
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
@@ -439,10 +439,10 @@ def problems(conf: cfg.ConfigOpts) -> list[str]:
 
 
 def _check_file(path: str) -> None:
-    """See that a file has rules in it.
+    """Check that a file has rules in it.
 
-    oslo.policy takes a file that it cannot read for an empty one, and waits
-    for somebody to write to a pipe.
+    oslo.policy treats a file that it cannot read as empty, and blocks on a
+    pipe.
     """
     try:
         rules = policy.parse_file_contents(files.read(path))
@@ -462,10 +462,10 @@ def _check_file(path: str) -> None:
 
 def new_enforcer(conf: cfg.ConfigOpts,
                  use_conf: bool = True) -> policy.Enforcer:
-    """An enforcer to which an undefined rule is one that never holds."""
+    """An enforcer for which an undefined rule never holds."""
     enforcer = policy.Enforcer(conf, default_rule=NOBODY, use_conf=use_conf)
     enforcer.register_defaults([*BASE_RULES, *RULES])
-    # Those that the plugin asks are told by name; the others are Trove's.
+    # Rules reports undefined rules that the plugin checks; others are Trove's.
     enforcer.skip_undefined_check = True
     return enforcer
 
@@ -477,7 +477,7 @@ def list_rules() -> list[policy.DocumentedRuleDefault]:
 
 def get_enforcer() -> policy.Enforcer:
     """For oslo.policy's own commands, oslopolicy-validator and others."""
-    # They read the global configuration beside the enforcer's.
+    # They read the global configuration as well as the enforcer's.
     cfg.CONF([], project='trove')
     enforcer = policy.Enforcer(cfg.CONF)
     enforcer.register_defaults([*BASE_RULES, *RULES])

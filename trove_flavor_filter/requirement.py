@@ -22,9 +22,9 @@ import re
 import types
 import typing
 
-# Keys of datastore_version_metadata, and what is said by them. The text of a
-# minimum or a maximum takes the number; the attribute of a flavor is the key
-# without "min_" or "max_".
+# Keys of datastore_version_metadata. The text of a minimum or a maximum is
+# formatted with the number; the attribute of a flavor is the key without
+# "min_" or "max_".
 FLAVOR = 'flavor'
 MINIMUMS = {
     'min_ram': '{} MiB RAM',
@@ -40,24 +40,24 @@ LIMITS = MINIMUMS | MAXIMUMS
 EXTRA_SPEC = 'extra_spec'
 KEYS = (FLAVOR, *LIMITS, EXTRA_SPEC)
 
-# What Nova accepts as the id of a flavor, and the table has room for.
+# Flavor ids that Nova accepts and that fit into the table.
 FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
 
-# What Nova accepts as the key of an extra spec. It takes 255 characters; the
-# table has room for 128, value included.
+# Keys of extra specs that Nova accepts. Nova permits 255 characters; the table
+# has room for 128, including the value.
 EXTRA_SPEC_KEY = re.compile(r'[a-zA-Z0-9_:. -]+\Z')
 LONGEST = 128
 
-# Nova keeps sizes in 32 bits.
+# Nova stores sizes in 32 bits.
 LARGEST = 2 ** 31 - 1
 
 
-# A key and a value of the table. A value that is empty or NULL is ''.
+# A key and a value from the table. An empty or NULL value is ''.
 Row = tuple[str, str]
 
 
 class Version(typing.NamedTuple):
-    """A datastore version, with the names that people know it by."""
+    """A datastore version, with the names that users know it by."""
 
     id: str
     datastore: str
@@ -69,14 +69,14 @@ class Version(typing.NamedTuple):
 
 
 class Present(typing.NamedTuple):
-    """The rows that there are: what a change is planned from.
+    """The current rows, from which a change is planned.
 
-    :ivar rows: of datastore versions, by names of datastore and version;
-        empty for a version that requires nothing
-    :ivar ignores_case: whether the database takes two values for equal that
-        differ in case only
-    :ivar revisions: how often the rows of a datastore version have been
-        changed, by its id; one that is missing has not been changed
+    :ivar rows: by datastore version, sorted by names of datastore and
+        version; empty for a version that requires nothing
+    :ivar ignores_case: whether the database compares values without regard
+        to case
+    :ivar revisions: number of changes to the rows of a datastore version, by
+        its id; a version without changes is missing
     """
 
     rows: Mapping[Version, frozenset[Row]]
@@ -84,28 +84,28 @@ class Present(typing.NamedTuple):
     revisions: Mapping[str, int] = types.MappingProxyType({})
 
     def identity(self, row: Row) -> Row:
-        """What the database tells a row apart by."""
+        """The form in which the database compares a row with others."""
         key, value = row
         return (key, value.lower()) if self.ignores_case else row
 
     def distinct(self, rows: Iterable[Row]) -> dict[Row, Row]:
-        """Rows by their identity; of those that share one, the last."""
+        """Rows by their identity; the last one wins."""
         return {self.identity(row): row for row in rows}
 
 
-# A pure function: from the rows that there are to those that are wanted, of
-# the versions that it is about. It may be asked more than once, and raises
-# what is to be told when it refuses.
+# A pure function from the current rows to the wanted rows, of the versions
+# that it changes. It may be called more than once. To refuse a change, it
+# raises an error for the user.
 Plan = Callable[[Present], Mapping[Version, Collection[Row]]]
 
 
 class Change(typing.NamedTuple):
-    """What a plan makes of a datastore version.
+    """The result of a plan for one datastore version.
 
-    :ivar before: the rows that there were
-    :ivar after: the rows that there are now
-    :ivar revision: how often the rows have been changed, this change included
-    :ivar ignores_case: as of Present
+    :ivar before: the rows before the change
+    :ivar after: the rows after the change
+    :ivar revision: number of changes to the rows, including this one
+    :ivar ignores_case: as in Present
     """
 
     version: Version
@@ -124,12 +124,12 @@ class Change(typing.NamedTuple):
 
     @property
     def requirement(self) -> 'Requirement':
-        """What the datastore version requires now."""
+        """The requirement after the change."""
         return Requirement.of(self.after, self.ignores_case)
 
 
 class Flavor(typing.NamedTuple):
-    """A Nova flavor, as far as the plugin cares.
+    """The attributes of a Nova flavor that the plugin uses.
 
     :ivar id: Nova's ``flavorid``, always a string
     :ivar name: unique in Nova
@@ -153,22 +153,22 @@ class Flavor(typing.NamedTuple):
 class Requirement:
     """What a datastore version requires of a flavor.
 
-    :ivar flavor_ids: the associated flavors, as they are spelled in the
-        table; when empty, nothing is associated and every flavor is, as in
-        Trove's own ``list_datastore_version_flavor_associations``. An
-        association without a value is '', the id of no flavor
+    :ivar flavor_ids: the associated flavors, as written in the table. If
+        empty, every flavor counts as associated, as in Trove's own
+        ``list_datastore_version_flavor_associations``. An association without
+        a value is '', which matches no flavor
     :ivar min_ram: MiB, 0 for no minimum
     :ivar min_vcpus: count, 0 for no minimum
     :ivar min_disk: GiB, 0 for no minimum
-    :ivar nonsense: rows that cannot be understood, as ``key=value``. While
-        there are any nothing is allowed: whoever wrote them meant to require
-        something
+    :ivar nonsense: invalid rows, as ``key=value``. While there are any, no
+        flavor is allowed, since they were meant to require something
     :ivar max_ram: MiB, 0 for no maximum
     :ivar max_vcpus: count, 0 for no maximum
     :ivar max_disk: GiB, 0 for no maximum
-    :ivar extra_specs: by key, the values of which a flavor must have one
-    :ivar ignores_case: whether the database takes two ids for equal that
-        differ in case only
+    :ivar extra_specs: alternative values by key; a flavor must have one of
+        them
+    :ivar ignores_case: whether the database compares ids without regard to
+        case
     """
 
     flavor_ids: frozenset[str] = frozenset()
@@ -186,11 +186,11 @@ class Requirement:
     @classmethod
     def of(cls, rows: Iterable[tuple[str | None, str | None]],
            ignores_case: bool = False) -> 'Requirement':
-        """The requirement that rows of keys and values make.
+        """The requirement from rows of keys and values.
 
-        Unknown keys are ignored. Where a minimum has more than one row the
-        highest counts, of a maximum the lowest. Rows of one key of an extra
-        spec are alternatives.
+        Unknown keys are ignored. If a minimum has several rows, the highest
+        counts; of a maximum, the lowest counts. Several rows for the key of an
+        extra spec are alternatives.
         """
         flavor_ids, nonsense = set(), []
         limits = dict.fromkeys(LIMITS, 0)
@@ -221,23 +221,23 @@ class Requirement:
 
     @property
     def limits(self) -> dict[str, int]:
-        """The minimums and maximums that there are, by key."""
+        """The minimums and maximums that are set, by key."""
         return {key: value for key in LIMITS if (value := getattr(self, key))}
 
     @property
     def minimums(self) -> dict[str, int]:
-        """The minimums that there are, by key."""
+        """The minimums that are set, by key."""
         return {key: value for key, value in self.limits.items()
                 if key in MINIMUMS}
 
     @property
     def goes_by_id(self) -> bool:
-        """Whether the id of a flavor is all that counts."""
+        """Whether only the id of a flavor matters."""
         return not (self.limits or self.extra_specs)
 
     @property
     def contradictions(self) -> list[str]:
-        """The minimums that are above their maximums, in words."""
+        """The minimums that are above their maximums, as texts."""
         return [
             f'{low} {getattr(self, low)} is above {high} '
             f'{getattr(self, high)}'
@@ -245,9 +245,9 @@ class Requirement:
             if 0 < getattr(self, high) < getattr(self, low)]
 
     def __str__(self) -> str:
-        """What is required beside associations, in words.
+        """All requirements except associations, as a text.
 
-        The minimums come first, and say no more than the sizes.
+        The minimums come first, as sizes without "at least".
         """
         return ', '.join(
             [LIMITS[key].format(value) if key in MINIMUMS
@@ -261,22 +261,22 @@ class Requirement:
 
     @functools.cached_property
     def _folded(self) -> frozenset[str]:
-        """The associated flavors, as they are compared."""
+        """The ids of associated flavors, in the form that is compared."""
         if not self.ignores_case:
             return self.flavor_ids
         return frozenset(flavor_id.lower() for flavor_id in self.flavor_ids)
 
     def is_associated(self, flavor_id: str) -> bool:
-        """Whether a flavor is associated, or nothing is."""
+        """Whether a flavor is associated, or no flavor is."""
         return not self.flavor_ids or (
             flavor_id.lower() if self.ignores_case
             else flavor_id) in self._folded
 
     def associated(self, known: Collection[str]) -> list[str]:
-        """The associated flavors, by id.
+        """The ids of the associated flavors, sorted.
 
-        :param known: ids of Nova's flavors. One that is associated is spelled
-            as Nova does; one that Nova does not have as the table does
+        :param known: ids of Nova's flavors. The id of a flavor that Nova has
+            is returned as Nova writes it, any other as in the table
         """
         if not self.ignores_case:
             return sorted(self.flavor_ids)
@@ -287,7 +287,7 @@ class Requirement:
             if flavor_id.lower() not in found.values())])
 
     def shortcomings(self, flavor: Flavor) -> list[str]:
-        """Why a flavor is not allowed, in words; empty when it is."""
+        """The reasons why a flavor is not allowed; empty if it is."""
         found = []
         if self.nonsense:
             found.append('what it requires cannot be understood')
@@ -309,16 +309,16 @@ class Requirement:
             elif key not in flavor.extra_specs:
                 found.append(f'requires extra spec {text}, has none')
             elif flavor.extra_specs[key] not in values:
-                # Not which: Nova may keep that from whoever is told.
+                # Without the value: the caller may not see it in Nova.
                 found.append(f'requires extra spec {text}, has another value')
         return found
 
     def allows(self, flavor: Flavor) -> bool:
-        """Whether the datastore version may run on a flavor."""
+        """Whether the datastore version allows a flavor."""
         return bool(self.select([flavor]))
 
     def select(self, flavors: Iterable[Flavor]) -> list[Flavor]:
-        """The allowed flavors, in the order given."""
+        """The allowed flavors among the given ones, in their order."""
         if self.nonsense:
             return []
         kept: list[typing.Any] = list(flavors)
@@ -327,7 +327,7 @@ class Requirement:
                     if self.ignores_case
                     else [flavor for flavor in kept if flavor.id in ids])
         for key, value in self.limits.items():
-            # By its place, which is quicker than by its name.
+            # Access by index is faster than by name.
             at = Flavor._fields.index(key[len('min_'):])
             kept = ([flavor for flavor in kept if flavor[at] >= value]
                     if key in MINIMUMS
@@ -339,13 +339,13 @@ class Requirement:
 
 
 def size(text: str) -> int:
-    """A minimum or a maximum, from text.
+    """A minimum or a maximum from its text.
 
     :raises ValueError: it is not a whole number from 1 to LARGEST
     """
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f'not a whole number: {text[:40]!r}')
-    # Before int(), which refuses digits by the thousand with other words.
+    # Before int(), which raises another message for thousands of digits.
     if len(text) > 10 or not 1 <= int(text) <= LARGEST:
         raise ValueError(f'not between 1 and {LARGEST}: {text[:40]}')
     return int(text)
@@ -354,10 +354,11 @@ def size(text: str) -> int:
 def extra_spec(text: str) -> tuple[str, str]:
     """Key and value of an extra spec, from ``KEY=VALUE``.
 
-    The first ``=`` divides them, and the value may be empty.
+    The first ``=`` separates them. The value may be empty.
 
-    :raises ValueError: it is not of that form, Nova would not take the key,
-        or the table has no room for it
+    :raises ValueError: the form is wrong, the key is not valid in Nova, the
+        value is not printable or ends with a space, or the text is too long
+        for the table
     """
     key, divider, value = text.partition('=')
     shown = f'{text[:60]!r}{"..." if len(text) > 60 else ""}'
@@ -369,7 +370,7 @@ def extra_spec(text: str) -> tuple[str, str]:
     if len(text) > LONGEST:
         raise ValueError(f'KEY=VALUE is longer than the {LONGEST} characters '
                          f'that the table has room for: {shown}')
-    # Databases do not tell a text from one with spaces behind it.
+    # Databases ignore trailing spaces when they compare.
     if not value.isprintable() or value.endswith(' '):
         raise ValueError(f'the value has characters that are not printable, '
                          f'or ends with a space: {shown}')
@@ -377,7 +378,7 @@ def extra_spec(text: str) -> tuple[str, str]:
 
 
 def names(versions: Iterable[Version]) -> str:
-    """Datastore versions for a message, in one line."""
+    """A list of datastore versions for a message, in one line."""
     return ', '.join(
         f'{version.id} ({version.datastore}/{version.name}'
         f'{", number " + version.number if version.number else ""})'

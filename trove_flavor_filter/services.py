@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What a handler may ask: each built once, from the configuration."""
+"""The services that handlers use, each built once from the configuration."""
 
 import typing
 
@@ -35,9 +35,9 @@ class Services(typing.NamedTuple):
 
     @classmethod
     def build(cls, conf: cfg.ConfigOpts) -> 'Services':
-        """All of them. Nothing is connected to before it is asked.
+        """Build all services. Each connects on its first use.
 
-        :raises Misconfigured: options cannot be used; the message names them
+        :raises Misconfigured: options are invalid; the message names them
         """
         database = engine.Database(conf)
         with config.blaming('[oslo_policy]'):

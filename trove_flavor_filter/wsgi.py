@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The paste filter: two tables of routes, and Trove behind all others."""
+"""The paste filter: two tables of routes; all others go to Trove."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -37,11 +37,11 @@ Environ = dict[str, typing.Any]
 StartResponse = Callable[..., typing.Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-# A path of Trove's own. Methods that we have no handler for are Trove's.
+# Trove has this path too. Trove handles the methods that have no handler here.
 TROVES_LIST = ('/{tenant_id}/datastores/{datastore}/versions/{version_id}'
                '/flavors')
 
-# The whole of what the plugin answers: path -> method -> handler.
+# All requests that the plugin answers: path -> method -> handler.
 ROUTES = {
     '/{tenant_id}/flavors/datastores/versions/{datastore_version_id}': {
         'GET': flavors.list_allowed,
@@ -64,8 +64,9 @@ ROUTES = {
     },
 }
 
-# What it looks at before Trove answers: path -> method -> action. The paths
-# are spelled as Trove spells them. What is in neither table is Trove's.
+# Requests that are checked before Trove handles them: path -> method ->
+# action. The paths are written as in Trove. All requests in neither table go
+# to Trove unchecked.
 GUARDED: dict[str, dict[str, guard.Action]] = {
     '/{tenant_id}/instances': {
         'POST': guard.Guard.create_instance,
@@ -91,18 +92,18 @@ GUARDED: dict[str, dict[str, guard.Action]] = {
 
 
 class FlavorFilter:
-    """Answers the paths of ROUTES, guards those of GUARDED.
+    """Answers the requests in ROUTES and checks those in GUARDED.
 
-    All other requests are handed on untouched.
+    All other requests are passed on unchanged.
 
-    :param application: what stands behind this filter
-    :param conf: a ConfigOpts with our options, as conf.load() gives it
+    :param application: the WSGI application behind this filter
+    :param conf: a ConfigOpts with our options, as conf.load() returns it
     """
 
     def __init__(self, application: Application, conf: cfg.ConfigOpts):
         self._application = application
         self._services = services.Services.build(conf)
-        # The library that Trove routes with, so that both read a path alike.
+        # Trove uses the same routing library, so both match paths alike.
         self._mapper = routes.Mapper()
         for path in (*ROUTES,
                      *(GUARDED if conf.flavor_filter.enforce else ())):
@@ -139,13 +140,13 @@ class FlavorFilter:
 
     def _guard(self, environ: Environ, ctx: context.RequestContext,
                action: guard.Action, match: dict[str, str]) -> None:
-        # Undecoded, as Trove takes them.
+        # Not decoded, as in Trove.
         guard.check(action, environ, ctx, self._services, **match)
 
     @staticmethod
     def _faulty(environ: Environ, function: Callable[..., typing.Any],
                 *arguments: typing.Any) -> webob.Response | None:
-        """What a function returns; a fault, logged, when it raises."""
+        """Call a function; on an error, log it and return a fault."""
         ctx = identity.context_of(environ)
         try:
             return function(environ, ctx, *arguments)
@@ -153,8 +154,8 @@ class FlavorFilter:
             _log(environ, ctx, error)
             return views.fault(error)
         except Exception as error:
-            # What nobody foresaw is still no reason to show a client a
-            # traceback, or to close the door on the next request.
+            # Even an unexpected error must not show a traceback to a client
+            # or stop the service.
             LOG.exception('%s %r failed', environ['REQUEST_METHOD'],
                           environ['PATH_INFO'], context=ctx)
             return views.fault(exception.Unavailable(
@@ -162,13 +163,13 @@ class FlavorFilter:
 
 
 def _decoded(value: str) -> str:
-    """A part of PATH_INFO as text; WSGI has it as bytes in a str."""
+    """A part of PATH_INFO as text; WSGI passes its bytes in a str."""
     return value.encode('latin-1').decode('utf-8', 'replace')
 
 
 def _log(environ: Environ, ctx: context.RequestContext,
          error: exception.FlavorFilterError) -> None:
-    """One line for a request that was refused or that failed."""
+    """Log one line for a request that was refused or failed."""
     write = (LOG.error if isinstance(error, exception.Unavailable)
              else LOG.info)
     write('%s %r answered with %d: %s', environ['REQUEST_METHOD'],
@@ -181,7 +182,7 @@ def filter_factory(global_conf: dict[str, str],
     """For paste: ``paste.filter_factory``.
 
     :param local_conf: ``oslo_config_project``, ``oslo_config_program`` and
-        ``oslo_config_file``, as the filters of oslo.middleware take them
+        ``oslo_config_file``, as in the filters of oslo.middleware
     """
     conf = config.load(global_conf | local_conf)
 
@@ -193,7 +194,7 @@ def filter_factory(global_conf: dict[str, str],
 
 def app_factory(global_conf: dict[str, str],
                 **local_conf: str) -> FlavorFilter:
-    """For paste: ``paste.app_factory``. The filter with nothing behind it."""
+    """For paste: ``paste.app_factory``. The filter without Trove behind it."""
     return filter_factory(global_conf, **local_conf)(_not_found)
 
 

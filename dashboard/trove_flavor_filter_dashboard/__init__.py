@@ -11,4 +11,4 @@
 #    under the License.
 
 
-"""Horizon's database dialogs, offering the flavors that Trove will accept."""
+"""Let Horizon's database dialogs offer only flavors that Trove accepts."""

@@ -21,17 +21,17 @@ LOG = logging.getLogger(__name__)
 
 
 class FlavorFilterConfig(apps.AppConfig):
-    """Installs the dialogs' new behaviour, where there are dialogs."""
+    """Changes the database dialogs, if trove-dashboard is installed."""
 
     name = 'trove_flavor_filter_dashboard'
     verbose_name = 'Trove flavor filter'
 
     def ready(self) -> None:
-        # trove-dashboard cannot be imported before its settings are there.
+        # trove-dashboard cannot be imported before its settings are loaded.
         try:
             from trove_flavor_filter_dashboard import dialogs
         except (AttributeError, ImportError) as error:
-            # Horizon goes on without it, as it did before.
+            # Horizon runs without the change, as before.
             LOG.warning('The database dialogs offer all flavors: '
                         'trove-dashboard is missing or of an unknown '
                         'release: %s', error)

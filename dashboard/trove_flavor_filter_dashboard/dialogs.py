@@ -11,9 +11,9 @@
 #    under the License.
 
 
-"""The dialogs of trove-dashboard, cut to the flavors that are allowed.
+"""Limit the dialogs of trove-dashboard to the flavors that are allowed.
 
-What is replaced here is the same in trove-dashboard 24 to 27.
+The functions replaced here are the same in trove-dashboard 24 to 27.
 """
 
 from collections.abc import Iterable
@@ -36,18 +36,18 @@ from trove_dashboard.content.databases.workflows import create_instance
 
 from trove_flavor_filter_dashboard import routes
 
-# As they were before install().
+# The original functions, before install().
 _flavor_get = trove.flavor_get
 _add_instances_initial = cluster_views.ClusterAddInstancesView.get_initial
 _resize_initial = views.ResizeInstanceView.get_initial
 
-# The forms that a flavor is chosen in.
+# The forms with a choice of flavors.
 FORMS = (create_instance.SetInstanceDetailsAction, cluster_forms.LaunchForm,
          cluster_forms.ClusterAddInstanceForm, forms.ResizeInstanceForm)
 
 
 def install() -> None:
-    """Replace what the dialogs call."""
+    """Replace the functions that the dialogs call."""
     trove.datastore_flavors = datastore_flavors
     trove.flavor_get = flavor_get
     cluster_views.ClusterAddInstancesView.get_initial = add_instances_initial
@@ -61,10 +61,10 @@ def datastore_flavors(request: HttpRequest, datastore_name: str | None = None,
                       ) -> list[typing.Any]:
     """List the flavors to offer for a datastore version.
 
-    :param datastore_version: its name; several versions may share it, and
-        then what all of them allow is offered
-    :returns: one flavor without an id, which says so, when none is allowed;
-        all of Nova's flavors when Trove does not tell
+    :param datastore_version: its name; if several versions share it, the
+        flavors that all of them allow are offered
+    :returns: if no flavor is allowed, one without an id, whose name says so;
+        all of Nova's flavors if Trove's list is not available
     """
     flavors = _common(request, (
         version for version in _versions(request, datastore_name)
@@ -77,9 +77,9 @@ def datastore_flavors(request: HttpRequest, datastore_name: str | None = None,
 
 
 def flavor_get(request: HttpRequest, flavor_id: str) -> typing.Any:
-    """Show a flavor, also one that is private to Trove's own project.
+    """Show a flavor, even if it is private to Trove's own project.
 
-    :raises NotFound: neither Nova nor Trove shows it to the user
+    :raises NotFound: the user can see it neither in Nova nor in Trove
     """
     try:
         return _flavor_get(request, flavor_id)
@@ -89,9 +89,9 @@ def flavor_get(request: HttpRequest, flavor_id: str) -> typing.Any:
 
 def add_instances_initial(
         view: cluster_views.ClusterAddInstancesView) -> dict[str, typing.Any]:
-    """Give the form that grows a cluster the cluster's datastore version.
+    """Add the cluster's datastore version to the form that grows a cluster.
 
-    The form asks for its flavors by that, and the view leaves it out.
+    The form needs it to list flavors, and the original view leaves it out.
     """
     initial = _add_instances_initial(view)
     if not routes.are_there(view.request, routes.VERSION):
@@ -106,7 +106,7 @@ def add_instances_initial(
 
 
 def resize_initial(view: views.ResizeInstanceView) -> dict[str, typing.Any]:
-    """Give the form that resizes an instance what it may be resized to."""
+    """Add the allowed flavors to the form that resizes an instance."""
     initial = _resize_initial(view)
     flavors = _targets(view.request, view.get_object())
     if flavors is not None:
@@ -115,10 +115,10 @@ def resize_initial(view: views.ResizeInstanceView) -> dict[str, typing.Any]:
 
 
 def explain_refusals(form_class: typing.Any) -> None:
-    """Have a form say why it does not take a flavor any more.
+    """Set a form's error message for a flavor that is no longer allowed.
 
-    It reads the allowed flavors again when it is sent, and a rule may have
-    been added since it was opened.
+    A form reads the allowed flavors again when it is submitted. The
+    requirements may have changed since it was opened.
     """
     original = form_class.__init__
 
@@ -128,7 +128,7 @@ def explain_refusals(form_class: typing.Any) -> None:
         original(form, *args, **kwargs)
         names = {'flavor', 'new_flavor'}
         if 'datastore' in form.fields:
-            # One field of flavors for each datastore version.
+            # There is one field of flavors for each datastore version.
             names.update(value for value, _text
                          in form.fields['datastore'].choices)
         for name in names & form.fields.keys():
@@ -144,7 +144,7 @@ def _targets(request: HttpRequest,
     flavors = routes.allowed(request, routes.INSTANCE, instance.id)
     if flavors is not None:
         return flavors
-    # A release of the plugin without that route.
+    # An older release of the plugin, without this route.
     datastore = instance.datastore
     return _common(request, (
         version for version in _versions(request, datastore['type'])
@@ -155,7 +155,7 @@ def _targets(request: HttpRequest,
 
 def _versions(request: HttpRequest,
               datastore: str | None) -> list[typing.Any]:
-    """List a datastore's versions, where that is of any use."""
+    """List a datastore's versions; empty if Trove need not be asked."""
     if datastore is None or not routes.are_there(request, routes.VERSION):
         return []
     return _listed_versions(request, datastore)
@@ -169,9 +169,9 @@ def _listed_versions(request: HttpRequest,
 
 def _common(request: HttpRequest, versions: Iterable[typing.Any]
             ) -> list[routes.Flavor] | None:
-    """List the flavors that each of some datastore versions allows.
+    """List the flavors that all the given datastore versions allow.
 
-    :returns: None when that cannot be told
+    :returns: None if there are no versions, or a list is not available
     """
     lists = [routes.allowed(request, routes.VERSION, version.id)
              for version in versions]

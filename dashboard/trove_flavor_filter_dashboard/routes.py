@@ -11,7 +11,7 @@
 #    under the License.
 
 
-"""Ask Trove which flavors are allowed: the routes of trove-flavor-filter."""
+"""Get allowed flavors from Trove, by the routes of trove-flavor-filter."""
 
 import logging
 import types
@@ -31,19 +31,20 @@ LOG = logging.getLogger(__name__)
 VERSION = '/flavors/datastores/versions/%s'
 INSTANCE = '/instances/%s/flavors'
 
-# Seconds for which a Trove that has no such route is not asked for it again.
+# After Trove has answered that it lacks a route, the time in seconds until it
+# is asked again.
 ABSENCE_TIME = 60
 
-# In this process alone: a shared cache may be down, and what it would save is
-# one small request a minute.
+# Cached in this process only: a shared cache may be down, and it would save
+# only one small request a minute.
 _absent = locmem.LocMemCache(__name__, {'TIMEOUT': ABSENCE_TIME})
 
 
 class Flavor(types.SimpleNamespace):
-    """A flavor as a dialog takes it: an id, and what to show and sort by.
+    """A flavor in a dialog: an id, and the fields to show and sort by.
 
-    :ivar id: Nova's id of it, a string
-    :ivar name: the text to show: its name and its sizes
+    :ivar id: its id in Nova, a string
+    :ivar name: the text to show: its name and sizes
     :ivar ram: MiB
     :ivar vcpus: number of virtual CPUs
     :ivar disk: GiB
@@ -51,27 +52,27 @@ class Flavor(types.SimpleNamespace):
 
 
 def are_there(request: HttpRequest, route: str) -> bool:
-    """Whether it is worth asking: no answer so far says otherwise."""
+    """Whether to ask Trove: false if it lacks the route or has failed."""
     return not (_failures(request) or _absent.get(_key(request, route)))
 
 
 @memoized.memoized
 def allowed(request: HttpRequest, route: str,
             resource_id: str) -> list[Flavor] | None:
-    """List the flavors that a datastore version or an instance may have.
+    """List the flavors that are allowed for a version or an instance.
 
-    Trove is asked once for each request of a user.
+    The answer is cached for the current request of the user.
 
     :param route: VERSION or INSTANCE
-    :returns: in Trove's order; None when Trove does not tell, because it has
-        no such route or because it failed, which is logged
+    :returns: in Trove's order; None if Trove lacks the route, or if the
+        request failed, which is logged
     :raises Unauthorized: the user's token is no longer valid
     """
     if not are_there(request, route):
         return None
     path = route % resource_id
-    # Without raise_exc, because troveclient's exceptions fail of the header
-    # Retry-After.
+    # Without raise_exc, since troveclient's exceptions cannot handle the
+    # header Retry-After.
     response, body = trove.troveclient(request).client.get(
         path, raise_exc=False)
     if response.status_code == 200:
@@ -80,8 +81,8 @@ def allowed(request: HttpRequest, route: str,
         raise exceptions.Unauthorized(response.text)
     if response.status_code == 404:
         if resource_id in response.text:
-            # The plugin itself says what it did not find: a datastore
-            # version that is inactive by now and cannot be launched.
+            # This 404 is the plugin's own, as it names the resource: for
+            # example a datastore version that has become inactive.
             return []
         _absent.set(_key(request, route), True)
         return None
@@ -93,18 +94,18 @@ def allowed(request: HttpRequest, route: str,
 
 @memoized.memoized
 def _failures(request: HttpRequest) -> list[str]:
-    """What Trove failed of for a user's request: nobody waits for it twice."""
+    """Trove's failures in a user's request, so that it waits only once."""
     return []
 
 
 def _key(request: HttpRequest, route: str) -> str:
-    """A route of the Trove of a region, whatever the project."""
+    """The cache key of a route: the same for all projects of a region."""
     return route + base.url_for(request, 'database').replace(
         request.user.project_id, '')
 
 
 def _flavor(document: dict[str, typing.Any]) -> Flavor:
-    # Trove gives some ids as integers, which the dialogs would take for
+    # Trove returns some ids as integers, which the dialogs would treat as
     # other flavors.
     return Flavor(**document | {
         'id': document['str_id'],

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The JSON body of a request, read whole and in bounds."""
+"""Read the JSON body of a request, within limits of size and depth."""
 
 from collections.abc import Callable
 import itertools
@@ -22,12 +22,12 @@ import webob
 
 from trove_flavor_filter import exception
 
-# Brackets within brackets that a body may have. Trove's own bodies need eight;
-# its parser and the rest of it give in after some hundreds, depending on who
-# has called them.
+# The maximum depth of nested brackets in a body. Trove's own bodies need
+# eight. Trove's parser and other code fail at some hundreds, depending on the
+# depth of the call stack.
 DEEPEST = 100
 
-# A string of JSON; in a broken document, all that follows its first quote.
+# A JSON string; if its closing quote is missing, the rest of the document.
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 STEPS = {ord('['): 1, ord('{'): 1, ord(']'): -1, ord('}'): -1}
 NO_BRACKETS = bytes(set(range(256)) - STEPS.keys())
@@ -38,32 +38,33 @@ Pairs = list[tuple[str, typing.Any]]
 
 def read(environ: dict[str, typing.Any], largest: int | None = None,
          pairs: Callable[[Pairs], Document] = dict) -> Document | None:
-    """The JSON object of a request's body, by the library that Trove uses.
+    """The JSON object in a request's body, parsed with Trove's library.
 
-    :param largest: bytes that the body may have. A body that is read in
-        bounds cannot be read again; without, it is left as it came
-    :param pairs: makes an object of its keys and values
-    :returns: None when there is no body
+    :param largest: the maximum size of the body, in bytes. With a maximum,
+        the body cannot be read again; without one, it can
+    :param pairs: builds an object from its keys and values
+    :returns: None if there is no body
     :raises BadRequest: it is not a JSON object
-    :raises TooLarge: it has more bytes
+    :raises TooLarge: it is larger than the maximum
     """
     request = webob.Request(environ)
     if (request.content_length is None and 'chunked'
             in environ.get('HTTP_TRANSFER_ENCODING', '').lower()):
-        # A chunked body ends by itself, which servers know and some do not
-        # say; neither the guard nor Trove would see it otherwise.
+        # A chunked body has no Content-Length. Not all servers set
+        # wsgi.input_terminated for it; without this line, neither the guard
+        # nor Trove would see the body.
         request.is_body_readable = True
     try:
         raw = (request.body if largest is None
                else _bounded(request, largest))
     except (OSError, ValueError) as error:
-        # A client that has gone, or chunks whose sizes are no numbers.
+        # The client has disconnected, or a chunk size is not a number.
         raise exception.BadRequest(
             'The body of the request cannot be read to its end.') from error
     if not raw:
         return None
-    # To the letter, as Trove compares; it has a reader of XML as well, that
-    # no client of this decade needs.
+    # Compared exactly, as in Trove. Trove can read XML as well, which no
+    # current client needs.
     if request.content_type != 'application/json':
         raise exception.BadRequest(
             'The content type of a request must be application/json.')
@@ -71,7 +72,7 @@ def read(environ: dict[str, typing.Any], largest: int | None = None,
         raise exception.BadRequest(
             'The request body has too many brackets within brackets.')
     try:
-        # Trove's library would take UTF-16 as well, and Trove then fails.
+        # Trove's library accepts UTF-16 as well, but then Trove fails.
         body = jsonutils.loads(raw.decode(), object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:
         raise exception.BadRequest('Malformed request body') from error
@@ -83,7 +84,7 @@ def _bounded(request: webob.Request, largest: int) -> bytes:
         raise exception.TooLarge(
             f'The body of a request may have {largest} bytes.')
     raw = b''
-    # A server gives what has come so far.
+    # A server may return only the part that has arrived so far.
     while chunk := request.body_file.read(largest + 1 - len(raw)):
         raw += chunk
         if len(raw) > largest:
@@ -93,9 +94,10 @@ def _bounded(request: webob.Request, largest: int) -> bytes:
 
 
 def _depth(raw: bytes) -> int:
-    """How many brackets a JSON document has within one another.
+    """The depth of nested brackets in a JSON document.
 
-    Counted, so that the answer does not depend on how deep in calls we are.
+    The brackets are counted without recursion, so that the result does not
+    depend on the depth of the call stack.
     """
     brackets = STRING.sub(b'', raw).translate(None, NO_BRACKETS)
     return max(itertools.accumulate(map(STEPS.__getitem__, brackets)),
@@ -103,10 +105,10 @@ def _depth(raw: bytes) -> int:
 
 
 def as_object(value: typing.Any, name: str) -> Document:
-    """A value that must be a JSON object.
+    """Return a value that must be a JSON object.
 
-    :param name: of the value, for the message
-    :raises BadRequest: it is none
+    :param name: the name of the value, for the message
+    :raises BadRequest: it is not an object
     """
     if not isinstance(value, dict):
         raise exception.BadRequest(f'The {name} must be an object.')

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The lists of flavors: of a datastore version, and of an instance."""
+"""List the flavors of a datastore version, and of an instance."""
 
 from collections.abc import Callable
 
@@ -36,15 +36,15 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
                  datastore_version_id: str) -> webob.Response:
     """List the flavors that a datastore version allows.
 
-    The spec's route. Associations are read on each request, so that what an
-    admin changes is in force at once.
+    The spec's route. Requirements are read from the database on each request,
+    so an admin's change takes effect at once.
 
-    :param tenant_id: the project of the path
-    :param datastore_version_id: of the path, whatever it may be
-    :raises Unauthorized, Forbidden: the caller may not
-    :raises NotFound: no such datastore version, or one that is not active
-        and a caller who is no admin
-    :raises Unavailable: the database or Nova is away
+    :param tenant_id: the project in the path
+    :param datastore_version_id: as in the path; any text
+    :raises Unauthorized, Forbidden: the caller is not permitted to
+    :raises NotFound: there is no such datastore version, or it is not active
+        and the caller is not an admin
+    :raises Unavailable: the database or Nova is unavailable
     """
     identity.check(request.environ, ctx, tenant_id)
     serves.policy.authorize(ctx, policies.LIST)
@@ -57,13 +57,13 @@ def list_associated(request: webob.Request, ctx: context.RequestContext,
                     datastore: str, version_id: str) -> webob.Response:
     """List the flavors that a datastore version allows, on Trove's own path.
 
-    Trove looks at associations alone, ignores the datastore, and lists all
-    flavors of a datastore version that there is not.
+    Trove's own answer considers associations only and ignores the datastore.
+    For a datastore version that does not exist, Trove lists all flavors.
 
-    :param datastore: id or name, whatever it may be
-    :param version_id: id or name of one of its versions, whatever it may be
-    :raises BadRequest: more than one version of the datastore has the name
-    :raises Unauthorized, Forbidden, NotFound, Unavailable: as of
+    :param datastore: id or name; any text
+    :param version_id: id or name of one of its versions; any text
+    :raises BadRequest: more than one version of the datastore has this name
+    :raises Unauthorized, Forbidden, NotFound, Unavailable: as in
         :func:`list_allowed`
     """
     identity.check(request.environ, ctx, tenant_id)
@@ -81,16 +81,16 @@ def list_associated(request: webob.Request, ctx: context.RequestContext,
 def list_for_instance(request: webob.Request, ctx: context.RequestContext,
                       serves: services.Services, tenant_id: str,
                       id: str) -> webob.Response:
-    """List the flavors that the guard would let an instance be resized to.
+    """List the flavors to which the guard permits an instance to be resized.
 
-    Also when its datastore version is not active: the instance is there
+    The datastore version need not be active, since the instance exists
     already.
 
-    :param id: of the instance, whatever it may be
-    :raises Unauthorized, Forbidden: the caller may not
-    :raises NotFound: no such instance, or another project's and a caller who
-        is no admin
-    :raises Unavailable: the database or Nova is away
+    :param id: id of the instance; any text
+    :raises Unauthorized, Forbidden: the caller is not permitted to
+    :raises NotFound: there is no such instance, or it belongs to another
+        project and the caller is not an admin
+    :raises Unavailable: the database or Nova is unavailable
     """
     identity.check(request.environ, ctx, tenant_id)
     caller = nova.Caller(tenant_id, ctx.auth_token)
@@ -99,7 +99,7 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
         _found(serves.targets.instance_version, guard.LONGEST_ID, id))
     if not found:
         raise exception.NotFound(f'Resource {id} cannot be found.')
-    # As Trove does: who may not see an instance is not told that it is there.
+    # As in Trove: a caller who may not see an instance gets 404, not 403.
     serves.policy.authorize(ctx, policies.LIST_FOR_INSTANCE,
                             found[0].tenant_id)
     listing = serves.catalog.visible(caller)
@@ -111,17 +111,17 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
 
 def _found(find: Callable[..., list[targets.Target]], longest: int,
            *texts: str) -> list[targets.Target]:
-    """What there is by the names or ids of a path, whatever those may be.
+    """The targets with the names or ids in a path; any text is accepted.
 
-    :param longest: characters that the column has room for
+    :param longest: length of the column, in characters
     """
-    # Not all databases take a NUL well.
+    # Some databases fail on a NUL character.
     if any(len(text) > longest or '\0' in text for text in texts):
         return []
     try:
         return find(*texts)
     except exception.BadRequest:
-        # Characters that the database cannot hold.
+        # The text has characters that the database cannot store.
         return []
 
 
@@ -129,9 +129,10 @@ def _list(request: webob.Request, ctx: context.RequestContext,
           serves: services.Services, tenant_id: str, name: str,
           version: requirements.VersionRequirement | targets.Target | None
           ) -> webob.Response:
-    """The answer for a datastore version, if there is one for the caller.
+    """The list of flavors for a datastore version that the caller may see.
 
-    :param name: of the datastore version in the path
+    :param name: the datastore version, as in the path
+    :raises VersionNotFound: there is none that the caller may see
     """
     if version is None or not (version.active or serves.policy.is_admin(ctx)):
         raise exception.VersionNotFound(name)

@@ -10,19 +10,20 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Enforcement: what a datastore version does not allow is refused.
+"""Enforcement: refuse flavors that a datastore version does not allow.
 
-A guard looks at a request before Trove does and either raises, or returns
-and lets it go on to Trove as it came. It resolves what the request means as
-Trove 23 to 26 resolve it, from the same database, with the same libraries.
-What Trove itself would refuse for another reason (no such instance, no such
-flavor, another project's instance) is left to Trove, which says so as ever:
-nobody learns from a guard what they could not learn from Trove.
+A guard checks a request before Trove handles it. It either raises, or returns
+and the request goes to Trove unchanged. It finds the datastore version and
+the flavors of a request as Trove 23 to 26 do, in the same database, with the
+same libraries. Requests that Trove itself refuses for another reason (no such
+instance, no such flavor, another project's instance) are left to Trove and
+its usual message. So a guard reveals nothing that Trove does not reveal.
 
-A guard judges by what the database says of an instance. While Trove resizes
-one, that is its old flavor still, so that an upgrade has to wait. An instance
-has one task, which whatever ends first clears: so a request that Trove would
-begin on a busy instance has to wait as well, or it would hide a resize.
+A guard relies on what the database says of an instance. While Trove resizes
+an instance, the database still has its old flavor, so an upgrade has to wait.
+An instance has a single task, and whichever operation ends first clears it.
+So other requests that Trove would start on a busy instance have to wait too;
+otherwise they would hide a resize.
 """
 
 from collections.abc import Callable
@@ -43,24 +44,24 @@ from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
 from trove_flavor_filter import services
 
-# How many flavors that would do a refusal names.
+# The maximum number of allowed flavors that a refusal lists.
 SUGGESTIONS = 5
 
-# Characters that Trove's columns hold: of ids, and of names, version numbers
-# and flavors. What is longer is not looked for.
+# Length of Trove's columns, in characters: for ids, and for names, version
+# numbers and flavors. A longer text is refused, or not found.
 LONGEST_ID = 36
 LONGEST_NAME = 255
 
-# More than any cluster has: Redis, the largest, is made for a thousand.
+# More than any cluster has: the largest, Redis, is designed for a thousand.
 MOST_NODES = 1000
 
 # Codes of trove.instance.tasks.
 DELETING, RESIZING, BUILDING, UPGRADING = 2, 4, 5, 0x59
 BUSY = {RESIZING: 'being resized', UPGRADING: 'being upgraded'}
-# Nothing is done to the instance: no task, a restart that it needs, errors.
+# No task is running: none is set, a restart is needed, or there was an error.
 SETTLED = {1, 7, *range(0x50, 0x5e)} - {UPGRADING}
 
-# Actions that write the tasks of other instances than the one they look at.
+# Actions that write the tasks of other instances than the one they check.
 REPLICATION = {'promote_to_replica_source', 'eject_replica_source'}
 
 Document = bodies.Document
@@ -69,10 +70,10 @@ _Owned = typing.TypeVar('_Owned', db_targets.Target, db_targets.Task)
 
 
 class Case(typing.NamedTuple):
-    """Flavors that a request would have a datastore version run on.
+    """A datastore version, and the flavors that a request would run it on.
 
-    :ivar exists: whether an instance runs on them already, so that Trove
-        will not ask Nova for them
+    :ivar exists: whether an instance runs on them already; if so, Trove does
+        not ask Nova for them
     """
 
     target: db_targets.Target
@@ -81,7 +82,7 @@ class Case(typing.NamedTuple):
 
 
 class Guard(typing.NamedTuple):
-    """A guarded request: who sends it, and whom the guard may ask."""
+    """The check of one request: its caller, and the services to use."""
 
     ctx: context.RequestContext
     services: services.Services
@@ -89,10 +90,10 @@ class Guard(typing.NamedTuple):
     caller: nova.Caller
 
     def check(self, cases: Iterable[Case]) -> None:
-        """Let allowed flavors pass.
+        """Check that all flavors are allowed.
 
         :raises BadRequest: one of them is not allowed
-        :raises Unavailable: that cannot be told
+        :raises Unavailable: Nova is needed and unavailable
         """
         for case in cases:
             for flavor_id in sorted(case.flavor_ids):
@@ -103,19 +104,19 @@ class Guard(typing.NamedTuple):
     def allowed(self, target: db_targets.Target,
                 flavors: Sequence[requirement.Flavor]
                 ) -> Sequence[requirement.Flavor]:
-        """Those of some flavors that :meth:`check` would let pass.
+        """The flavors that :meth:`check` accepts.
 
-        :param flavors: that the caller sees, in any order
-        :returns: in the same order
+        :param flavors: flavors that the caller can see, in any order
+        :returns: those that are accepted, in the same order
         """
         if self._may_bypass():
             return flavors
         return target.requirement.select(flavors)
 
     def wait_for(self, tasks: Iterable[db_targets.Task]) -> None:
-        """Let a request pass if nothing is being done to these instances.
+        """Check that no task is running on these instances.
 
-        :raises NotReady: one of them has a task
+        :raises NotReady: a task is running on one of them
         """
         for task in tasks:
             if task.task_id not in SETTLED and not self._may_bypass():
@@ -128,10 +129,10 @@ class Guard(typing.NamedTuple):
         return self.services.policy.allows(self.ctx, policies.BYPASS)
 
     def _reasons(self, case: Case, flavor_id: str) -> list[str] | None:
-        """What more than associations says against a flavor.
+        """The reasons to refuse a flavor, other than its association.
 
-        :returns: empty when the flavor is just not associated, None when
-            nothing is against it
+        :returns: None if the flavor is allowed; empty if the only reason is
+            that it is not associated
         """
         wanted = case.target.requirement
         if wanted.is_empty:
@@ -151,17 +152,17 @@ class Guard(typing.NamedTuple):
                 raise
             flavor = None
         if flavor is None:
-            # Trove asks Nova for a new flavor and says that there is none.
+            # For a new flavor, Trove asks Nova and reports that it is missing.
             return (['there is no such flavor any more'] if case.exists
                     else None)
-        # The flavor may go by another id in Nova; it is associated.
+        # Nova may write the id differently; the flavor is associated.
         return wanted.shortcomings(flavor._replace(id=flavor_id)) or None
 
     def _refusal(self, target: db_targets.Target, flavor_id: str,
                  reasons: list[str]) -> exception.FlavorRefused:
         reason = '; '.join(reasons)
         visible = self._visible()
-        # The caller may not know the name of any other.
+        # The caller must not see the names of other flavors.
         flavor = next((_named(flavor) for flavor in visible or ()
                        if flavor.id == flavor_id), flavor_id[:255])
         return exception.FlavorRefused(
@@ -176,27 +177,27 @@ class Guard(typing.NamedTuple):
             f'reason={reason or "not associated"!r}')
 
     def _visible(self) -> Sequence[requirement.Flavor] | None:
-        """The flavors that the caller sees; None when Nova gives none."""
+        """The flavors that the caller sees; None if Nova is unavailable."""
         try:
             return self.services.catalog.visible(self.caller).flavors
         except exception.NovaUnavailable:
-            # A refusal stands without them.
+            # The request is refused all the same, without suggestions.
             return None
 
     def own(self, found: Iterable[_Owned]) -> list[_Owned]:
-        """Those that Trove would let the caller at."""
+        """Those to which Trove permits the caller access."""
         is_admin = self.services.policy.is_admin(self.ctx)
         return [each for each in found
                 if is_admin or each.tenant_id == self.project_id]
 
     def named(self, datastore: typing.Any) -> list[db_targets.Target]:
-        """The datastore version that a ``datastore`` of a body means."""
+        """The datastore version that ``datastore`` in a body refers to."""
         given = bodies.as_object(datastore, 'datastore')
         name = (_text(given, 'type')
                 or self.services.conf.default_datastore)
         if not name:
             return []
-        # Of these two Trove takes, in a cluster, whatever is there.
+        # For a cluster, Trove accepts any type for these two.
         number = given.get('version_number')
         if isinstance(number, str):
             number = _text(given, 'version_number')
@@ -206,13 +207,13 @@ class Guard(typing.NamedTuple):
                 name, _text(given, 'version') or None, number)
             if target.active or inactive_too]
 
-    # One for each guarded action; ``id`` is the one of the path.
+    # One method for each guarded action; ``id`` is the id in the path.
 
     def create_instance(self, body: Document, _id: str) -> list[Case]:
         instance = bodies.as_object(body.get('instance'), 'instance')
         source_id = instance.get('replica_of')
         if source_id:
-            # A replica takes its source's datastore version and flavor.
+            # A replica has its source's datastore version and flavor.
             return [
                 Case(target, target.flavor_ids)
                 for target in self.own(
@@ -223,9 +224,9 @@ class Guard(typing.NamedTuple):
                 for target in self.named(instance.get('datastore', {}))]
 
     def update_instance(self, body: Document, id: str) -> list[Case]:
-        # Trove takes an empty "instance" for a request to detach.
+        # Trove treats an empty "instance" as a request to detach.
         instance = bodies.as_object(body.get('instance'), 'instance')
-        # Trove begins these two whatever the instance is busy with.
+        # Trove starts these two even if another task is running.
         if 'access' in instance:
             self.wait_for(self.own(
                 self.services.targets.tasks_of_instance(id)))
@@ -239,8 +240,8 @@ class Guard(typing.NamedTuple):
                 for target in targets]
 
     def update_configuration(self, _body: Document, id: str) -> list[Case]:
-        # Trove writes to each instance that it needs a restart, whatever it
-        # is busy with.
+        # Trove sets the task of each instance to "restart required", even if
+        # another task is running.
         self.wait_for(
             task for task in
             self.services.targets.tasks_of_configuration(id)
@@ -251,9 +252,10 @@ class Guard(typing.NamedTuple):
         targets = self.services.targets
         if body.keys() & REPLICATION:
             self.wait_for(self.own(targets.tasks_of_replication_set(id)))
-        # Administrators may reset what is stuck. Trove lets owners do it
-        # before they delete an instance. One that is being built cannot be
-        # deleted otherwise; one that is being deleted will not be resized.
+        # Administrators may reset an instance that is stuck. Trove permits
+        # owners to do it before they delete an instance. An instance that is
+        # being built cannot be deleted otherwise. One that is being deleted
+        # will not be resized.
         if ('reset_status' in body
                 and not self.services.policy.is_admin(self.ctx)):
             self.wait_for(
@@ -295,7 +297,7 @@ class Guard(typing.NamedTuple):
 
 def _suggestion(wanted: requirement.Requirement,
                 visible: Sequence[requirement.Flavor] | None) -> str:
-    """The smallest flavors that would do, as a sentence."""
+    """A sentence that lists the smallest allowed flavors."""
     if visible is None:
         return ''
     flavors = wanted.select(visible)
@@ -318,17 +320,17 @@ Action = Callable[[Guard, Document, str], list[Case]]
 def check(action: Action, environ: dict[str, typing.Any],
           ctx: context.RequestContext, serves: services.Services,
           tenant_id: str, id: str = '') -> None:
-    """Let a request pass, or refuse it.
+    """Check a request: return, or raise to refuse it.
 
-    The body is left to be read again, as it came.
+    The body is kept, so that Trove can read it again.
 
-    :param action: what the request does: one of the methods of Guard
-    :param id: of the instance or cluster of the path
-    :raises Unauthorized, Forbidden: the caller may not
-    :raises BadRequest: the body cannot be understood, or a flavor is not
-        allowed
-    :raises Unavailable: the database is away; or Nova is, and a minimum is
-        to be judged
+    :param action: the method of Guard for this kind of request
+    :param id: id of the instance, cluster or configuration in the path
+    :raises Unauthorized, Forbidden: the caller is not permitted to
+    :raises BadRequest: the body is invalid, or a flavor is not allowed
+    :raises NotReady: a task is running on an instance
+    :raises Unavailable: the database is unavailable; or Nova is, and a
+        minimum, a maximum or an extra spec has to be checked
     """
     identity.check(environ, ctx, tenant_id)
     if len(id) > LONGEST_ID or not _is_comparable(id):
@@ -341,11 +343,11 @@ def check(action: Action, environ: dict[str, typing.Any],
 
 
 def method_of(environ: dict[str, typing.Any]) -> str:
-    """The method that Trove's router goes by.
+    """The HTTP method that Trove's router uses.
 
-    Routes lets a query parameter ``_method`` take the place of the real one,
-    and Trove has not turned that off. Its other way, a field of a form, ends
-    at Trove's content types.
+    In Routes, a query parameter ``_method`` overrides the real method, and
+    Trove has not disabled that. Routes also accepts ``_method`` as a form
+    field, but Trove refuses the content type of forms.
     """
     if '_method' in environ.get('QUERY_STRING', ''):
         try:
@@ -358,7 +360,7 @@ def method_of(environ: dict[str, typing.Any]) -> str:
 
 
 def _text(value: Document, name: str, longest: int = LONGEST_NAME) -> str:
-    """A text that may be absent, and then is empty."""
+    """A text in an object; empty if it is absent."""
     text = value.get(name, '')
     if not isinstance(text, str) or not _is_comparable(text):
         raise exception.BadRequest(f'The {name} must be a string.')
@@ -369,7 +371,7 @@ def _text(value: Document, name: str, longest: int = LONGEST_NAME) -> str:
 
 
 def _is_comparable(text: str) -> bool:
-    """Whether every database can be asked about a text."""
+    """Whether a text can be used in a query on every database."""
     try:
         return b'\0' not in text.encode()
     except UnicodeEncodeError:
@@ -378,7 +380,7 @@ def _is_comparable(text: str) -> bool:
 
 
 def _flavor_id(reference: typing.Any) -> str:
-    """The id in a flavorRef, as Trove's get_id_from_href takes it."""
+    """The id in a flavorRef, parsed as in Trove's get_id_from_href."""
     text = f'{reference}'
     try:
         if len(text) > LONGEST_NAME or not _is_comparable(text):

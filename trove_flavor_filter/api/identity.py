@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Who is asking: what the pipeline before us has established."""
+"""Identify the caller, from what the filters before this one have set."""
 
 import typing
 
@@ -20,10 +20,10 @@ from trove_flavor_filter import exception
 
 
 def context_of(environ: dict[str, typing.Any]) -> context.RequestContext:
-    """What the pipeline says of the caller, whatever it is worth.
+    """The caller's context from the pipeline, not yet checked.
 
-    The thread's current context stays Trove's: what is logged further down
-    the pipeline is Trove's business.
+    The thread's current context is not replaced. It is Trove's, and the log
+    lines of the filters behind this one depend on it.
     """
     return context.RequestContext.from_environ(
         environ, request_id=environ.get('openstack.request_id'),
@@ -32,15 +32,15 @@ def context_of(environ: dict[str, typing.Any]) -> context.RequestContext:
 
 def check(environ: dict[str, typing.Any], ctx: context.RequestContext,
           project_id: str) -> None:
-    """See that the caller is known, and asks on its own project's path.
+    """Check that the caller is authenticated, and uses its project's path.
 
-    :param environ: the WSGI environ, with what auth_token left in it
-    :param ctx: of the same environ
-    :param project_id: the project that the path names
-    :raises Unauthorized: nobody has been authenticated
-    :raises Forbidden: the token is of another project. Trove's own
-        ``authorization`` filter says so as well, admins included; here it
-        holds even where a pipeline lacks that filter
+    :param environ: the WSGI environ, as auth_token has set it
+    :param ctx: the context from the same environ
+    :param project_id: the project in the path
+    :raises Unauthorized: the caller is not authenticated
+    :raises Forbidden: the token is for another project. Trove's own
+        ``authorization`` filter refuses this as well, for admins too; this
+        check also works in a pipeline without that filter
     """
     confirmed = environ.get('HTTP_X_IDENTITY_STATUS', 'Confirmed')
     if confirmed != 'Confirmed' or not (ctx.user_id or ctx.project_id):

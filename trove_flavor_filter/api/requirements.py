@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What datastore versions require, for admins.
+"""Show and change the requirements of datastore versions, for admins.
 
 {GET,PUT,DELETE} /{tenant_id}/mgmt/datastore-versions/{id}/flavor-requirement
 and {GET,PUT} /{tenant_id}/mgmt/flavor-requirements
@@ -44,16 +44,17 @@ from trove_flavor_filter import services
 
 LOG = log.getLogger(__name__)
 
-# Bytes of a body: some ten times those of ten thousand associations.
+# The maximum size of a body, in bytes: about ten times that of ten thousand
+# associations.
 LARGEST = 4 * 2 ** 20
 
 Rows = Mapping[requirement.Version, Collection[requirement.Row]]
 
 
 class Asked(typing.NamedTuple):
-    """A request of somebody who may make it.
+    """A request whose caller has been authorized.
 
-    :ivar flags: the parameters of the query, each true or false
+    :ivar flags: the query parameters, each true or false
     """
 
     request: webob.Request
@@ -62,11 +63,11 @@ class Asked(typing.NamedTuple):
     flags: Mapping[str, bool]
 
     def body(self) -> typing.Any:
-        """The document of the body; None without one."""
+        """The document in the body; None if there is no body."""
         return bodies.read(self.request.environ, LARGEST, _distinct)
 
     def flavors(self) -> dict[str, requirement.Flavor] | None:
-        """Nova's flavors by id; None when it is not to be asked."""
+        """Nova's flavors by id; None if validation is disabled."""
         if not self.flags['validate']:
             return None
         return {flavor.id: flavor
@@ -85,10 +86,10 @@ class Asked(typing.NamedTuple):
     def change(self, plan: requirement.Plan,
                version_ids: Collection[str] | None = None
                ) -> list[requirement.Change]:
-        """Run a plan when the request's conditions hold, and log it.
+        """Run a plan if the request's conditions hold, and log the changes.
 
-        :returns: what was changed, or what would be by a dry run
-        :raises PreconditionFailed: they do not
+        :returns: the changes; in a dry run, those that would be made
+        :raises PreconditionFailed: a condition does not hold
         """
         def checked(present: requirement.Present) -> planning.Wanted:
             self._check(present)
@@ -143,11 +144,10 @@ Handler = Callable[..., webob.Response]
 
 
 def _asked(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
-    """Decorate a handler: check who asks, and the query.
+    """Decorate a handler: check the caller and the query.
 
-    :param rule: of the policy
-    :param flags: the parameters of the query that there are, and what they
-        are by default
+    :param rule: name of the policy rule
+    :param flags: the known query parameters, with their defaults
     """
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)
@@ -160,7 +160,7 @@ def _asked(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
             try:
                 return handler(asked, **path)
             except exception.SchemaIncomplete as error:
-                # Whoever may ask this can do something about it.
+                # These callers are admins, who can repair the schema.
                 raise exception.Unavailable(
                     f'The database is not available: {error.hint}.',
                     error.reason) from error
@@ -170,9 +170,9 @@ def _asked(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
 
 def _flags(request: webob.Request,
            known: Mapping[str, bool]) -> dict[str, bool]:
-    """The parameters of a query, each true or false.
+    """The query parameters, each true or false.
 
-    :raises BadRequest: with all that is wrong with them
+    :raises BadRequest: some are invalid; the message lists every problem
     """
     try:
         given = request.GET.mixed()
@@ -198,7 +198,7 @@ def _flags(request: webob.Request,
 
 
 def _distinct(pairs: bodies.Pairs) -> bodies.Document:
-    """An object of JSON in which no key is there twice."""
+    """A JSON object from its keys and values; duplicate keys are refused."""
     found: bodies.Document = {}
     for key, value in pairs:
         if key in found:
@@ -209,9 +209,10 @@ def _distinct(pairs: bodies.Pairs) -> bodies.Document:
 
 
 def _tag(rows: Rows, revisions: Mapping[str, int]) -> str:
-    """The ETag of what datastore versions require.
+    """The ETag of the requirements of datastore versions.
 
-    Trove's own commands change rows and no revision, so it is made of both.
+    It covers rows and revisions, since Trove's own commands change rows
+    without changing a revision.
     """
     return views.tag(jsonutils.dump_as_bytes([
         (*version, revisions.get(version.id, 0), sorted(those))
@@ -229,7 +230,7 @@ def _one(present: requirement.Present) -> tuple[webob.Response, str]:
 
 @_asked(policies.SHOW_REQUIREMENTS)
 def show(asked: Asked, datastore_version_id: str) -> webob.Response:
-    """Show what a datastore version requires, also where that is nothing.
+    """Show what a datastore version requires, even if that is nothing.
 
     :raises VersionNotFound: there is no such version
     """
@@ -239,12 +240,13 @@ def show(asked: Asked, datastore_version_id: str) -> webob.Response:
 
 @_asked(policies.UPDATE_REQUIREMENTS, validate=True)
 def replace(asked: Asked, datastore_version_id: str) -> webob.Response:
-    """Have a datastore version require what a document says, and no more.
+    """Replace the requirements of a datastore version by a document's.
 
-    :raises DeclarationRefused: with every problem of the document
+    :raises DeclarationRefused: the document is invalid; lists every problem
     :raises VersionNotFound: there is no such version
     :raises PreconditionFailed: a condition of the request does not hold
-    :raises NovaUnavailable: the flavors cannot be looked up
+    :raises NovaUnavailable: Nova is unavailable, so flavors cannot be looked
+        up
     """
     asked.present(datastore_version_id)
     read = document.read_one(asked.body(), datastore_version_id)
@@ -260,11 +262,11 @@ def replace(asked: Asked, datastore_version_id: str) -> webob.Response:
 def _plan(read: document.Read,
           flavors: Mapping[str, requirement.Flavor] | None, prune: bool,
           warnings: list[str]) -> requirement.Plan:
-    """A plan that has datastore versions require what documents say.
+    """A plan that replaces requirements by those in documents.
 
-    :param flavors: Nova's; None when they are not to be looked up
-    :param prune: and nothing of the versions that they do not mention
-    :param warnings: what is odd and no problem is put there
+    :param flavors: Nova's flavors; None if they are not to be looked up
+    :param prune: also remove the requirements of all other versions
+    :param warnings: a list that the plan fills with warnings
     """
     def plan(present: requirement.Present) -> planning.Wanted:
         wanted = resolving.resolve(
@@ -277,7 +279,7 @@ def _plan(read: document.Read,
 
 @_asked(policies.UPDATE_REQUIREMENTS)
 def delete(asked: Asked, datastore_version_id: str) -> webob.Response:
-    """Have a datastore version require nothing.
+    """Remove all requirements of a datastore version.
 
     :raises VersionNotFound: there is no such version
     :raises PreconditionFailed: a condition of the request does not hold
@@ -290,9 +292,9 @@ def delete(asked: Asked, datastore_version_id: str) -> webob.Response:
 
 @_asked(policies.SHOW_REQUIREMENTS)
 def list_all(asked: Asked) -> webob.Response:
-    """List what datastore versions require, of those that require something.
+    """List the datastore versions that have requirements.
 
-    They come by names of datastore and version.
+    They are sorted by the names of datastore and version.
     """
     present = asked.services.requirements.revised()
     return views.conditional(asked.request, views.document({document.MANY: [
@@ -305,13 +307,14 @@ def list_all(asked: Asked) -> webob.Response:
 @_asked(policies.UPDATE_REQUIREMENTS, validate=True, prune=False,
         dry_run=False)
 def replace_many(asked: Asked) -> webob.Response:
-    """Have datastore versions require what documents say, and no more.
+    """Replace the requirements of datastore versions by those in documents.
 
-    All of it is done, or nothing. The answer tells what was changed.
+    Either all changes are made, or none. The answer lists the changes.
 
-    :raises DeclarationRefused: with every problem of the documents
+    :raises DeclarationRefused: a document is invalid; lists every problem
     :raises PreconditionFailed: a condition of the request does not hold
-    :raises NovaUnavailable: the flavors cannot be looked up
+    :raises NovaUnavailable: Nova is unavailable, so flavors cannot be looked
+        up
     """
     read = document.read_many(asked.body())
     flavors = asked.flavors()

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The JSON documents: flavors and faults, as Trove spells them."""
+"""The JSON documents for flavors and faults, in the same form as Trove's."""
 
 from collections.abc import Iterable
 import hashlib
@@ -26,10 +26,10 @@ from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 
-# The API's version as it stands in the path.
+# The API's version in the path.
 VERSION = re.compile(r'/v(\d+\.?\d*)')
 
-# What a URL from Keystone's catalog has behind the prefix of our links.
+# The part of a URL in Keystone's catalog that follows the prefix of our links.
 CATALOG_END = re.compile(
     r'(/v\d+(\.\d+)?)?'
     r'(/\w*([%$]\((tenant|project)_id\)s|\{(tenant|project)_id\}))?/*$')
@@ -38,10 +38,10 @@ CATALOG_END = re.compile(
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 project_id: str, flavors: Iterable[requirement.Flavor],
                 common: snapshot.Snapshot) -> webob.Response:
-    """A list of flavors, each as GET /flavors would show it.
+    """A list of flavors, each as in Trove's GET /flavors.
 
-    :param conf: decides over ``local_storage`` and the links' prefix
-    :param common: remembers the parts of its flavors' documents
+    :param conf: determines ``local_storage`` and the prefix of the links
+    :param common: caches the parts of its flavors' documents
     """
     prefix = CATALOG_END.sub(
         '', conf.flavor_filter.public_endpoint or f'https://{request.host}')
@@ -64,7 +64,7 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
 
 def _cut(flavor: requirement.Flavor,
          conf: cfg.ConfigOpts) -> tuple[str, str, str]:
-    """A flavor's document as JSON, cut where its two links begin."""
+    """A flavor's document as JSON, split where its two links begin."""
     numeric = (flavor.id.isascii() and flavor.id.isdigit()
                and not flavor.id.startswith('0'))
     first = jsonutils.dumps({'id': int(flavor.id) if numeric else None})
@@ -76,12 +76,12 @@ def _cut(flavor: requirement.Flavor,
         'ephemeral': flavor.ephemeral,
         'str_id': flavor.id,
     }
-    # Trove shows the ephemeral disk under this name where instances keep
-    # their data on it (FlavorView.data).
+    # Trove shows the ephemeral disk under this name if instances store their
+    # data on it (FlavorView.data).
     if not conf.trove_volume_support and conf.device_path is not None:
         last['local_storage'] = flavor.ephemeral
-    # What ends both links. Each part is made by itself: nothing that a
-    # flavor may be named is taken for a place to cut.
+    # The end of both links. Each part is built separately, so that no flavor
+    # name can be mistaken for a place to split.
     end = jsonutils.dumps(flavor.id)[1:]
     return (f'{first[:-1]}, "links": [{{"href": "',
             f'{end}, "rel": "self"}}, {{"href": "',
@@ -89,20 +89,20 @@ def _cut(flavor: requirement.Flavor,
 
 
 def document(document: dict[str, typing.Any]) -> webob.Response:
-    """An answer that is a document."""
+    """A response with a JSON document."""
     return _json(jsonutils.dump_as_bytes(document))
 
 
 def tag(content: bytes) -> str:
-    """The ETag of what is answered."""
+    """The ETag of the content of a response."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def conditional(request: webob.Request, answer: webob.Response,
                 etag: str | None = None) -> webob.Response:
-    """Have a client that knows an answer already be told so: 304.
+    """Set the ETag; return 304 if the client has this answer already.
 
-    :param etag: the answer's; None to make one of the body
+    :param etag: the answer's ETag; None to compute it from the body
     """
     answer.etag = etag or tag(answer.body)
     answer.cache_control = 'private'
@@ -119,9 +119,9 @@ def _json(body: bytes, status: int = 200) -> webob.Response:
 
 
 def fault(error: exception.FlavorFilterError) -> webob.Response:
-    """An error, as Trove's Fault spells it.
+    """The response for an error, in the form of Trove's Fault.
 
-    That of a document tells each problem by itself as well.
+    If a document was refused, each of its problems is listed as well.
     """
     says: dict[str, typing.Any] = {
         'code': error.status, 'message': str(error)}

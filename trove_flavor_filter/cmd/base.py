@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What the plugin's subcommands have in common."""
+"""The common parts of the plugin's commands."""
 
 import argparse
 from collections.abc import Callable
@@ -32,35 +32,36 @@ P = typing.ParamSpec('P')
 
 
 def prints(failed: int) -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """Of a command: see that what it prints arrives.
+    """Decorate a command's main: handle a closed or full stdout.
 
-    A reader may leave before the end, as ``head`` does: the command exits
-    then as a program does that SIGPIPE ends, without a word. The signal
-    itself stays off: a server that hangs up is an error to be told. Where
-    standard output is closed from the start nothing is done.
+    If the reader closes the pipe early, as ``head`` does, the command exits
+    silently, with the exit code of a program that SIGPIPE has ended. The
+    signal itself stays ignored, so that a closed connection to a server is
+    reported as an error. If standard output is closed from the start, the
+    command does nothing.
 
-    :param failed: the exit code when there is no room for it
+    :param failed: the exit code if standard output is full or closed
     """
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
         @functools.wraps(main)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
-            # The interpreter has None for a stream that is closed.
+            # In Python, a stream that is closed at startup is None.
             if typing.cast(typing.Any, sys.stderr) is None:
-                # print() would take standard output instead.
+                # print() would use standard output instead.
                 sys.stderr = open(os.devnull, 'w')
             if typing.cast(typing.Any, sys.stdout) is None:
                 print(f'{os.path.basename(sys.argv[0])}: standard output is '
                       f'closed, so nothing was done', file=sys.stderr)
                 return failed
             if isinstance(sys.stdout, io.TextIOWrapper):
-                # A name may have characters that the terminal has not.
+                # A name may have characters that the terminal cannot show.
                 sys.stdout.reconfigure(errors='backslashreplace')
             try:
                 code = main(*args, **kwargs)
                 sys.stdout.flush()
                 return code
             except OSError as error:
-                # So that the interpreter does not try once more, and complain.
+                # Otherwise Python flushes again at exit, and prints an error.
                 os.dup2(os.open(os.devnull, os.O_WRONLY),
                         sys.stdout.fileno())
                 if isinstance(error, BrokenPipeError):
@@ -73,10 +74,11 @@ def prints(failed: int) -> Callable[[Callable[P, int]], Callable[P, int]]:
 
 
 class Subcommand:
-    """Mixed into a command of cliff's: settings, and help that teaches.
+    """A mixin for cliff's commands: configuration, and help with examples.
 
-    The first paragraph of a command's docstring is its line in the list of
-    subcommands; ``examples`` and ``exit_codes`` close its help.
+    The first line of a command's docstring is its line in the list of
+    subcommands. ``examples`` and ``exit_codes`` are shown at the end of its
+    help.
     """
 
     conflict_handler = 'error'
@@ -96,12 +98,12 @@ class Subcommand:
 
 
 def set_up_logging(conf: cfg.ConfigOpts) -> None:
-    """Leave standard error to what an administrator needs to know.
+    """Show logs on standard error only with ``--debug``.
 
-    That is printed. The libraries' logs would bury it, so they are for
-    ``--debug`` alone.
+    Without it, the libraries' logs would hide the messages that an
+    administrator needs, which are printed.
 
-    :raises Misconfigured: trove.conf says of logs what cannot be done
+    :raises Misconfigured: the logging options in trove.conf are invalid
     """
     if conf.debug:
         try:
@@ -109,7 +111,7 @@ def set_up_logging(conf: cfg.ConfigOpts) -> None:
                 config.check_file(conf.log_config_append)
             log.setup(conf, 'trove')
         except Exception as error:
-            # Handlers of any library may be named there.
+            # The file may name handlers from any library.
             option = ('log_config_append' if conf.log_config_append
                       else 'log_file, log_dir or another option of the log')
             raise exception.Misconfigured(
@@ -117,10 +119,10 @@ def set_up_logging(conf: cfg.ConfigOpts) -> None:
                 f'{" ".join(str(error).split())}') from error
     else:
         logging.captureWarnings(True)
-        # Among them one that oslo.log prints with until it is set up.
+        # This removes the handler that oslo.log uses until it is set up.
         logging.getLogger().handlers[:] = [logging.NullHandler()]
 
 
 def app_args(conf: cfg.ConfigOpts) -> argparse.Namespace:
-    """What a Subcommand is built with."""
+    """The arguments with which a Subcommand is built."""
     return argparse.Namespace(conf=conf)

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""trove-flavor-filter-status upgrade check: is everything as it should be?"""
+"""trove-flavor-filter-status upgrade check: check the plugin's deployment."""
 
 import argparse
 from collections.abc import Callable
@@ -38,15 +38,19 @@ from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
 
 DESCRIPTION = '''\
-Look at everything that the plugin leans on, and say what to do where it is
-not as it should be: the table and its migrations, api-paste.ini and
-trove-manage, Keystone and Nova; associations with flavors that Nova no longer
-has, requirements that no flavor can meet or that cannot be judged, datastore
-versions that no flavor is left for, and instances that run on a flavor that
-their datastore version does not allow.
+Check everything that the plugin depends on, and print what to do about each
+problem. The checks cover:
 
-Nothing is changed. Run it on each host that runs trove-api: before an upgrade
-of Trove or of the plugin, after it, and whenever something seems wrong.
+* the table and its migrations, api-paste.ini, trove-manage and the policy
+* Keystone and Nova
+* associations with flavors that Nova no longer has
+* requirements that no flavor can meet or that cannot be checked
+* rules that older releases of the plugin ignore
+* datastore versions that allow none of the existing flavors
+* instances on a flavor that their datastore version does not allow
+
+Nothing is changed. Run it on each host that runs trove-api, before and after
+an upgrade of Trove or of the plugin, and whenever something seems wrong.
 '''
 
 EPILOG = '''\
@@ -56,20 +60,20 @@ Examples:
   trove-flavor-filter-status upgrade check --json
   trove-flavor-filter-status upgrade check --trove-manage /usr/bin/trove-manage
 
-Exit codes: 0 all is well, 1 something is odd and the plugin works, 2 something
-stands in its way, 255 the checks could not be run.
+Exit codes: 0 all is well, 1 there are warnings but the plugin works, 2 a
+problem stops the plugin from working, 255 the checks could not be run.
 '''
 
-# How many things of a kind a result names.
+# The maximum number of items of a kind that a result lists.
 NAMED = 5
 
 FILES = [
     cfg.StrOpt('paste-config', metavar='FILE',
-               help='the paste file (default: what api_paste_config in '
-                    'trove.conf names)'),
+               help='the paste file (default: the one that api_paste_config '
+                    'in trove.conf names)'),
     cfg.StrOpt('trove-manage', metavar='FILE',
-               help='the trove-manage script (default: the one beside this '
-                    'command, or else on PATH)'),
+               help='the trove-manage script (default: the one in the '
+                    'directory of this command, or else on PATH)'),
 ]
 
 
@@ -77,7 +81,7 @@ FILES = [
 def main() -> int:
     """Run trove-flavor-filter-status with the process's arguments.
 
-    :returns: the exit code, as oslo.upgradecheck has it
+    :returns: the exit code, as defined by oslo.upgradecheck
     """
     conf = config.new()
     conf.register_cli_opts(FILES)
@@ -90,23 +94,23 @@ def main() -> int:
     except exception.Misconfigured as error:
         print(f'trove-flavor-filter-status: {error}', file=sys.stderr)
         return 255
-    # It is where oslo.upgradecheck looks for --json.
+    # oslo.upgradecheck reads --json from this object.
     upgradecheck.CONF = conf
     return int(upgradecheck.run(conf))
 
 
 def add_parser(parsers: typing.Any, check: Callable[[], int]) -> None:
-    """Teach a parser of command lines ``upgrade check``."""
+    """Add ``upgrade check`` to a command line parser."""
     parser = parsers.add_parser(
-        'upgrade', help='look at everything that the plugin leans on',
+        'upgrade', help='check everything that the plugin depends on',
         description=DESCRIPTION, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('check', choices=['check'],
-                        help='the only thing to do')
+                        help='the only action')
     parser.add_argument('--json', action='store_true',
                         help='print the results as JSON')
     for option in FILES:
-        # Before "upgrade" or behind "check": the value is the same.
+        # The options may come before "upgrade" or after "check".
         parser.add_argument(f'--{option.name}', metavar=option.metavar,
                             help=option.help, default=argparse.SUPPRESS)
     parser.set_defaults(action_fn=check)
@@ -114,7 +118,7 @@ def add_parser(parsers: typing.Any, check: Callable[[], int]) -> None:
 
 def _result(code: upgradecheck.Code,
             problems: Iterable[str]) -> upgradecheck.Result:
-    """A result of this code; a good one when there are no problems."""
+    """A result with this code, or success if there are no problems."""
     text = ' '.join(problems)
     return (upgradecheck.Result(code, text) if text
             else upgradecheck.Result(upgradecheck.Code.SUCCESS))
@@ -127,7 +131,7 @@ Check = Callable[['Checks'], upgradecheck.Result]
 
 
 def _guarded(check: Check) -> Check:
-    """A check that fails, rather than raise, when it cannot look."""
+    """Decorate a check: return a failure or a warning instead of raising."""
     @functools.wraps(check)
     def guarded(self: 'Checks') -> upgradecheck.Result:
         try:
@@ -138,16 +142,16 @@ def _guarded(check: Check) -> Check:
         except exception.FlavorFilterError as error:
             return failure([getattr(error, 'reason', str(error))])
         except Exception as error:
-            # Whatever it is, the other checks have their say as well.
+            # The other checks must run after any error.
             return failure([str(error) or type(error).__name__])
     return guarded
 
 
 class Checks(upgradecheck.UpgradeCommands):
-    """What is looked at, in this order.
+    """The checks, in the order in which they run.
 
-    :param conf: as Trove has it
-    :param command: what this process was started as
+    :param conf: Trove's configuration
+    :param command: the path with which this process was started
     """
 
     display_title = 'trove-flavor-filter'
@@ -170,7 +174,7 @@ class Checks(upgradecheck.UpgradeCommands):
     @functools.cached_property
     def _nova(self) -> (list[requirement.Flavor]
                         | exception.NovaUnavailable):
-        """All flavors, asked for once; or why there are none to have."""
+        """All flavors, fetched once; or the error if that failed."""
         try:
             return nova.NovaFlavors(self._conf).everything()
         except exception.NovaUnavailable as error:
@@ -337,7 +341,7 @@ class Checks(upgradecheck.UpgradeCommands):
         for version_id, flavor_id, count in counted:
             version, wanted = wanted_by_id[version_id]
             flavor = self._flavors.get(flavor_id)
-            # Of a flavor that is gone no more than its id is known.
+            # Only the id is known of a flavor that no longer exists.
             allowed = (wanted.is_associated(flavor_id) and not wanted.nonsense
                        if flavor is None else wanted.allows(flavor))
             if not allowed:

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The plugin's subcommands of trove-manage: which there are, how one runs."""
+"""The plugin's trove-manage subcommands: list them, and run one."""
 
 import argparse
 from collections.abc import Callable
@@ -45,11 +45,11 @@ Handler = Callable[[Parsers], None]
 
 
 def add_parsers(parsers: Parsers, conf: cfg.ConfigOpts) -> None:
-    """Teach a parser of command lines the plugin's subcommands.
+    """Add the plugin's subcommands to a command line parser.
 
-    :param conf: what the commands will read when they run
+    :param conf: the configuration that the commands read when they run
     """
-    # Of an application the commands use no more than where to print.
+    # The commands use only the stdout of cliff's application.
     application: typing.Any = types.SimpleNamespace(stdout=sys.stdout)
     for name, command_class in COMMANDS.items():
         command = command_class(application, base.app_args(conf))

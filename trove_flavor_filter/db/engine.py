@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Connections to Trove's database, retries, and its errors in words."""
+"""Connections to Trove's database, retries, and readable errors."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -29,31 +29,30 @@ import sqlalchemy as sa
 from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
 
-# Options of [database] that the engine takes. Tries to connect are not among
-# them: neither a client nor an administrator should wait minutes to be told
-# that the database is away.
+# Options of [database] that the engine uses. max_retries is not one of them:
+# neither a client nor an administrator should wait minutes for the message
+# that the database is unavailable.
 ENGINE_OPTIONS = (
     'connection', 'connection_debug', 'connection_parameters',
     'connection_recycle_time', 'connection_trace', 'max_overflow',
     'max_pool_size', 'mysql_sql_mode', 'mysql_wsrep_sync_wait',
     'pool_timeout', 'sqlite_synchronous')
 
-# Behind what a driver says of a connection that it cannot make.
+# Appended to a driver's message when it cannot connect.
 WHERE = ' (see "connection" in [database] of trove.conf)'
 
-# How the drivers say that a table or a column is not there.
+# The drivers' messages for a missing table or column.
 SCHEMA_PROBLEM = re.compile(
     r"doesn't exist|does not exist|no such (table|column)|Unknown column")
 
-# What SQLite says of another file, once it reads it.
+# SQLite's message for a file of another kind, when it first reads it.
 NOT_A_DATABASE = 'file is not a database'
 
-# How MariaDB and MySQL say that a text has characters beyond their set.
+# MariaDB's and MySQL's codes for characters outside their character set.
 ALIEN_TEXT = re.compile(r'\((1267|1300|1366|3988),')
 ALIEN = 'A name has characters that the database cannot hold.'
-ALIEN = 'A name has characters that the database cannot hold.'
 
-# How many values go into one statement: SQLite once took 999.
+# The maximum number of values in one statement: older SQLite accepts 999.
 PORTION = 500
 
 _Result = typing.TypeVar('_Result')
@@ -62,30 +61,30 @@ _Method = Callable[..., _Result]
 
 
 def _is_passing(error: Exception) -> bool:
-    """Whether another writer got in the way, so that a retry will do."""
+    """Whether another writer caused the error, so that a retry helps."""
     reason = _first_line(error)
     if isinstance(error, db_exception.DBDeadlock):
-        # oslo.db counts as one that somebody has held a lock for the whole
-        # of innodb_lock_wait_timeout. That is long enough.
+        # oslo.db also reports a lock wait timeout as a deadlock. The request
+        # has then waited for innodb_lock_wait_timeout, which is long enough.
         return '(1205,' not in reason
-    # SQLite's and PostgreSQL's ways to say that it would deadlock, and
-    # MariaDB's to say that a row is newer than the transaction.
+    # SQLite's and PostgreSQL's messages for a conflict with another writer,
+    # and MariaDB's code for a row that is newer than the transaction.
     return any(text in reason for text in (
         'database is locked', 'could not serialize access', '(1020,'))
 
 
 def read(method: '_Method[_Result]') -> '_Method[_Result]':
-    """A method that reads: once more at once when a connection was stale."""
+    """Decorate a method that reads: retry once if the connection was lost."""
     return translated()(db_api.wrap_db_retry(
         max_retries=1, retry_interval=0,
         retry_on_disconnect=True, retry_on_deadlock=True)(method))
 
 
 def write(method: '_Method[_Result]') -> '_Method[_Result]':
-    """A method that writes: many tries, since others may write as well.
+    """Decorate a method that writes: retry on conflicts with other writers.
 
-    Where another writer has added the same row, a few tries will see it. A
-    duplicate that stays is one that no try will mend.
+    If another writer has added the same row, one of a few retries will see
+    it. If the duplicate remains after that, no retry helps.
     """
     duplicates = db_api.wrap_db_retry(
         max_retries=5, retry_interval=0.02, jitter=True,
@@ -98,7 +97,13 @@ def write(method: '_Method[_Result]') -> '_Method[_Result]':
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn what the database throws into DatabaseUnavailable."""
+    """Turn the database's exceptions into the plugin's errors.
+
+    :raises BadRequest: a value that the database cannot store, or that it
+        treats as equal to another one
+    :raises SchemaIncomplete: a table or a column is missing
+    :raises DatabaseUnavailable: any other error
+    """
     try:
         yield
     except db_exception.DBInvalidUnicodeParameter as error:
@@ -122,7 +127,7 @@ def translated() -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """What the driver said, without the SQL that oslo.db adds."""
+    """The driver's message, without the SQL that oslo.db adds."""
     cause = getattr(error, 'inner_exception', None) or error
     cause = getattr(cause, 'orig', None) or cause
     return str(cause).strip().partition('\n')[0] or type(error).__name__
@@ -130,11 +135,10 @@ def _first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _connecting() -> Iterator[None]:
-    """Turn what drivers throw while they connect into DatabaseUnavailable.
+    """Turn any exception while connecting into DatabaseUnavailable.
 
-    They raise anything when a URL has nonsense in it. The pool has tried a
-    fresh connection already, so this is not the lost connection that another
-    try would mend.
+    Drivers raise all kinds of exceptions for an invalid URL. The pool has
+    tried a new connection already, so a retry would not help.
     """
     try:
         yield
@@ -148,7 +152,7 @@ def _connecting() -> Iterator[None]:
 class Database:
     """Trove's database.
 
-    :param conf: ``[database]`` says where
+    :param conf: ``[database]`` has its URL
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
@@ -157,16 +161,17 @@ class Database:
         self._manager = enginefacade.transaction_context()
         self._manager.configure(
             max_retries=0,
-            # Green threads have to be let go on. Others go on by themselves,
-            # and sleep(0) would give the processor to another process.
+            # Green threads must yield to each other. Real threads need not,
+            # and sleep(0) would yield the processor to another process.
             thread_checkin='eventlet' in sys.modules,
             **{name: conf.database[name] for name in ENGINE_OPTIONS
                if name in conf.database})
 
     def engine(self) -> sa.Engine:
-        """The engine, made and tried when it is first wanted.
+        """The engine, created and connected on first use.
 
-        :raises DatabaseUnavailable: trove.conf names none that is there
+        :raises DatabaseUnavailable: trove.conf has no URL, or the database
+            is unavailable
         """
         if self._engine is None:
             if not self._conf.database.connection:
@@ -178,12 +183,12 @@ class Database:
         return self._engine
 
     def reading(self) -> sa.Connection:
-        """A connection, to be used as a context: a transaction that reads.
+        """A connection for reading, to be used as a context manager.
 
-        It is the engine's own. The transactions of enginefacade cost more
-        time than the statements in them.
+        It comes directly from the engine: a transaction of enginefacade takes
+        longer than the statements in it.
 
-        :raises DatabaseUnavailable: there is no connection to be had
+        :raises DatabaseUnavailable: there is no connection
         """
         with _connecting():
             engine = self.engine()
@@ -195,12 +200,12 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that writes: all of it, or nothing."""
+        """A transaction for writing; rolled back on any error."""
         with self.reading() as connection, connection.begin():
             yield connection
 
 
 def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    """Parts of a list, each short enough for one statement."""
+    """Split a list into parts that are short enough for one statement."""
     for at in range(0, len(items), PORTION):
         yield items[at:at + PORTION]

@@ -10,10 +10,10 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What datastore versions require: read in the database, and changed.
+"""Read and change the requirements of datastore versions in the database.
 
-Each public method is one transaction, tried again when the database says
-that trying again will do.
+Each public method is one transaction. It is retried after errors for which a
+retry helps, such as a deadlock.
 """
 
 import collections
@@ -37,16 +37,16 @@ LOG = log.getLogger(__name__)
 
 
 class VersionRequirement(typing.NamedTuple):
-    """Whether a datastore version is active, and what it requires."""
+    """The state and the requirement of a datastore version."""
 
     active: bool
     requirement: requirement.Requirement
 
 
 class Requirements:
-    """The table of what datastore versions require.
+    """The table with the requirements of datastore versions.
 
-    Every method raises DatabaseUnavailable when there is no answer to have.
+    Every method raises DatabaseUnavailable if the database is unavailable.
     """
 
     def __init__(self, database: engine.Database):
@@ -54,17 +54,17 @@ class Requirements:
 
     @engine.read
     def requirement_of(self, version_id: str) -> VersionRequirement | None:
-        """What a datastore version requires, in one statement.
+        """What a datastore version requires, read in one statement.
 
         :param version_id: its id
-        :returns: None when there is no such datastore version
+        :returns: None if there is no such datastore version
         """
         if not _may_be_id(version_id):
             return None
         with self.database.reading() as connection:
             rows = connection.execute(
                 REQUIREMENT, {'version_id': version_id}).all()
-        # MySQL compares without regard to case and trailing space.
+        # MySQL ignores case and trailing spaces in comparisons.
         rows = [row for row in rows if row.id == version_id]
         if not rows:
             return None
@@ -74,7 +74,7 @@ class Requirements:
 
     @engine.read
     def find_versions(self, text: str) -> list[requirement.Version]:
-        """The datastore versions that a text can mean.
+        """The datastore versions that a text can refer to.
 
         :param text: an id, or ``DATASTORE/VERSION`` by name
         """
@@ -103,10 +103,10 @@ class Requirements:
 
     def requirements(self, version_id: str | None = None) -> list[
             tuple[requirement.Version, requirement.Requirement]]:
-        """What datastore versions require, of those that require something.
+        """The datastore versions with requirements, and these.
 
-        :param version_id: of this datastore version; None means of all
-        :returns: by names of datastore and version
+        :param version_id: only this datastore version; None means all
+        :returns: sorted by names of datastore and version
         """
         present = self.present(None if version_id is None else [version_id])
         return [
@@ -116,9 +116,9 @@ class Requirements:
     @engine.read
     def present(self, version_ids: Collection[str] | None = None
                 ) -> requirement.Present:
-        """The rows that there are.
+        """The current rows.
 
-        :param version_ids: of these datastore versions; None means of all
+        :param version_ids: of these datastore versions; None means all
         """
         with self.database.reading() as connection:
             return _Rows(connection, version_ids).present
@@ -126,48 +126,47 @@ class Requirements:
     @engine.read
     def revised(self, version_ids: Collection[str] | None = None
                 ) -> requirement.Present:
-        """The rows that there are, and their revisions.
+        """The current rows and their revisions.
 
-        :param version_ids: of these datastore versions, as far as there are
-            such; None means of all
+        :param version_ids: of these datastore versions, ignoring those that
+            do not exist; None means all
         """
         if version_ids is not None:
             version_ids = [version_id for version_id in version_ids
                            if _may_be_id(version_id)]
         with self.database.reading() as connection:
-            # First the revisions: were they newer than the rows, whoever has
-            # them would take them for those of the next change.
+            # The revisions are read first. If they were newer than the rows,
+            # a client would hold old rows with a current revision.
             revisions = _revisions(connection, version_ids)
             present = _Rows(connection, version_ids).present
         return present._replace(revisions=revisions, rows={
             version: rows for version, rows in present.rows.items()
-            # MySQL compares without regard to case and trailing space.
+            # MySQL ignores case and trailing spaces in comparisons.
             if version_ids is None or version.id in version_ids})
 
     def foresee(self, plan: requirement.Plan,
                 version_ids: Collection[str] | None = None
                 ) -> list[requirement.Change]:
-        """What :meth:`change` would change now. Nothing is written."""
+        """A dry run: the changes that :meth:`change` would make now."""
         return _changes(plan, self.revised(version_ids))
 
     @engine.write
     def change(self, plan: requirement.Plan,
                version_ids: Collection[str] | None = None
                ) -> list[requirement.Change]:
-        """Change what datastore versions require: all of it, or nothing.
+        """Change the requirements of datastore versions in one transaction.
 
-        The plan is asked under a lock that keeps other writers off, and
-        what it wants is written in the same transaction. Where another
-        writer has got in the way all of it is done anew. Rows that end stay,
-        marked as deleted, as Trove leaves them.
+        The plan is called while a lock blocks other writers, and its rows are
+        written in the same transaction. After a conflict with another writer,
+        the whole transaction is repeated. Removed rows are kept and marked as
+        deleted, as Trove does.
 
-        :param plan: is asked for the wanted rows; what it raises is raised,
-            and nothing is changed
-        :param version_ids: of these datastore versions the plan is told;
-            None means of all that there are
-        :returns: a change for each datastore version that the plan speaks
-            of, in its order, also where there is nothing to change
-        :raises VersionNotFound: one of the datastore versions is gone
+        :param plan: returns the wanted rows; if it raises, nothing is changed
+        :param version_ids: the datastore versions whose rows the plan gets;
+            None means all
+        :returns: a change for each datastore version that the plan returns,
+            in its order, even if nothing has changed
+        :raises VersionNotFound: one of the datastore versions does not exist
         """
         with self.database.writing() as connection:
             _lock(connection, version_ids)
@@ -200,9 +199,9 @@ def _versions(connection: sa.Connection,
 
 def _in(column: typing.Any, values: Collection[str] | None
         ) -> typing.Iterator[tuple[typing.Any, ...]]:
-    """Conditions that a column is among values, a portion at a time.
+    """Conditions that a column has one of the values, in portions.
 
-    :param values: None means any
+    :param values: None means any value
     """
     if values is None:
         yield ()
@@ -213,19 +212,19 @@ def _in(column: typing.Any, values: Collection[str] | None
 
 def _lock(connection: sa.Connection,
           version_ids: Collection[str] | None) -> None:
-    """Keep other writers off datastore versions.
+    """Lock datastore versions against other writers.
 
-    InnoDB reads a transaction's rows as of its first read that takes no
-    lock. So all is locked before anything is read.
+    InnoDB takes a transaction's snapshot at its first read without a lock.
+    So everything is locked before anything is read.
 
-    :raises VersionNotFound: one of them is gone
+    :raises VersionNotFound: one of them does not exist
     """
     version = models.DatastoreVersion
     found: set[str] = set()
     for condition in _in(version.id, version_ids):
         found.update(connection.scalars(
             sa.select(version.id).where(*condition).order_by(version.id)
-            # PostgreSQL: let Trove create an instance meanwhile.
+            # In PostgreSQL, Trove can create instances despite this lock.
             .with_for_update(key_share=True)))
     if gone := set(version_ids or ()) - found:
         raise exception.VersionNotFound(min(gone))
@@ -233,7 +232,7 @@ def _lock(connection: sa.Connection,
 
 def _revisions(connection: sa.Connection,
                version_ids: Collection[str] | None) -> dict[str, int]:
-    """Revisions by id of the datastore version, of those that have one."""
+    """Revisions by id of the datastore version, if it has one."""
     table = models.FlavorFilterRevision
     found: dict[str, int] = {}
     for condition in _in(table.datastore_version_id, version_ids):
@@ -246,13 +245,13 @@ def _revisions(connection: sa.Connection,
 def _write_revisions(connection: sa.Connection,
                      changes: Sequence[requirement.Change],
                      revisions: Mapping[str, int]) -> None:
-    """Write the revision of every datastore version that was planned on.
+    """Write the revision of every datastore version in the plan.
 
-    Also of those that nothing changes of: the plan has gone by their rows,
-    so one that changes them at once on another Galera node, or has done so
-    and this node has not heard of it yet, must collide with this one. A row
-    is deleted and inserted, since an update to the same value would not be
-    written at all.
+    This includes versions whose rows do not change. The plan depends on their
+    rows, so a change to them on another Galera node must conflict with this
+    transaction. That node may change them at the same time, or may have
+    changed them without this node having applied it yet. A row is deleted and
+    inserted, since an update to the same value would not be written.
     """
     table = models.FlavorFilterRevision
     ids = [change.version.id for change in changes]
@@ -266,7 +265,7 @@ def _write_revisions(connection: sa.Connection,
 
 def _changes(plan: requirement.Plan, present: requirement.Present
              ) -> list[requirement.Change]:
-    """What a plan comes to."""
+    """The changes that a plan makes."""
     changes = []
     for version, wanted in plan(present).items():
         before = present.rows[version]
@@ -279,9 +278,9 @@ def _changes(plan: requirement.Plan, present: requirement.Present
 
 
 class _Rows:
-    """The rows of datastore versions in the table, deleted ones as well.
+    """The rows of datastore versions in the table, including deleted ones.
 
-    :param version_ids: of the datastore versions; None means of all
+    :param version_ids: ids of the datastore versions; None means all
     """
 
     def __init__(self, connection: sa.Connection,
@@ -294,7 +293,7 @@ class _Rows:
         versions: list[requirement.Version] = []
         for condition in _in(version.id, version_ids):
             versions += _versions(connection, *condition)
-            # By the version's own id, since a row may spell it otherwise.
+            # By the version's own id: in a row it may differ in case.
             statement: sa.Select = (
                 sa.select(metadata.id, version.id.label('version_id'),
                           _KEY, metadata.value, metadata.deleted)
@@ -308,7 +307,7 @@ class _Rows:
             bool(connection.scalar(sa.select(_IGNORES_CASE))))
 
     def write(self, changes: Iterable[requirement.Change]) -> None:
-        """Make the table say what is there after changes."""
+        """Write changes to the table."""
         ended: list[str] = []
         kept: list[str] = []
         spelled: list[dict[str, str]] = []
@@ -339,7 +338,7 @@ class _Rows:
         self._insert(new)
 
     def _mark(self, row_ids: Sequence[str], deleted: bool) -> None:
-        """Mark rows as deleted, or as not."""
+        """Mark rows as deleted or as not deleted."""
         metadata = models.DatastoreVersionMetadata
         now = timeutils.utcnow()
         for some in engine.portions(row_ids):
@@ -349,7 +348,7 @@ class _Rows:
                         deleted_at=now if deleted else None))
 
     def _spell(self, rows: Sequence[Mapping[str, str]]) -> None:
-        """Give rows another spelling, and have them count."""
+        """Write a value with other case to rows, and undelete them."""
         metadata = models.DatastoreVersionMetadata
         if rows:
             self._connection.execute(
@@ -360,7 +359,7 @@ class _Rows:
                 rows)
 
     def _insert(self, rows: Sequence[tuple[str, requirement.Row]]) -> None:
-        """Write new rows, by ids of versions."""
+        """Insert new rows, given as id of the version and row."""
         if rows:
             now = timeutils.utcnow()
             self._connection.execute(
@@ -373,20 +372,20 @@ class _Rows:
 
 
 def _may_be_id(text: str) -> bool:
-    """Whether a text can be the id of a row at all.
+    """Whether a text can be the id of a row.
 
-    What cannot is not sent to the database: not all of them take it well.
+    Other texts are not sent to the database, as some databases fail on them.
     """
     return 0 < len(text) <= 36 and text.isascii() and text.isprintable()
 
 
-# The keys are part of the statements: parameters would have to be bound each
-# time.
+# The keys are literals in the statements, as parameters would have to be bound
+# each time.
 _KEYS: dict[str, typing.Any] = {
     key: sa.literal_column(f"'{key}'") for key in requirement.KEYS}
 
-# The rows of a datastore version that say what it requires. The database
-# itself compares: what it takes for one of our keys is one.
+# The rows with the requirement of a datastore version. The database compares
+# the keys, by its own collation.
 _OWN = sa.and_(
     models.DatastoreVersionMetadata.datastore_version_id
     == models.DatastoreVersion.id,
@@ -399,7 +398,7 @@ METADATA: typing.Any = (
     models.DatastoreVersionMetadata,
     sa.and_(_OWN, models.DatastoreVersionMetadata.deleted.is_(False)))
 
-# Whether the database takes values for equal that differ in case only.
+# Whether the database compares values without regard to case.
 _LETTER = sa.union_all(
     sa.select(models.DatastoreVersionMetadata.value).where(sa.false()),
     sa.select(sa.literal_column("'a'"))).subquery()
@@ -410,7 +409,7 @@ _IGNORES_CASE: typing.Any = (
 
 
 def with_requirement(*columns: typing.Any) -> sa.Select:
-    """Select a datastore version, a row for each row of its requirement."""
+    """Select a datastore version, with one row for each requirement row."""
     return sa.select(
         models.DatastoreVersion.id, models.DatastoreVersion.active,
         _KEY, models.DatastoreVersionMetadata.value, _IGNORES_CASE, *columns)
@@ -424,7 +423,7 @@ REQUIREMENT: sa.Select = (
 
 def requirement_in(version_id: str, rows: Collection[typing.Any]
                    ) -> requirement.Requirement:
-    """The requirement of rows; the log says when no flavor can meet it."""
+    """The requirement from rows; logs an error if no flavor can meet it."""
     found = requirement.Requirement.of(
         ((row.key, row.value) for row in rows),
         any(row.ignores_case for row in rows))

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What a request means: found in the database as Trove finds it."""
+"""Find the target of a request in the database, as Trove does."""
 
 import collections
 from collections.abc import Collection
@@ -29,11 +29,11 @@ from trove_flavor_filter import requirement
 
 
 class Task(typing.NamedTuple):
-    """What an instance is busy with.
+    """The task of an instance.
 
-    :ivar instance_id: of the instance
-    :ivar tenant_id: of its project
-    :ivar task_id: the code of one of Trove's ``InstanceTasks``
+    :ivar instance_id: id of the instance
+    :ivar tenant_id: id of its project
+    :ivar task_id: a code from Trove's ``InstanceTasks``
     """
 
     instance_id: str
@@ -42,16 +42,16 @@ class Task(typing.NamedTuple):
 
 
 class Target(typing.NamedTuple):
-    """What a request is about: a datastore version, and flavors it runs on.
+    """The target of a request: a datastore version, and existing instances.
 
-    :ivar version_id: of the datastore version
+    :ivar version_id: id of the datastore version
     :ivar name: DATASTORE/VERSION
     :ivar active: whether it is active
     :ivar requirement: what it requires
-    :ivar flavor_ids: of the instances that are there already
-    :ivar tenant_id: of their project; None where there are none
-    :ivar tasks: of these instances, where another version was asked for and
-        a version of their datastore requires anything
+    :ivar flavor_ids: ids of the flavors of the existing instances
+    :ivar tenant_id: id of their project; None if there are none
+    :ivar tasks: tasks of these instances, if the request names another
+        version and any version of their datastore has requirements
     """
 
     version_id: str
@@ -64,9 +64,9 @@ class Target(typing.NamedTuple):
 
 
 class Targets:
-    """What requests name in Trove's database.
+    """Finds the targets of requests in Trove's database.
 
-    Every method raises DatabaseUnavailable when there is no answer to have.
+    Every method raises DatabaseUnavailable if the database is unavailable.
     """
 
     def __init__(self, database: engine.Database):
@@ -75,7 +75,7 @@ class Targets:
     @engine.read
     def instance_flavors(self, version_ids: Collection[str]
                          ) -> list[tuple[str, str, int]]:
-        """How many instances of datastore versions run on which flavor.
+        """The number of instances by datastore version and flavor.
 
         :returns: id of the version, id of the flavor, and the number
         """
@@ -92,20 +92,21 @@ class Targets:
 
     def named_version(self, datastore: str, version: str | None,
                       number: typing.Any) -> list[Target]:
-        """The datastore version that a request names, found as Trove finds it.
+        """The datastore version that a request names, found as in Trove.
 
-        Trove's ``get_datastore_version``: the datastore by id or else by
-        name, its version by id, or by name and number, or its default. The
-        database itself compares, so that what it takes for equal (case,
-        accents, trailing space) is so to both.
+        Mirrors Trove's ``get_datastore_version``. It finds the datastore by
+        id or else by name. It finds the version by id, or by name and number,
+        or it is the default. The database compares the texts, so its rules on
+        case, accents and trailing spaces apply to Trove and to the plugin
+        alike.
 
         :param datastore: id or name
         :param version: id or name; None for the datastore's default
-        :param number: version number; of no use to Trove when it is false.
-            What a database takes a number for that is no text, depends on
-            the database: here it may be any
-        :returns: none where Trove finds none, or cannot tell which; more
-            than one where it takes any
+        :param number: version number; Trove ignores it if it is false. How a
+            number that is not a text compares depends on the database; here
+            it matches any number
+        :returns: an empty list if Trove finds no version, or cannot decide
+            between several; more than one if Trove could use any of them
         """
         found = self.versions_named(datastore, version, number)
         if version is not None and not number and len(found) > 1:
@@ -115,7 +116,7 @@ class Targets:
     @engine.read
     def versions_named(self, datastore: str, version: str | None,
                        number: typing.Any = None) -> list[Target]:
-        """As :meth:`named_version`, but all where Trove cannot tell which."""
+        """As :meth:`named_version`, but returns all that Trove finds."""
         given = {'datastore': datastore}
         if version is not None:
             given['version'] = version
@@ -141,8 +142,8 @@ class Targets:
         """An instance's flavor, and its datastore version or another one.
 
         :param version: id or name of another version of the same datastore,
-            as an upgrade names it
-        :returns: none where there is no such instance, or no such version
+            as in an upgrade
+        :returns: an empty list if there is no such instance or version
         """
         return self._members_and_version(
             models.Instance, instance_id, version)
@@ -158,14 +159,14 @@ class Targets:
 
     @engine.read
     def shard_versions(self, cluster_id: str) -> list[Target]:
-        """What a new shard of a cluster is made like: its members.
+        """The datastore versions and flavors of a cluster's members.
 
-        Trove takes a flavor and its datastore version from one member,
-        whichever the database names first, so that all of them count. That
-        of the cluster may be another one: after an upgrade that failed
-        halfway, or an upgrade of one member.
+        For a new shard, Trove uses the flavor and the datastore version of
+        one member, whichever the database returns first. So all members are
+        considered. The cluster itself may have another version, after an
+        upgrade that failed halfway or an upgrade of a single member.
 
-        :returns: none where there is no such cluster, or no member
+        :returns: an empty list if there is no such cluster, or no member
         """
         cluster, member = models.Cluster, models.Instance
         statement: sa.Select = (
@@ -174,7 +175,7 @@ class Targets:
             .select_from(cluster)
             .join(member, sa.and_(
                 member.cluster_id == cluster.id, member.deleted.is_(False),
-                # Rows from before there were types have none.
+                # Rows that are older than this column have no type.
                 sa.func.coalesce(member.type, 'member') == 'member'))
             .join(models.DatastoreVersion,
                   models.DatastoreVersion.id == member.datastore_version_id)
@@ -186,7 +187,7 @@ class Targets:
 
     @engine.read
     def tasks_of_instance(self, instance_id: str) -> list[Task]:
-        """An instance's task, where its datastore requires anything."""
+        """An instance's task, if its datastore has any requirements."""
         return self._tasks(models.Instance.id == instance_id)
 
     @engine.read
@@ -206,7 +207,7 @@ class Targets:
     def tasks_of_configuration(self, configuration_id: str) -> list[Task]:
         """The tasks of instances that a configuration group is attached to.
 
-        As :meth:`tasks_of_instance`; but for members of clusters.
+        As :meth:`tasks_of_instance`. Members of clusters are left out.
         """
         return self._tasks(
             models.Instance.configuration_id == configuration_id,
@@ -254,12 +255,12 @@ class Targets:
         return _targets(rows)
 
 
-# Made once: it takes longer to put together than to run.
+# Built once, since building the statement takes longer than running it.
 @functools.cache
 def _named_version(given: frozenset[str]) -> sa.Select:
     """The statement of Targets.named_version.
 
-    :param given: the parameters that it will have
+    :param given: names of the parameters that are given
     """
     ds, dv = models.Datastore, models.DatastoreVersion
     datastore = sa.bindparam('datastore', type_=sa.String)
@@ -282,7 +283,7 @@ def _named_version(given: frozenset[str]) -> sa.Select:
         .where(sa.or_(ds.id == datastore, ds.name == datastore)))
 
 
-# Whether any version of a datastore version's datastore requires anything.
+# Whether any version of the same datastore has requirements.
 _SIBLING = orm.aliased(models.DatastoreVersion)
 _METADATA = orm.aliased(models.DatastoreVersionMetadata)
 DATASTORE_REQUIRES = sa.exists().where(
@@ -290,7 +291,7 @@ DATASTORE_REQUIRES = sa.exists().where(
     _METADATA.datastore_version_id == _SIBLING.id,
     _METADATA.key.in_(requirement.KEYS), _METADATA.deleted.is_(False))
 
-# What people call a datastore version.
+# The names of a datastore version for users.
 _NAMES: tuple[typing.Any, ...] = (
     sa.select(models.Datastore.name)
     .where(models.Datastore.id == models.DatastoreVersion.datastore_id)

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""What the commands of administrators ask of a cloud: Trove, and Nova."""
+"""The requests to Trove and Nova by the administrators' commands."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ from trove_flavor_filter import requirement
 
 ALL = '/mgmt/flavor-requirements'
 
-# How often a change is planned anew because another one came first, and the
-# seconds to wait between two tries.
+# The maximum number of tries for a change that conflicts with others, and the
+# maximum time between two tries in seconds.
 TRIES = 20
 PAUSE = 0.5
 
@@ -37,15 +37,16 @@ _Result = typing.TypeVar('_Result')
 
 
 class Changed(Exception):
-    """What a change was planned on is not there any more."""
+    """The requirements have changed since a change was planned on them."""
 
 
 class Cloud:
     """The cloud that a command is for.
 
-    Each method raises CommandError, with one sentence that says what to do.
+    On an error, each method raises CommandError. The message is one sentence
+    that says what to do.
 
-    :param manager: of openstackclient's clients
+    :param manager: openstackclient's client manager
     """
 
     def __init__(self, manager: typing.Any):
@@ -86,7 +87,7 @@ class Cloud:
                 f'flavors with --no-validate.') from error
 
     def present(self) -> tuple[requirement.Present, str]:
-        """What all datastore versions require, and the ETag of that."""
+        """The requirements of all datastore versions, and their ETag."""
         listed, tag = self._ask('GET', ALL)
         with flavors.translated():
             datastores = self.trove.datastores.list()
@@ -106,12 +107,12 @@ class Cloud:
         return body[document.ONE], tag
 
     def end(self, version_id: str) -> None:
-        """Have a datastore version require nothing."""
+        """Remove all requirements of a datastore version."""
         self._ask('DELETE', _path(version_id), version_id)
 
     def change(self, version_id: str, plan: requirement.Plan,
                validate: bool = True) -> None:
-        """Read what a datastore version requires, and change it by a plan."""
+        """Change the requirements of a datastore version by a plan."""
         def change() -> None:
             says, tag = self.requirement_of(version_id)
             version, rows = _version(says), document.rows(says)
@@ -129,10 +130,10 @@ class Cloud:
     def apply(self, wanted: Mapping[requirement.Version,
                                     frozenset[requirement.Row]],
               tag: str, validate: bool, dry_run: bool) -> None:
-        """Have datastore versions require what is wanted, and no more.
+        """Replace the requirements of datastore versions.
 
-        :param tag: the ETag of what that was planned on
-        :raises Changed: that is not there any more
+        :param tag: the ETag of the requirements that the change is planned on
+        :raises Changed: they have changed since
         """
         self._ask(
             'PUT', f'{ALL}?validate={validate}&dry_run={dry_run}',
@@ -142,12 +143,12 @@ class Cloud:
 
     @staticmethod
     def repeat(change: Callable[[], _Result]) -> _Result:
-        """Try a change until no other one gets in its way."""
+        """Make a change; try again after a conflict with another one."""
         for _attempt in range(TRIES):
             try:
                 return change()
             except Changed:
-                # Not at the same moment as whoever else has to try again.
+                # A random pause, so that others do not retry at the same time.
                 time.sleep(random.uniform(0, PAUSE))  # nosec B311
         raise exceptions.CommandError(
             'Others change the same again and again, so nothing was '
@@ -155,9 +156,9 @@ class Cloud:
 
     def _ask(self, method: str, path: str, version_id: str = '',
              **kwargs: typing.Any) -> tuple[typing.Any, str]:
-        """The document of an answer, and its ETag.
+        """Send a request; return the response's document and ETag.
 
-        :param version_id: of the datastore version that is asked about
+        :param version_id: the datastore version of the request
         :raises Changed: a condition of the request does not hold
         """
         with flavors.translated():

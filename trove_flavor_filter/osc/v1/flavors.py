@@ -12,7 +12,8 @@
 
 """openstack datastore version flavor list.
 
-It has the older name "openstack database datastore version flavor list", too.
+The command is also available under its older name, "openstack database
+datastore version flavor list".
 """
 
 import argparse
@@ -30,12 +31,12 @@ from troveclient import exceptions as trove_exceptions
 
 from trove_flavor_filter import exception
 
-# A column -> where the document of a flavor has it. ``id`` is null there for
-# each flavor whose id is not a number; ``str_id`` never is.
+# Column -> key in the document of a flavor. ``id`` is null if the flavor's id
+# is not a number; ``str_id`` never is.
 COLUMNS = {'ID': 'str_id', 'Name': 'name', 'RAM': 'ram', 'VCPUs': 'vcpus',
            'Disk': 'disk', 'Ephemeral': 'ephemeral'}
 
-# What to do about an HTTP status of Trove's.
+# What the user can do about an HTTP status from Trove.
 ADVICE = {
     400: 'correct it and try again',
     403: 'ask an administrator of the cloud for a role that may',
@@ -48,7 +49,7 @@ ADVICE = {
 class Version(typing.NamedTuple):
     """A datastore version, as Trove lists it.
 
-    :ivar number: of the database's version; None where Trove tells none
+    :ivar number: version number of the database; None if Trove has none
     :ivar datastore: name of its datastore
     """
 
@@ -59,13 +60,13 @@ class Version(typing.NamedTuple):
     datastore_id: str
 
     def __str__(self) -> str:
-        # Versions of one name differ in their number alone.
+        # Versions with the same name differ only in their number.
         number = (f', number {self.number}'
                   if self.number not in (None, self.name) else '')
         return f'{self.id} ({self.datastore}/{self.name}{number})'
 
     def is_meant_by(self, text: str) -> bool:
-        """Whether a person could mean this one."""
+        """Whether a text is this version's id or one of its names."""
         return text in (self.id, self.name, f'{self.datastore}/{self.name}')
 
 
@@ -79,13 +80,13 @@ def versions_of(datastores: Iterable[typing.Any]) -> list[Version]:
 
 def find(versions: Iterable[Version], text: str,
          datastore: str | None = None) -> Version:
-    """The datastore version that a person means.
+    """The datastore version with an id or a name.
 
-    :param versions: those that there are
+    :param versions: the available versions
     :param text: an id, a name, or DATASTORE/VERSION by name
-    :param datastore: id or name of the only datastore to look in
-    :raises CommandError: none, or more than one; the message names those
-        that there are, with their ids
+    :param datastore: id or name of a datastore, to search only there
+    :raises CommandError: none, or more than one; the message lists the
+        candidates with their ids
     """
     versions = list(versions)
     if datastore is not None:
@@ -111,18 +112,18 @@ def find(versions: Iterable[Version], text: str,
 
 
 def row(flavor: dict[str, typing.Any]) -> tuple[typing.Any, ...]:
-    """The COLUMNS of a flavor, of its document."""
+    """The values of COLUMNS from the document of a flavor."""
     return tuple(flavor.get(field) for field in COLUMNS.values())
 
 
 def failure(status: int, body: typing.Any, version_id: str,
             datastore: str | None = None) -> exceptions.CommandError:
-    """The error for an answer of Trove's that is no list of flavors.
+    """The error for a response from Trove that is not a list of flavors.
 
-    :param status: of HTTP
-    :param body: the answer's JSON; None where it is none
-    :param version_id: of the datastore version that was asked about
-    :param datastore: its datastore's name; None where it is not known
+    :param status: the HTTP status
+    :param body: the JSON of the response; None if it is not JSON
+    :param version_id: the datastore version of the request
+    :param datastore: its datastore's name; None if it is not known
     """
     if status == 404 and not is_of_plugin(body):
         return exceptions.CommandError(
@@ -136,9 +137,9 @@ def failure(status: int, body: typing.Any, version_id: str,
 
 def refusal(status: int, body: typing.Any, version_id: str,
             otherwise: str) -> exceptions.CommandError:
-    """The error for an answer that is a fault of the plugin's or Trove's.
+    """The error for a response with a fault from the plugin or Trove.
 
-    :param otherwise: what to say when it is no fault
+    :param otherwise: the message if the body is not a fault
     """
     if status == 404 and is_of_plugin(body):
         return exceptions.CommandError(
@@ -151,15 +152,16 @@ def refusal(status: int, body: typing.Any, version_id: str,
 
 
 def is_of_plugin(body: typing.Any) -> bool:
-    """Whether a body with status 404 is the plugin's.
+    """Whether a body with status 404 comes from the plugin.
 
-    It names what cannot be found; Trove's router does not, nor does a proxy.
+    The plugin's message names the datastore version. The messages of Trove's
+    router and of proxies do not.
     """
     return _message(body).startswith('Datastore version ')
 
 
 def _message(body: typing.Any) -> str:
-    """The message of a fault, as Trove spells them; empty without one."""
+    """The message of a fault in Trove's form; empty if it is not a fault."""
     if isinstance(body, dict) and len(body) == 1:
         fault, = body.values()
         if isinstance(fault, dict):
@@ -169,10 +171,7 @@ def _message(body: typing.Any) -> str:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn what python-troveclient throws into CommandError.
-
-    What the plugin's own rules refuse as well.
-    """
+    """Turn errors of troveclient and the plugin into CommandError."""
     try:
         yield
     except exception.FlavorFilterError as error:
@@ -195,27 +194,27 @@ def translated() -> Iterator[None]:
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
-    """Have a command take the datastore version that it is about."""
+    """Add the arguments for the datastore version."""
     parser.add_argument(
         'datastore_version', metavar='<datastore version>',
         help='ID or name of the datastore version, or DATASTORE/VERSION by '
-             'name (mysql/8.0); a name by itself is looked for in all '
+             'name (mysql/8.0); a version name alone is searched for in all '
              'datastores')
     parser.add_argument(
         '--datastore', metavar='<datastore>',
-        help='name or ID of the datastore to look for the datastore version '
-             'in')
+        help='name or ID of a datastore, to search for the datastore version '
+             'only there')
 
 
 def named(client: typing.Any, parsed_args: argparse.Namespace
           ) -> tuple[str, str | None]:
-    """The datastore version that a command line names.
+    """The datastore version on a command line.
 
-    :param client: python-troveclient's
-    :returns: its id, and the name of its datastore as far as it is known
-    :raises CommandError: as :func:`find`
+    :param client: python-troveclient's client
+    :returns: its id, and the name of its datastore, or None if not known
+    :raises CommandError: as in :func:`find`
     """
-    # Whoever knows the id need not be allowed to list datastores.
+    # With an id, no permission to list datastores is needed.
     if (not parsed_args.datastore
             and uuidutils.is_uuid_like(parsed_args.datastore_version)):
         return parsed_args.datastore_version, None
@@ -227,17 +226,18 @@ def named(client: typing.Any, parsed_args: argparse.Namespace
 class ListDatastoreVersionFlavors(command.Lister):
     """List the flavors that a datastore version allows.
 
-    Lists the flavors of your project on which an instance of the datastore
+    These are the flavors of your project on which an instance of the datastore
     version may run: those that an administrator has associated with it, or all
-    when there are none, cut to those that are as large as it requires. RAM is
-    in MiB, disk and ephemeral disk in GiB.
+    flavors if none are associated. Of these, only flavors within its minimums
+    and maximums and with its extra specs are listed. RAM is in MiB, disk and
+    ephemeral disk in GiB.
 
-    The cloud must have the Trove plugin trove-flavor-filter.
+    The Trove plugin trove-flavor-filter must be installed in the cloud.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        # The paragraphs and the examples are to stay as they are laid out.
+        # Keep the layout of paragraphs and examples.
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         add_version(parser)
         return parser
@@ -257,11 +257,11 @@ Examples:
         """The flavors, in Nova's order.
 
         :returns: the names of the columns, and a row for each flavor
-        :raises CommandError: there are none to list; one sentence, which
-            says what to do
+        :raises CommandError: the list cannot be fetched; the message is one
+            sentence that says what to do
         """
         with translated():
-            # The attribute is there only once python-troveclient has added it.
+            # python-troveclient adds this attribute at run time.
             manager: typing.Any = self.app.client_manager
             client = manager.database
             version_id, datastore = named(client, parsed_args)

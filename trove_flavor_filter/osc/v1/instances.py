@@ -26,11 +26,11 @@ from trove_flavor_filter.osc.v1 import flavors
 
 
 def find(instances: typing.Any, name: str) -> str:
-    """The id of the instance that has a name.
+    """The id of the instance with a name.
 
-    :param instances: python-troveclient's
-    :raises CommandError: none has it, or more than one; of those the message
-        gives the ids
+    :param instances: python-troveclient's manager of instances
+    :raises CommandError: no instance has the name, or several have it; the
+        message lists their ids
     """
     try:
         found = [instance.id for instance in _pages(instances)
@@ -49,7 +49,7 @@ def find(instances: typing.Any, name: str) -> str:
 
 
 def _pages(instances: typing.Any) -> Iterator[typing.Any]:
-    """All instances of the project; Trove lists twenty at a time."""
+    """All instances of the project; Trove lists twenty per page."""
     marker = None
     while True:
         page = instances.list(marker=marker, include_clustered=True)
@@ -60,7 +60,7 @@ def _pages(instances: typing.Any) -> Iterator[typing.Any]:
 
 
 def unknown(instance: str) -> exceptions.CommandError:
-    """The error for an instance that there is not."""
+    """The error for an instance that does not exist."""
     return exceptions.CommandError(
         f'There is no instance {instance!r} that you may use; "openstack '
         f'database instance list" shows those that there are.')
@@ -68,10 +68,10 @@ def unknown(instance: str) -> exceptions.CommandError:
 
 def failure(status: int, body: typing.Any,
             instance_id: str) -> exceptions.CommandError:
-    """The error for an answer of Trove's that is no list of flavors.
+    """The error for a response from Trove that is not a list of flavors.
 
-    :param status: of HTTP
-    :param body: the answer's JSON; None where it is none
+    :param status: the HTTP status
+    :param body: the JSON of the response; None if it is not JSON
     """
     if status != 404:
         return flavors.failure(status, body, instance_id)
@@ -79,7 +79,7 @@ def failure(status: int, body: typing.Any,
             'code': 404,
             'message': f'Resource {instance_id} cannot be found.'}}:
         return unknown(instance_id)
-    # Trove's router, which does not know the path, or a proxy.
+    # From Trove's router, which does not have this path, or from a proxy.
     return exceptions.CommandError(
         'This cloud does not have trove-flavor-filter, or a release that '
         'does not tell which flavors an instance may be resized to; '
@@ -93,12 +93,12 @@ class ListInstanceFlavors(command.Lister):
     instance allows; the instance's own flavor is among them if it is allowed.
     RAM is in MiB, disk and ephemeral disk in GiB.
 
-    The cloud must have the Trove plugin trove-flavor-filter.
+    The Trove plugin trove-flavor-filter must be installed in the cloud.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        # The paragraphs and the examples are to stay as they are laid out.
+        # Keep the layout of paragraphs and examples.
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument('instance', metavar='<instance>',
                             help='ID or name of the instance')
@@ -118,12 +118,12 @@ Examples:
         """The flavors, in Nova's order.
 
         :returns: the names of the columns, and a row for each flavor
-        :raises CommandError: there are none to list; one sentence, which
-            says what to do
+        :raises CommandError: the list cannot be fetched; the message is one
+            sentence that says what to do
         """
         instance_id = parsed_args.instance
         with flavors.translated():
-            # The attribute is there only once python-troveclient has added it.
+            # python-troveclient adds this attribute at run time.
             manager: typing.Any = self.app.client_manager
             client = manager.database
             if not uuidutils.is_uuid_like(instance_id):

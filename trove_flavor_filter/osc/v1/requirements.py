@@ -40,7 +40,7 @@ UNITS = {key: text.format('').strip()
 
 def checked(convert: Callable[[str], typing.Any]
             ) -> Callable[[str], typing.Any]:
-    """A type of an argument, whose ValueError says what is wrong."""
+    """A type for argparse that shows the message of a ValueError."""
     def parse(text: str) -> typing.Any:
         try:
             return convert(text)
@@ -50,13 +50,13 @@ def checked(convert: Callable[[str], typing.Any]
 
 
 class _Admin(command.Command):
-    """What the commands of administrators have in common."""
+    """The base class of the administrators' commands."""
 
     examples = ''
 
     def get_parser(self, prog_name: str) -> Parser:
         parser = super().get_parser(prog_name)
-        # The paragraphs and the examples are to stay as they are laid out.
+        # Keep the layout of paragraphs and examples.
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         self._usage_error = parser.error
         return parser
@@ -71,7 +71,7 @@ class _Admin(command.Command):
         return cloud.Cloud(self.app.client_manager)
 
     def version_id(self, parsed_args: argparse.Namespace) -> str:
-        """The datastore version that the command line names."""
+        """The id of the datastore version on the command line."""
         with flavors.translated():
             return flavors.named(self.cloud.trove, parsed_args)[0]
 
@@ -79,16 +79,17 @@ class _Admin(command.Command):
 def no_validate(parser: Parser) -> None:
     parser.add_argument(
         '--no-validate', dest='validate', action='store_false',
-        help='do not look flavors up in Nova; they must be given by their '
+        help='do not look the flavors up in Nova; flavors must be given as '
              'IDs')
 
 
 class AddDatastoreVersionFlavor(_Admin):
     """Associate flavors with a datastore version.
 
-    Once a datastore version has associated flavors, it allows those only.
-    Either all that are given are associated or, when anything is wrong,
-    none. What is associated already stays so. You must be an administrator.
+    A datastore version with associated flavors allows only these. Either all
+    the given flavors are associated or, on any error, none. The command is
+    idempotent: a flavor that is already associated is not an error. You must
+    be an administrator.
     """
 
     examples = '''
@@ -101,7 +102,7 @@ datastore version flavor add 8.0 --datastore mysql 3
         flavors.add_version(parser)
         parser.add_argument(
             'flavors', metavar='<flavor>', nargs='+',
-            help='ID or name of a flavor')
+            help='ID or name of a flavor; may be repeated')
         no_validate(parser)
         return parser
 
@@ -119,11 +120,12 @@ datastore version flavor add 8.0 --datastore mysql 3
 
 
 class RemoveDatastoreVersionFlavor(_Admin):
-    """End the association of flavors with a datastore version.
+    """Remove the association of flavors with a datastore version.
 
-    When one of the given flavors is not associated, that is an error and
-    nothing is removed. A datastore version without any associated flavor
-    allows every flavor. You must be an administrator.
+    If one of the given flavors is not associated, this is an error and
+    nothing is removed. A datastore version without associated flavors allows
+    every flavor that meets its other requirements. You must be an
+    administrator.
     """
 
     examples = '''
@@ -135,7 +137,8 @@ datastore version flavor remove mysql/8.0 db.medium
         flavors.add_version(parser)
         parser.add_argument(
             'flavors', metavar='<flavor>', nargs='+',
-            help='ID of a flavor, or its name while Nova has it')
+            help='ID of a flavor, or its name if Nova still has it; may be '
+                 'repeated')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -149,16 +152,16 @@ datastore version flavor remove mysql/8.0 db.medium
                     text if text in there
                     else resolving.find_flavor(known, text).id
                     for text in flavor_ids]
-        # None that stay is new, so none has to be looked up.
+        # No flavor is added, so none has to be looked up.
         self.cloud.change(version_id,
                           functools.partial(planning.delete, flavor_ids),
                           validate=False)
 
 
 class ListFlavorRequirements(_Admin, command.Lister):
-    """List what datastore versions require of flavors.
+    """List the flavor requirements of datastore versions.
 
-    Datastore versions that require nothing are not listed. You must be an
+    Datastore versions without requirements are not listed. You must be an
     administrator.
     """
 
@@ -171,7 +174,8 @@ datastore version flavor requirement list --long -f json
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--long', action='store_true',
-            help='list each minimum, maximum and extra spec in a column')
+            help='show minimums, maximums and extra specs in columns of their '
+                 'own')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace
@@ -195,14 +199,14 @@ datastore version flavor requirement list --long -f json
 
 
 def _title(key: str) -> str:
-    """The column of a minimum or a maximum: Min RAM, Max VCPUs."""
+    """The column title of a minimum or a maximum: Min RAM, Max VCPUs."""
     which, what = key.split('_')
     return (f'{which.title()} '
             f'{ {"ram": "RAM", "vcpus": "VCPUs"}.get(what, what.title())}')
 
 
 class ShowFlavorRequirement(_Admin, command.ShowOne):
-    """Show what a datastore version requires of flavors.
+    """Show the flavor requirement of a datastore version.
 
     RAM is in MiB, disk in GiB. You must be an administrator.
     """
@@ -226,11 +230,11 @@ datastore version flavor requirement show mysql/8.0
 
 
 class SetFlavorRequirement(_Admin):
-    """Set what a flavor must be like for a datastore version.
+    """Set minimums, maximums and extra specs for a datastore version.
 
-    What is not named stays as it is. An extra spec that is named has the
-    values given and no others; several values of one are alternatives. You
-    must be an administrator.
+    Requirements that are not given are kept. The given values of an extra
+    spec replace its earlier ones; several values of one extra spec are
+    alternatives. You must be an administrator.
     """
 
     examples = '''
@@ -251,8 +255,8 @@ datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
         parser.add_argument(
             '--extra-spec', metavar='<key=value>', action='append',
             default=[], type=checked(requirement.extra_spec),
-            help='allow flavors with this extra spec (repeat option to set '
-                 'more, or alternatives)')
+            help='require flavors to have this extra spec; may be repeated. '
+                 'Several values of one key are alternatives')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -267,10 +271,10 @@ datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
 
 
 class UnsetFlavorRequirement(_Admin):
-    """End what a flavor must be like for a datastore version.
+    """Remove minimums, maximums and extra specs of a datastore version.
 
-    What is not named stays as it is, and so do associations, unless --all
-    is given. You must be an administrator.
+    All other requirements are kept, including associations, unless --all is
+    given. You must be an administrator.
     """
 
     examples = '''
@@ -287,14 +291,13 @@ datastore version flavor requirement unset mysql/8.0 --all
                      else 'maximum')
             parser.add_argument(
                 f'--{key.replace("_", "-")}', action='store_true',
-                help=f'end the {which}: {unit}')
+                help=f'remove the {which}: {unit}')
         parser.add_argument(
             '--extra-spec', metavar='<key>', action='append', default=[],
-            help='require the extra spec of this key no longer (repeat '
-                 'option to end more)')
+            help='remove the requirement of this extra spec; may be repeated')
         parser.add_argument(
             '--all', action='store_true',
-            help='end all of it, associations too')
+            help='remove all requirements, including associations')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -312,11 +315,12 @@ datastore version flavor requirement unset mysql/8.0 --all
 
 
 class ExportFlavorRequirements(_Admin):
-    """Write what datastore versions require to a file, as YAML.
+    """Write the requirements of datastore versions to a YAML file.
 
-    It is the file of "trove-manage datastore-version-flavor-export": versions
-    and flavors go by their names, so that it can be applied to another cloud.
-    You must be an administrator.
+    The file has the same format as that of "trove-manage
+    datastore-version-flavor-export". It refers to versions and flavors by
+    name, so that you can apply it to another cloud. You must be an
+    administrator.
     """
 
     examples = '''
@@ -328,10 +332,10 @@ datastore version flavor requirement export flavors.yaml
         parser = super().get_parser(prog_name)
         parser.add_argument(
             'file', metavar='<file>', nargs='?', default=files.STANDARD,
-            help='where to write it; "-", the default, for standard output')
+            help='the file to write; "-", the default, is standard output')
         parser.add_argument(
             '--ids', action='store_true',
-            help='refer to flavors by their IDs, with the names in comments')
+            help='refer to flavors by ID, with their names in comments')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -342,13 +346,13 @@ datastore version flavor requirement export flavors.yaml
 
 
 class ApplyFlavorRequirements(_Admin):
-    """Make datastore versions require what a file declares.
+    """Set the requirements of datastore versions from a file.
 
-    The file is what "export" writes. All of it is checked before anything is
-    changed, and every problem is printed with its line and column. Then the
-    changes are shown, lines with "+" for what comes and "-" for what goes,
-    and made: all of them or none. What the file does not mention stays,
-    unless --prune is given. You must be an administrator.
+    The file has the format that "export" writes. The whole file is checked
+    before anything is changed, and every problem is printed with its line and
+    column. Then the changes are shown ("+" is added, "-" is removed) and made,
+    either all of them or none. Requirements that the file does not mention
+    are kept, unless --prune is given. You must be an administrator.
     """
 
     examples = '''
@@ -361,17 +365,17 @@ datastore version flavor requirement apply --prune - < flavors.yaml
         parser = super().get_parser(prog_name)
         parser.add_argument(
             'file', metavar='<file>',
-            help='what to apply; "-" for standard input')
+            help='the file to apply; "-" is standard input')
         parser.add_argument(
             '--dry-run', action='store_true',
-            help='show the changes and make none')
+            help='show the changes without making them')
         parser.add_argument(
             '--detailed-exitcode', action='store_true',
-            help='with --dry-run, exit with 2 when there is something to do')
+            help='with --dry-run, exit with 2 if there are changes')
         parser.add_argument(
             '--prune', action='store_true',
-            help='end all that the file does not mention, of every datastore '
-                 'version')
+            help='remove all requirements that the file does not mention, of '
+                 'every datastore version')
         no_validate(parser)
         return parser
 
@@ -403,10 +407,10 @@ datastore version flavor requirement apply --prune - < flavors.yaml
                known: dict[str, requirement.Flavor],
                parsed_args: argparse.Namespace
                ) -> tuple[list[requirement.Change], list[str]]:
-        """Plan on what there is, and make the changes or try them.
+        """Plan the changes and make them, or only check them in a dry run.
 
-        :returns: the changes, and what is odd and no problem
-        :raises Changed: others have changed something meanwhile
+        :returns: the changes and the warnings
+        :raises Changed: the requirements have changed since they were read
         """
         present, tag = self.cloud.present()
         wanted = resolving.resolve(

@@ -154,7 +154,7 @@ class SecretsTest(base.FunctionalTestCase):
         self.ask('/flavors/datastores/versions/no-such', 404)
         self.ask(route, 405, 'PUT', json={})
         self.ask('/instances', 400, 'POST', json=create)
-        # Nova is away.
+        # Nova is unavailable.
         self.cloud.stop('nova')
         self.ask(route, 503)
         self.run_command(*manage, 'datastore-version-flavor-add',
@@ -172,7 +172,7 @@ class SecretsTest(base.FunctionalTestCase):
                          version_id, 'x', code=1)
         self.run_command('trove-flavor-filter-status', '--debug',
                          'upgrade', 'check', code=2)
-        # The database is away, and its URL has a password. Trove itself
+        # The database is unavailable, and its URL has a password. Trove itself
         # would not start, and tries for minutes.
         self.cloud.stop('trove')
         text = self.cloud.trove_conf.read_text()
