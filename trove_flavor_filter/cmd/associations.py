@@ -155,7 +155,7 @@ class Add(_OfVersion):
         if added:
             print(f'Associated with {version}: {", ".join(added)}')
         if len(added) < len(flavor_ids):
-            print(f'Already associated with {version}: ' + ', '.join(
+            print(f'Associated with {version} already: ' + ', '.join(
                 flavor_id for flavor_id in flavor_ids
                 if flavor_id not in added))
 

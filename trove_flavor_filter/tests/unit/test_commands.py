@@ -74,7 +74,7 @@ class CommandsTest(base.DatabaseTestCase):
         self.assertIn(f'Associated with mysql/8.0 ({self.version_id}): 3\n',
                       said)
         self.assertIn(
-            f'Already associated with mysql/8.0 ({self.version_id}): 1\n',
+            f'Associated with mysql/8.0 ({self.version_id}) already: 1\n',
             said)
         said = self.manage('datastore-version-flavor-delete', 'mysql/8.0',
                            '3,2,1')
