@@ -90,6 +90,8 @@ class MaximumTest(LimitsTestCase):
     def test_one_that_is_found_allows_nothing_and_is_logged(self):
         flavor_id = self.create_flavor(ram=1024)
         self.manage(REQUIRE, self.version_id, '--max-ram', '1024')
+        # An exported file would have it, and could not be applied.
+        self.addCleanup(self.manage, REQUIRE, self.version_id, '--clear')
         self.cloud.sql(
             f'INSERT INTO datastore_version_metadata (id, '
             f'datastore_version_id, {self._key()}, value, created, deleted) '
