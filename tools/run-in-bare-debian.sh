@@ -55,11 +55,11 @@ done
 environment+=(FLAVOR_FILTER_MYSQL=mysql+pymysql://root@127.0.0.1:9/
               FLAVOR_FILTER_POSTGRESQL=postgresql://postgres@127.0.0.1:9/)
 
-rm -rf "$root/root/checkout"
-git clone --quiet --no-local . "$root/root/checkout"
+rm -rf "$root/srv/checkout"
+git clone --quiet --no-local . "$root/srv/checkout"
 
 in_root() {
-    env -i "${environment[@]}" chroot "$root" sh -c "cd /root/checkout && $1" \
+    env -i "${environment[@]}" chroot "$root" sh -c "cd /srv/checkout && $1" \
         </dev/null
 }
 failed=0
