@@ -23,6 +23,7 @@ from oslotest import base
 
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import servers
+from trove_flavor_filter.tests.unit import base as unit_base
 
 
 class SlowStream(io.StringIO):
@@ -67,6 +68,24 @@ class MissingServerTest(base.BaseTestCase):
             error = self.assertRaises(
                 unittest.SkipTest, servers.SERVERS[name], self.folder)
             self.assertEqual(f'{program} is not installed', str(error))
+
+    def test_tests_on_a_database_that_no_server_has_are_skipped(self):
+        class Test(unit_base.DatabaseTestCase):
+            def runTest(self):
+                pass
+
+        port = process.free_port()
+        for backend, driver in (('mysql', 'mysql+pymysql'),
+                                ('postgresql', 'postgresql')):
+            test = Test()
+            test.backend = backend
+            test.server = f'{driver}://somebody@127.0.0.1:{port}/'
+            result = unittest.TestResult()
+            test.run(result)
+            self.assertEqual([], result.errors + result.failures)
+            (_test, reason), = result.skipped
+            self.assertIn(f'no {backend} server answers at {test.server}: ',
+                          reason)
 
     def test_without_the_user_that_it_runs_as_too(self):
         self.useFixture(fixtures.MockPatch('os.geteuid', return_value=0))
