@@ -18,6 +18,7 @@ import inspect
 import logging
 import os
 import threading
+import time
 import typing
 
 from oslo_config import cfg
@@ -114,9 +115,16 @@ RULES = [
 # A check that never holds.
 NOBODY: typing.Any = policy.RuleDefault('nobody', '!').check
 
+# Seconds between two searches for policy files. Those that were found are
+# looked at on each request.
+SEARCH = 1
+
 Values = dict[str, typing.Any]
 
-# For each existing path that [oslo_policy] names: the files to read, each with
+# The existing paths that [oslo_policy] names, and whether each is a folder.
+Paths = dict[str, bool]
+
+# For each of these paths: the files to read, each with
 # a stamp that changes whenever the file does.
 State = dict[str, tuple[tuple[str, tuple[int, ...]], ...]]
 
@@ -124,9 +132,10 @@ State = dict[str, tuple[tuple[str, tuple[int, ...]], ...]]
 class Policy:
     """Enforces the rules of the deployment's policy file.
 
-    If the file changes, the next request uses the new rules. If a file is
-    invalid, the rules loaded before stay in force. If none were loaded, all
-    requests are refused.
+    If a file changes, the next request uses the new rules; if one is added,
+    the requests from a second later do. If a file is invalid, the rules
+    loaded before stay in force. If none were loaded, all requests are
+    refused.
 
     :param conf: ``[oslo_policy]`` names the file
     """
@@ -138,6 +147,8 @@ class Policy:
         self._rules = Rules(new_enforcer(conf, use_conf=False))
         self._loaded: State = {}
         self._seen: State | None = None
+        self._paths: Paths = {}
+        self._searched = float('-inf')
         self._current()
 
     def authorize(self, ctx: context.RequestContext, rule: str,
@@ -176,7 +187,10 @@ class Policy:
 
     def _current(self) -> 'Rules':
         """The rules in force, reloaded if a file has changed."""
-        state = find_files(self._conf)
+        now = time.monotonic()
+        if now - self._searched >= SEARCH:
+            self._paths, self._searched = find_paths(self._conf), now
+        state = state_of(self._paths)
         if state != self._seen:
             with self._loading:
                 if state != self._seen:
@@ -359,16 +373,23 @@ def _values(ctx: context.RequestContext) -> Values:
                 **({'system': ctx.system_scope} if ctx.system_scope else {}))
 
 
-def find_files(conf: cfg.ConfigOpts) -> State:
-    """The policy files that exist now."""
-    state: State = {}
-    if path := conf.find_file(conf.oslo_policy.policy_file):
-        state[path] = ((path, _stamp(path)),)
-    for name in conf.oslo_policy.policy_dirs:
-        if folder := conf.find_file(name):
-            state[folder] = tuple((inside, _stamp(inside))
-                                  for inside in _files_in(folder))
-    return state
+def find_paths(conf: cfg.ConfigOpts) -> Paths:
+    """The policy file and the folders of policy files that exist now."""
+    options = conf.oslo_policy
+    return {path: is_folder for name, is_folder in (
+        (options.policy_file, False),
+        *((name, True) for name in options.policy_dirs))
+        if (path := conf.find_file(name))}
+
+
+def state_of(paths: Paths) -> State:
+    """The files to read, and a stamp of each.
+
+    :param paths: those that exist no longer are left out
+    """
+    return {path: tuple((inside, _stamp(inside)) for inside in (
+        _files_in(path) if is_folder else [path]))
+        for path, is_folder in paths.items() if _stamp(path)}
 
 
 def _files_in(folder: str) -> list[str]:
@@ -395,7 +416,7 @@ def _stamp(path: str) -> tuple[int, ...]:
 def load(conf: cfg.ConfigOpts, state: State) -> Rules:
     """Load the rules in the deployment's files, and defaults for all others.
 
-    :param state: as :func:`find_files` returns it
+    :param state: as :func:`state_of` returns it
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
     for entries in state.values():
@@ -435,7 +456,7 @@ def problems(conf: cfg.ConfigOpts) -> list[str]:
 
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
-    return load(conf, find_files(conf)).problems()
+    return load(conf, state_of(find_paths(conf))).problems()
 
 
 def _check_file(path: str) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import os
 import re
 import sys
 import typing
@@ -24,6 +25,7 @@ from oslo_config import cfg
 from oslo_db import api as db_api
 from oslo_db import exception as db_exception
 from oslo_db.sqlalchemy import enginefacade
+from oslo_db.sqlalchemy import exc_filters
 import sqlalchemy as sa
 
 from trove_flavor_filter import conf as config
@@ -37,6 +39,11 @@ ENGINE_OPTIONS = (
     'connection_recycle_time', 'connection_trace', 'max_overflow',
     'max_pool_size', 'mysql_sql_mode', 'mysql_wsrep_sync_wait',
     'pool_timeout', 'sqlite_synchronous')
+
+# SQLAlchemy's options of a pool, and their names in [database].
+POOL_OPTIONS = {
+    'pool_recycle': 'connection_recycle_time', 'pool_size': 'max_pool_size',
+    'max_overflow': 'max_overflow', 'pool_timeout': 'pool_timeout'}
 
 # Appended to a driver's message when it cannot connect.
 WHERE = ' (see "connection" in [database] of trove.conf)'
@@ -158,6 +165,7 @@ class Database:
     def __init__(self, conf: cfg.ConfigOpts):
         self._conf = conf
         self._engine: sa.Engine | None = None
+        self._autocommit: sa.Engine | None = None
         self._manager = enginefacade.transaction_context()
         self._manager.configure(
             max_retries=0,
@@ -182,8 +190,45 @@ class Database:
                 self._engine = self._manager.writer.get_engine()
         return self._engine
 
+    def autocommit(self) -> sa.Engine:
+        """An engine without transactions, whose connections oslo.db makes.
+
+        :raises DatabaseUnavailable: as :meth:`engine`
+        """
+        if self._autocommit is None:
+            engine = self.engine()
+
+            def connect() -> typing.Any:
+                connection = engine.raw_connection()
+                connection.detach()
+                return connection.dbapi_connection
+
+            options = {
+                ours: value for ours, name in POOL_OPTIONS.items()
+                if (value := self._conf.database[name]) is not None}
+            autocommit = sa.create_engine(
+                engine.url, creator=connect, poolclass=sa.pool.QueuePool,
+                isolation_level='AUTOCOMMIT', pool_reset_on_return=None,
+                **options)
+            exc_filters.register_engine(autocommit)
+            sa.event.listen(autocommit, 'checkout', _check_process)
+            self._autocommit = autocommit
+        return self._autocommit
+
+    def statement(self) -> sa.Connection:
+        """A connection for one reading statement, as a context manager.
+
+        There is no transaction around the statement, and no ping before it:
+        each takes another round trip to the database. If the connection was
+        lost, :func:`read` repeats the statement on a new one.
+
+        :raises DatabaseUnavailable: there is no connection
+        """
+        with _connecting():
+            return _named(self.autocommit().connect())
+
     def reading(self) -> sa.Connection:
-        """A connection for reading, to be used as a context manager.
+        """A connection for several reading statements, as a context manager.
 
         It comes directly from the engine: a transaction of enginefacade takes
         longer than the statements in it.
@@ -191,18 +236,36 @@ class Database:
         :raises DatabaseUnavailable: there is no connection
         """
         with _connecting():
-            engine = self.engine()
-            connection = engine.connect()
-            if engine.dialect.default_schema_name is None:
-                connection.close()
-                raise ValueError('no database is named')
-            return connection
+            return _named(self.engine().connect())
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A transaction for writing; rolled back on any error."""
         with self.reading() as connection, connection.begin():
             yield connection
+
+    def dispose(self) -> None:
+        """Close all connections that are not in use."""
+        for engine in (self._engine, self._autocommit):
+            if engine is not None:
+                engine.dispose()
+
+
+def _check_process(_connection: typing.Any, record: typing.Any,
+                   proxy: typing.Any) -> None:
+    """Do not let a forked process use its parent's connection."""
+    if record.info.setdefault('process', os.getpid()) != os.getpid():
+        # Dropped, not closed: that would end the parent's session.
+        record.dbapi_connection = proxy.dbapi_connection = None
+        raise sa.exc.DisconnectionError('opened by another process')
+
+
+def _named(connection: sa.Connection) -> sa.Connection:
+    """The connection, if it is to a database."""
+    if connection.dialect.default_schema_name is None:
+        connection.close()
+        raise ValueError('no database is named')
+    return connection
 
 
 def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

@@ -61,7 +61,7 @@ class Requirements:
         """
         if not _may_be_id(version_id):
             return None
-        with self.database.reading() as connection:
+        with self.database.statement() as connection:
             rows = connection.execute(
                 REQUIREMENT, {'version_id': version_id}).all()
         # MySQL ignores case and trailing spaces in comparisons.

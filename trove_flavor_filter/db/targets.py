@@ -84,7 +84,7 @@ class Targets:
             instance.datastore_version_id, instance.flavor_id,
             sa.func.count()).where(instance.deleted.is_(False)).group_by(
                 instance.datastore_version_id, instance.flavor_id)
-        with self._database.reading() as connection:
+        with self._database.statement() as connection:
             return [(version_id, flavor_id or '', count)
                     for version_id, flavor_id, count
                     in connection.execute(statement)
@@ -122,7 +122,7 @@ class Targets:
             given['version'] = version
         if isinstance(number, str):
             given['number'] = number
-        with self._database.reading() as connection:
+        with self._database.statement() as connection:
             rows = connection.execute(
                 _named_version(frozenset(given)), given).all()
         if any(row.datastore_by_id for row in rows):
@@ -181,7 +181,7 @@ class Targets:
                   models.DatastoreVersion.id == member.datastore_version_id)
             .outerjoin(*requirements.METADATA)
             .where(cluster.id == cluster_id, cluster.deleted.is_(False)))
-        with self._database.reading() as connection:
+        with self._database.statement() as connection:
             rows = connection.execute(statement).all()
         return _targets(rows)
 
@@ -221,7 +221,7 @@ class Targets:
             .where(instance.deleted.is_(False),
                    instance.task_id.is_not(None),
                    DATASTORE_REQUIRES, *which))
-        with self._database.reading() as connection:
+        with self._database.statement() as connection:
             return [Task(*row) for row in connection.execute(statement)]
 
     def _members_and_version(self, owner: typing.Any, owner_id: str,
@@ -250,7 +250,7 @@ class Targets:
                     else target.name == version))
         statement = statement.outerjoin(*requirements.METADATA).where(
             owner.id == owner_id, owner.deleted.is_(False))
-        with self._database.reading() as connection:
+        with self._database.statement() as connection:
             rows = connection.execute(statement).all()
         return _targets(rows)
 

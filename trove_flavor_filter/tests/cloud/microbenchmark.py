@@ -106,7 +106,7 @@ def figures() -> dict:
                 found['apply'][backend] = _apply(engine, _table(conf))
                 found['sql'][backend] = _sql(backend, engine, _table(conf))
                 engine.dispose()
-                application._services.requirements.database.engine().dispose()
+                application._services.requirements.database.dispose()
         finally:
             database.cleanUp()
     without = _memory({})
@@ -224,7 +224,7 @@ def _apply(engine: sa.Engine,
         table.change(lambda present: planning.apply(
             resolving.resolve(declared, known, present).rows, False, present))
         found[f'{what}: planned and written'] = time.perf_counter() - begun
-    table.database.engine().dispose()
+    table.database.dispose()
     return found
 
 
@@ -278,7 +278,7 @@ def _sql(backend: str, engine: sa.Engine,
             after = int(connection.exec_driver_sql(count).all()[0][1])
             found['statements a request'] = (after - before) / 100
     found['plan'] = plan
-    table.database.engine().dispose()
+    table.database.dispose()
     return found
 
 

@@ -682,7 +682,7 @@ class NamedVersionTest(GuardTestCase):
         self.assertEqual(0, answer.returncode, answer.stderr[-2000:])
         database = engine.Database(config.load(
             {'oslo_config_file': str(self.cloud.trove_conf)}))
-        self.addCleanup(database.engine().dispose)
+        self.addCleanup(database.dispose)
         known = targets.Targets(database)
         answers = json.loads(answer.stdout.splitlines()[-1])
         for question, theirs in zip(questions, answers):

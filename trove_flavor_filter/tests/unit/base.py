@@ -67,7 +67,17 @@ class DatabaseTestCase(TestCase):
         self.database = engine.Database(self.conf)
         self.requirements = requirements.Requirements(self.database)
         self.targets = targets.Targets(self.database)
-        self.addCleanup(lambda: self.database.engine().dispose())
+        self.addCleanup(lambda: self.database.dispose())
+
+    def statements(self, database: engine.Database) -> list[str]:
+        """A list of what the database is asked from now on."""
+        seen: list[str] = []
+        for each in (database.engine(), database.autocommit()):
+            sa.event.listen(
+                each, 'before_cursor_execute',
+                lambda _connection, _cursor, statement, *_more:
+                statement == 'BEGIN' or seen.append(statement))
+        return seen
 
     def execute(self, statement, parameters=None):
         with self.sql.begin() as connection:

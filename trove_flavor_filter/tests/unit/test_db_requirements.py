@@ -14,6 +14,7 @@
 
 import concurrent.futures
 import functools
+import os
 import time
 
 import fixtures
@@ -228,13 +229,9 @@ class DatabaseTest(base.DatabaseTestCase):
     def test_a_requirement_takes_one_statement(self):
         self.create_row(self.version_id, '1')
         self.requirements.requirement_of(self.version_id)
-        seen = []
-        sa.event.listen(
-            self.database.engine(), 'before_cursor_execute',
-            lambda _conn, _cursor, statement, *_rest: seen.append(statement))
+        seen = self.statements(self.database)
         self.requirements.requirement_of(self.version_id)
-        self.assertEqual(
-            1, len([text for text in seen if text != 'BEGIN']), seen)
+        self.assertEqual(1, len(seen), seen)
 
     def test_adding_writes_rows_that_trove_understands(self):
         self.assertEqual(['1', '2'], self.add('1', '2'))
@@ -409,7 +406,7 @@ class DatabaseTest(base.DatabaseTestCase):
         admins = [requirements.Requirements(engine.Database(self.conf))
                   for _number in range(4)]
         for admin in admins:
-            self.addCleanup(admin.database.engine().dispose)
+            self.addCleanup(admin.database.dispose)
         ids = [str(number) for number in range(20)]
 
         def add(place):
@@ -427,7 +424,7 @@ class DatabaseTest(base.DatabaseTestCase):
     def test_adding_and_deleting_at_once_end_in_one_of_two_states(self):
         self.add('1')
         other = requirements.Requirements(engine.Database(self.conf))
-        self.addCleanup(other.database.engine().dispose)
+        self.addCleanup(other.database.dispose)
 
         def add():
             for _turn in range(20):
@@ -496,7 +493,7 @@ class LockTest(base.DatabaseTestCase):
     def test_a_lock_that_is_held_on_is_waited_for_once(self):
         self.database = engine.Database(self.configuration(
             f'[database]\nconnection = {self.url}\n'))
-        self.addCleanup(self.database.engine().dispose)
+        self.addCleanup(self.database.dispose)
         self.useFixture(fixtures.FakeLogger())
         sa.event.listen(
             self.database.engine(), 'begin', lambda connection:
@@ -523,6 +520,7 @@ class RestartTest(base.DatabaseTestCase):
 
     backend = 'mysql'
     port = 3306
+    connection_id = 'CONNECTION_ID()'
 
     def setUp(self) -> None:
         super().setUp()
@@ -533,7 +531,7 @@ class RestartTest(base.DatabaseTestCase):
             '[database]\nconnection = ' + url.set(
                 port=self.door.port).render_as_string(hide_password=False)))
         self.requirements = requirements.Requirements(self.database)
-        self.addCleanup(lambda: self.database.engine().dispose())
+        self.addCleanup(lambda: self.database.dispose())
 
     def test_the_first_request_after_it_is_back_succeeds(self):
         for _turn in range(5):
@@ -545,6 +543,21 @@ class RestartTest(base.DatabaseTestCase):
                 self.requirements.requirement_of, self.version_id)
             self.door.misbehave(faults.PASS)
 
+    def test_a_forked_process_uses_connections_of_its_own(self):
+        mine = self.ask_for_connection()
+        self.assertEqual(mine, self.ask_for_connection())
+        child = os.fork()
+        if not child:
+            os._exit(self.ask_for_connection() == mine)
+        self.assertEqual(0, os.waitstatus_to_exitcode(
+            os.waitpid(child, 0)[1]))
+        self.assertEqual(mine, self.ask_for_connection())
+
+    def ask_for_connection(self) -> int:
+        with self.database.statement() as connection:
+            return connection.execute(
+                sa.text(f'SELECT {self.connection_id}')).scalar_one()
+
     def test_a_restart_between_two_requests_goes_unnoticed(self):
         for _turn in range(5):
             self.assertTrue(
@@ -555,6 +568,7 @@ class RestartTest(base.DatabaseTestCase):
 class PostgreSQLRestartTest(RestartTest):
     backend = 'postgresql'
     port = 5432
+    connection_id = 'pg_backend_pid()'
 
 
 class MySQLTest(DatabaseTest):

@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import threading
+import time
 
 import fixtures
 from oslo_context import context
@@ -282,6 +283,15 @@ class FileTest(PolicyTestCase):
         older.write_text(self.restricted)
         os.utime(older, (1, 1))
         os.replace(older, self.file)
+        self.assertFalse(self.allowed(asked))
+
+    def test_a_file_that_is_added_is_seen_a_second_later(self):
+        asked = self.load()
+        self.assertTrue(self.allowed(asked))
+        self.file.write_text(self.restricted)
+        deadline = time.monotonic() + 5
+        while self.allowed(asked) and time.monotonic() < deadline:
+            time.sleep(0.1)
         self.assertFalse(self.allowed(asked))
 
     def test_json_is_read_as_well(self):

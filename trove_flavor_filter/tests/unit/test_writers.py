@@ -123,7 +123,7 @@ class WritersTest(base.DatabaseTestCase):
                 f'[database]\nconnection = {url}\n')))
             for url in self.urls()]
         for table in self.tables:
-            self.addCleanup(table.database.engine().dispose)
+            self.addCleanup(table.database.dispose)
             self.state(table)
         self.versions = self.requirements.versions()
         self.pool = concurrent.futures.ThreadPoolExecutor(self.writers)

@@ -42,8 +42,7 @@ class WsgiTestCase(base.DatabaseTestCase):
         self.application = wsgi.filter_factory(
             {}, oslo_config_file=path)(self.trove)
         self.addCleanup(
-            lambda: self.application._services.requirements.database.engine(
-            ).dispose())
+            self.application._services.requirements.database.dispose)
 
     def trove(self, environ, start_response):
         self.reached.append(environ)
