@@ -160,8 +160,8 @@ class Requirement:
     :ivar min_ram: MiB, 0 for no minimum
     :ivar min_vcpus: count, 0 for no minimum
     :ivar min_disk: GiB, 0 for no minimum
-    :ivar nonsense: invalid rows, as ``key=value``. While there are any, no
-        flavor is allowed, since they were meant to require something
+    :ivar nonsense: invalid rows, as ``key=value``, sorted. While there are
+        any, no flavor is allowed, since they were meant to require something
     :ivar max_ram: MiB, 0 for no maximum
     :ivar max_vcpus: count, 0 for no maximum
     :ivar max_disk: GiB, 0 for no maximum
@@ -210,7 +210,7 @@ class Requirement:
                         extra_specs.get(name, frozenset()) | {wanted})
             except ValueError:
                 nonsense.append(f'{key}={value}')
-        return cls(frozenset(flavor_ids), nonsense=tuple(nonsense),
+        return cls(frozenset(flavor_ids), nonsense=tuple(sorted(nonsense)),
                    extra_specs=extra_specs, ignores_case=ignores_case,
                    **limits)
 

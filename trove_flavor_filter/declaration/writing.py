@@ -34,7 +34,8 @@ def write(present: requirement.Present,
     Versions and flavors are sorted by name, so that two files can be
     compared.
 
-    :param present: of all datastore versions, sorted by name
+    :param present: of all datastore versions; a database and an API sort them
+        each in their own way, which does not matter here
     :param flavors: Nova's, by id; None if Nova is unavailable
     :param by_id: refer to flavors by their ids rather than by names
     """
@@ -45,8 +46,8 @@ def write(present: requirement.Present,
         lines.append('# Nova was unavailable: flavors are given by id only.')
     names = collections.Counter(
         (version.datastore, version.name) for version in present.rows)
-    declared = {version: rows for version, rows in present.rows.items()
-                if rows}
+    declared = {version: rows for version, rows in sorted(
+        present.rows.items(), key=lambda item: _place(item[0])) if rows}
     lines.append(f'{reading.TOP}:' if declared else f'{reading.TOP}: {{}}')
     datastore = None
     for version, rows in declared.items():
@@ -61,6 +62,11 @@ def write(present: requirement.Present,
         lines += _body(requirement.Requirement.of(
             rows, present.ignores_case), flavors, by_id)
     return ''.join(f'{line}\n' for line in lines)
+
+
+def _place(version: requirement.Version) -> tuple[str, ...]:
+    """Where a datastore version stands among the others."""
+    return (version.datastore, version.name, version.number or '', version.id)
 
 
 def _body(wanted: requirement.Requirement,

@@ -187,19 +187,46 @@ class FileTest(AdminTest):
                       self.openstack(*REQUIREMENT, 'apply', path, '--prune',
                                      '--dry-run').stdout)
 
+    def assertExported(self, *words: str) -> str:
+        """Both commands print the same, which is returned."""
+        wanted = self.manage('datastore-version-flavor-export', *words).stdout
+        self.assertEqual(wanted, self.openstack(
+            *REQUIREMENT, 'export', *words).stdout)
+        return wanted
+
     def test_what_is_exported_is_what_trove_manage_exports(self):
+        # Rows that cannot be understood, which other tests may have left, are
+        # not exported, so that --prune would remove them.
+        self.cloud.sql('DELETE FROM datastore_version_metadata')
         self.openstack(*FLAVOR, 'add', self.mysql, self.small)
         path = self.file('')
         for words in ((), ('--ids',)):
-            wanted = self.manage('datastore-version-flavor-export',
-                                 *words).stdout
-            self.assertEqual(wanted, self.openstack(
-                *REQUIREMENT, 'export', *words).stdout)
+            wanted = self.assertExported(*words)
             self.openstack(*REQUIREMENT, 'export', path, *words)
             with open(path) as file:
                 self.assertEqual(wanted, file.read())
             self.assertEqual('Nothing to change.\n', self.openstack(
                 *REQUIREMENT, 'apply', path, '--prune').stdout)
+
+    def test_so_are_rows_that_cannot_be_understood_and_names_given_twice(self):
+        # Trove lists the versions in the order of their ids, if in any.
+        for number, version_id in (('1', str(uuid.UUID(int=2 ** 127))),
+                                   ('2', str(uuid.UUID(int=2 ** 126)))):
+            self.create_version_of(self.datastore, self.unique('v').upper())
+            self.create_version_of(
+                self.datastore, 'twice', number=number, version_id=version_id)
+            self.associate(version_id, f'{self.small}-id', '', 'gone')
+            for key in ('min_ram', 'max_disk', 'extra_spec'):
+                self.cloud.sql(
+                    f'INSERT INTO datastore_version_metadata (id, '
+                    f'datastore_version_id, {self._key()}, value, created, '
+                    f'deleted) VALUES (:id, :version, :key, \'plenty\', '
+                    f':now, :no)', id=self.unique('row'), version=version_id,
+                    key=key, now='2026-01-01 00:00:00', no=False)
+        text = self.assertExported()
+        self.assertEqual(6, text.count('=plenty cannot be understood'))
+        self.assertLess(text.index('twice, number 1'),
+                        text.index('twice, number 2'))
 
     def test_every_mistake_has_its_line_and_column(self):
         path = self.declared('      flavors: [no-such]\n      min_ram: 1\n')

@@ -518,6 +518,21 @@ datastore_versions:
                 reading.read(text.encode()), [SMALL, LARGE],
                 present(versions=[V80, other])).rows)
 
+    def test_the_order_is_the_same_whoever_lists_the_versions(self):
+        # MySQL sorts without regard to case; Trove's API does not sort.
+        versions = [
+            requirement.Version(f'id-{name}-{number}', datastore, name, number)
+            for datastore in ('MySQL', 'mariadb')
+            for name, number in (('A', '1'), ('a', '1'), ('B', '2'),
+                                 ('B', '10'), ('B', None))]
+        said = {version: rows('1') for version in versions}
+        first, *others = (
+            writing.write(present(said, order), by_id(SMALL), False)
+            for order in (versions, versions[::-1], versions[1::2]
+                          + versions[::2]))
+        self.assertEqual([first, first], others)
+        self.assertLess(first.index('MySQL'), first.index('mariadb'))
+
     texts = strategies.text(min_size=1, max_size=30).filter(
         lambda text: all(character.isprintable() for character in text))
 

@@ -107,6 +107,13 @@ class RequirementTest(base.BaseTestCase):
         for text in ('1', '2147483647'):
             self.assertEqual(int(text), requirement.size(text))
 
+    def test_nonsense_is_in_the_same_order_whatever_that_of_the_rows(self):
+        rows = [('min_ram', 'x'), ('extra_spec', 'y'), ('max_disk', 'z')]
+        for order in (rows, rows[::-1]):
+            self.assertEqual(
+                ('extra_spec=y', 'max_disk=z', 'min_ram=x'),
+                requirement.Requirement.of(order).nonsense)
+
     def test_nonsense_allows_nothing(self):
         wanted = requirement.Requirement.of([('min_disk', None)])
         self.assertEqual([], wanted.select([flavor('1')]))
