@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import types
 import typing
@@ -35,6 +36,7 @@ from keystoneauth1 import session as keystone_session
 from novaclient import client as nova_client
 import sqlalchemy as sa
 
+from trove_flavor_filter.tests.cloud import commands
 from trove_flavor_filter.tests.cloud import prepared
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import settings
@@ -112,6 +114,8 @@ class Cloud:
         self._stack = contextlib.ExitStack()
         self._sessions: dict[str, keystone_session.Session] = {}
         self.processes: dict[str, process.Process] = {}
+        self._servers: dict[typing.Any, commands.Server] = {}
+        self._starting = threading.Lock()
         # All secrets, for tests that search the logs for them.
         self.secrets = {user.name: secrets.token_hex(16)
                         for user in USERS}
@@ -496,15 +500,33 @@ class Cloud:
             ) -> subprocess.CompletedProcess:
         """Run a command in the cloud's environment.
 
+        Console scripts that import much are run by :mod:`commands`, unless
+        there are keyword arguments.
+
+        :param kwargs: of subprocess.run
         :returns: its exit code and its output, as text
         """
         environment = self.environment()
         program = shutil.which(command[0], path=environment['PATH'])
         if program is None:
             raise process.ServiceFailed(f'there is no {command[0]}')
+        if not kwargs and (modules := commands.libraries(program)):
+            return self._server(program, modules, environment).run(
+                *command[1:])
         return subprocess.run(
             [program, *command[1:]], env=environment, cwd=self.directory,
             text=True, capture_output=True, **kwargs)
+
+    def _server(self, program: str, modules: tuple[str, ...],
+                environment: dict[str, str]) -> commands.Server:
+        """The server of a program in an environment."""
+        key = (program, modules, *sorted(environment.items()))
+        with self._starting:
+            if key not in self._servers:
+                self._servers[key] = commands.Server(
+                    program, modules, environment, self.directory)
+                self._stack.callback(self._servers[key].stop)
+            return self._servers[key]
 
     def check(self, *command: str) -> str:
         """Run a command that must succeed, and return its output."""
