@@ -151,7 +151,7 @@ def argument_parser() -> argparse.ArgumentParser:
     options.add_argument(
         '--trove-manage', metavar='FILE',
         help='the trove-manage script (default: the one in the directory of '
-             'this command)')
+             'this command, or else on PATH)')
     options.add_argument(
         '--dry-run', action='store_true',
         help='print the changes as a diff; write nothing')
@@ -210,19 +210,28 @@ def paste_config(config_files: list[str]) -> str:
 
 
 def trove_manage(command: str) -> str:
-    """The trove-manage in the directory of a command.
+    """The trove-manage in the directory of a command, or else on PATH.
 
     :param command: as given to the shell: a path, or a name on PATH
+    :returns: its absolute path
     :raises FlavorFilterError: there is no trove-manage
     """
     if os.sep not in command:
         command = shutil.which(command) or command
-    for beside in (os.path.abspath(command), os.path.realpath(command)):
-        path = os.path.join(os.path.dirname(beside), 'trove-manage')
+    # A link may lead to the environment that has the plugin and Trove.
+    folders = dict.fromkeys(
+        os.path.dirname(path)
+        for path in (os.path.abspath(command), os.path.realpath(command)))
+    for folder in folders:
+        path = os.path.join(folder, 'trove-manage')
         if os.path.exists(path):
             return path
-    raise exception.FlavorFilterError(
-        f'{path}: no such file; name it with --trove-manage')
+    found = shutil.which('trove-manage')
+    if found is None:
+        raise exception.FlavorFilterError(
+            f'trove-manage: not found in {" or ".join(folders)}, nor on '
+            f'PATH; name it with --trove-manage')
+    return os.path.abspath(found)
 
 
 def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:

@@ -16,7 +16,6 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Iterable
 import functools
-import shutil
 import sys
 import typing
 
@@ -212,13 +211,8 @@ class Checks(upgradecheck.UpgradeCommands):
             path = (self._conf.trove_manage
                     or enable.trove_manage(self._command))
         except exception.FlavorFilterError as error:
-            found = shutil.which('trove-manage')
-            if found is None:
-                return warning([
-                    f'{error}. None is on PATH either. '
-                    f'trove-flavor-filter-manage has the subcommands as '
-                    f'well.'])
-            path = found
+            return warning([f'{error}. trove-flavor-filter-manage has the '
+                            f'subcommands as well.'])
         text = files.read(path).decode('utf-8', 'surrogateescape')
         try:
             _text, changes = console_script.enable(text)

@@ -103,7 +103,7 @@ class StatusTest(base.FunctionalTestCase):
     def test_no_trove_manage_is_a_warning_that_says_what_to_do(self):
         self.move_trove_manage()
         self.assertFinds('Subcommands of trove-manage', 'Warning',
-                         'name it with --trove-manage', 'None is on PATH',
+                         'nor on PATH; name it with --trove-manage',
                          'trove-flavor-filter-manage')
 
     def test_a_trove_manage_whose_python_lacks_the_plugin(self):

@@ -98,6 +98,13 @@ class TestCase(base.BaseTestCase):
         out.flush()
         return code, out.buffer.getvalue().decode(), err.getvalue()
 
+    def bare_python(self):
+        """A Python without the plugin, or anything else."""
+        bare = self.directory / 'bare'
+        subprocess.run([sys.executable, '-m', 'venv', '--without-pip',
+                        str(bare)], check=True)
+        return bare / 'bin' / 'python'
+
     def assertUntouched(self):
         self.assertEqual(PASTE, self.paste.read_bytes())
         self.assertEqual(SCRIPT, self.script.read_bytes())
@@ -405,13 +412,6 @@ class InterpreterTest(TestCase):
         self.assertEqual(not err, script != self.script.read_bytes())
         return err
 
-    def bare_python(self):
-        """A Python without the plugin, or anything else."""
-        bare = self.directory / 'bare'
-        subprocess.run([sys.executable, '-m', 'venv', '--without-pip',
-                        str(bare)], check=True)
-        return bare / 'bin' / 'python'
-
     def handed_over(self, interpreter):
         return f"/bin/sh\n'''exec' {interpreter} \"$0\" \"$@\"\n' '''"
 
@@ -535,6 +535,10 @@ class DefaultsTest(TestCase):
         home = self.useFixture(fixtures.TempHomeDir()).path
         self.etc = pathlib.Path(home, '.trove')
         self.etc.mkdir()
+        self.elsewhere = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path)
+        self.useFixture(fixtures.EnvironmentVariable(
+            'PATH', str(self.elsewhere)))
 
     def trove_conf(self, text, name='trove.conf'):
         path = self.etc / name
@@ -581,13 +585,54 @@ class DefaultsTest(TestCase):
             self.assertEqual((1, 1), (code, err.count('\n')))
             self.assertIn(why, err)
 
-    def test_no_trove_manage_beside_the_command(self):
-        self.script.unlink()
-        code, _, err = self.run_main('enable', '--paste-config',
-                                     str(self.paste), files=False)
+    def run_without(self, state='enable'):
+        """Run the command where its directory has no trove-manage."""
+        if self.script.exists():
+            self.script.unlink()
+        return self.run_main(state, '--paste-config', str(self.paste),
+                             files=False)
+
+    def test_no_trove_manage_beside_the_command_nor_on_path(self):
+        code, _, err = self.run_without()
         self.assertEqual(1, code)
-        self.assertEqual(f'trove-flavor-filter: {self.script}: no such file; '
-                         f'name it with --trove-manage\n', err)
+        self.assertEqual(
+            f'trove-flavor-filter: trove-manage: not found in '
+            f'{self.directory}, nor on PATH; name it with --trove-manage\n',
+            err)
+
+    def test_a_trove_manage_on_path_is_found_and_named(self):
+        found = self.elsewhere / 'trove-manage'
+        found.write_bytes(SCRIPT)
+        found.chmod(0o755)
+        code, out, err = self.run_without()
+        self.assertEqual((0, ''), (code, err))
+        self.assertIn(f'\nenabled in {found}: ', out)
+        self.assertIn(b'trove_flavor_filter', found.read_bytes())
+        code, out, err = self.run_without('disable')
+        self.assertEqual((0, ''), (code, err))
+        self.assertIn(f'\ndisabled in {found}: ', out)
+        self.assertEqual(SCRIPT, found.read_bytes())
+
+    def test_a_trove_manage_on_path_without_the_plugin_is_refused(self):
+        python = self.bare_python()
+        found = self.elsewhere / 'trove-manage'
+        script = SCRIPT.replace(sys.executable.encode(), bytes(python))
+        found.write_bytes(script)
+        found.chmod(0o755)
+        code, _, err = self.run_without()
+        self.assertEqual(1, code)
+        self.assertIn(f'trove-flavor-filter: {found}: its interpreter, '
+                      f'{python}, cannot import the plugin', err)
+        self.assertEqual(script, found.read_bytes())
+
+    def test_the_trove_manage_beside_the_command_comes_before_path(self):
+        found = self.elsewhere / 'trove-manage'
+        found.write_bytes(SCRIPT)
+        found.chmod(0o755)
+        _, out, _ = self.run_main('enable', '--paste-config',
+                                  str(self.paste), files=False)
+        self.assertIn(f'\nenabled in {self.script}: ', out)
+        self.assertEqual(SCRIPT, found.read_bytes())
 
     def test_the_trove_manage_beside_a_command_on_path(self):
         command = self.directory / 'trove-flavor-filter'
