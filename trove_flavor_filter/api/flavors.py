@@ -15,7 +15,6 @@
 from collections.abc import Callable
 
 from oslo_context import context
-from oslo_log import log
 import webob
 
 from trove_flavor_filter.api import guard
@@ -27,8 +26,6 @@ from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 from trove_flavor_filter import services
-
-LOG = log.getLogger(__name__)
 
 
 def list_allowed(request: webob.Request, ctx: context.RequestContext,
@@ -140,13 +137,8 @@ def _list(request: webob.Request, ctx: context.RequestContext,
         nova.Caller(tenant_id, ctx.auth_token))
     wanted = version.requirement
     allowed = wanted.select(listing.flavors)
-    if (wanted.extra_specs and len(allowed) < len(listing.flavors)
-            and any(flavor.extra_specs is None
-                    for flavor in listing.flavors)):
-        LOG.warning('Datastore version %s requires an extra spec, and Nova '
-                    'does not show those of all flavors; '
-                    '"trove-flavor-filter-status upgrade check" says what to '
-                    'do.', name)
+    if wanted.extra_specs and len(allowed) < len(listing.flavors):
+        serves.catalog.warn_of_hidden_specs(listing, name)
     answer = views.flavor_list(
         request, serves.conf, tenant_id, allowed, listing.common)
     return views.conditional(request, answer)

@@ -66,6 +66,7 @@ class Catalog:
                                       essential=self._by_caller)
         self._troubled = False
         self._sees_all = True
+        self._hides_specs = False
         self._found: collections.OrderedDict[
             tuple[str, str], tuple[float, requirement.Flavor | None]] = (
                 collections.OrderedDict())
@@ -104,6 +105,26 @@ class Catalog:
             flavor = next((one for one in flavors if one.id == flavor_id),
                           None)
         return flavor or self._look_up(flavor_id, caller)
+
+    def warn_of_hidden_specs(self, listing: snapshots.Listing,
+                             version: str) -> None:
+        """Log that Nova does not show the extra specs of all flavors.
+
+        This is logged once, and again only if Nova has shown them meanwhile.
+
+        :param listing: from :meth:`visible`
+        :param version: a datastore version that requires extra specs
+        """
+        # The common list is the same for all callers, so that two callers
+        # who see different things do not have this logged on each request.
+        hides = any(flavor.extra_specs is None for flavor in
+                    listing.common.flavors or listing.flavors)
+        if hides and not self._hides_specs:
+            LOG.warning('Datastore version %s requires an extra spec, and '
+                        'Nova does not show those of all flavors; '
+                        '"trove-flavor-filter-status upgrade check" says '
+                        'what to do.', version)
+        self._hides_specs = hides
 
     def _look_up(self, flavor_id: str,
                  caller: nova.Caller) -> requirement.Flavor | None:

@@ -15,6 +15,7 @@
 import time
 import uuid
 
+import fixtures
 import hypothesis
 from hypothesis import strategies
 import sqlalchemy as sa
@@ -45,9 +46,10 @@ class RouteTestCase(test_guard.GuardTestCase):
         super().setUp()
         self.remember(self.application)
 
-    def remember(self, application: wsgi.FlavorFilter) -> None:
+    def remember(self, application: wsgi.FlavorFilter,
+                 listed: list[requirement.Flavor] = FLAVORS) -> None:
         application._services.catalog._common.last = (
-            snapshot.Snapshot(time.time(), FLAVORS))
+            snapshot.Snapshot(time.time(), listed))
 
     def ids(self, path: str, **more) -> list[str]:
         response = self.request(f'/{PROJECT}{path}', **more)
@@ -62,6 +64,38 @@ class RouteTestCase(test_guard.GuardTestCase):
     def assertNotThere(self, path: str, **more) -> str:
         return self.assertFault(self.request(f'/{PROJECT}{path}', **more),
                                 404, 'itemNotFound')['message']
+
+
+class HiddenSpecsTest(RouteTestCase):
+    """Extra specs that a datastore version requires and Nova hides."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.create_row(self.other_id, 'size=big', key='extra_spec')
+
+    def list_twice(self) -> int:
+        """List twice: the number of warnings that are logged so far."""
+        for _time in range(2):
+            self.assertEqual(4, len(self.ids(
+                f'/flavors/datastores/versions/{self.other_id}')))
+        return self.log.output.count(
+            f'Datastore version {self.other_id} requires an extra spec, '
+            f'and Nova does not show those of all flavors')
+
+    def test_this_is_logged_once_until_it_changes(self):
+        self.assertEqual(1, self.list_twice())
+        self.remember(self.application, [
+            flavor._replace(extra_specs=flavor.extra_specs or {})
+            for flavor in FLAVORS])
+        self.assertEqual(1, self.list_twice())
+        self.remember(self.application)
+        self.assertEqual(2, self.list_twice())
+
+    def test_a_version_that_requires_none_logs_nothing(self):
+        self.assertEqual([], self.ids(
+            f'/flavors/datastores/versions/{self.version_id}'))
+        self.assertNotIn('extra spec', self.log.output)
 
 
 class TrovesListTest(RouteTestCase):
