@@ -12,6 +12,7 @@
 
 """Lists of flavors with their time, and their text for the shared cache."""
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -94,6 +95,7 @@ class Own(typing.NamedTuple):
         places = {flavor_id: place for place, flavor_id in enumerate(ids)}
         listed = list(listed)
         known = {flavor.id for flavor in listed}
+        key = _sort_key(ids, [flavor.id for flavor in listed])
         flavors = []
         place = -1
         for flavor in listed:
@@ -103,7 +105,7 @@ class Own(typing.NamedTuple):
             # Nova sorts by id. Private flavors of the service project are not
             # in this list, so their order is found by comparing ids.
             while (place + 1 < len(ids) and ids[place + 1] not in known
-                   and ids[place + 1].lower() < flavor.id.lower()):
+                   and key(ids[place + 1]) < key(flavor.id)):
                 place += 1
             flavors.append((ids[place] if place >= 0 else None, flavor))
         return cls(fetched, tuple(flavors))
@@ -144,6 +146,22 @@ class Listing(typing.NamedTuple):
 
     flavors: Sequence[requirement.Flavor]
     common: Snapshot
+
+
+def _sort_key(*lists: list[str]) -> Callable[[str], str]:
+    """The key by which Nova's database has sorted lists of ids.
+
+    Some databases sort with regard to case and some without. Lists that do
+    not tell are taken as sorted without, as in MySQL.
+    """
+    def is_key(key: Callable[[str], str]) -> bool:
+        return all(ids == sorted(ids, key=key) for ids in lists)
+
+    different = {flavor_id for ids in lists for flavor_id in ids}
+    # Without regard to case, "A1" and "a1" would be one flavor.
+    without = (len({flavor_id.lower() for flavor_id in different})
+               == len(different) and is_key(str.lower))
+    return str if not without and is_key(str) else str.lower
 
 
 def _moment(fetched: typing.Any) -> float:

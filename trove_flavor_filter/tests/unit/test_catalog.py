@@ -84,17 +84,27 @@ class OwnTest(base.TestCase):
         own = snapshot.Own.of(0, FLAVORS, common)
         self.assertIs(FLAVORS, own.merged(common))
 
-    @hypothesis.given(strategies.dictionaries(
-        strategies.text('abcd', min_size=1, max_size=3),
-        strategies.sampled_from(['public', 'service', 'project', 'both'])))
-    def test_the_order_is_novas(self, kinds):
+    @hypothesis.given(
+        strategies.sampled_from([str, str.lower]), strategies.dictionaries(
+            strategies.text('abcdABCD', min_size=1, max_size=3),
+            strategies.sampled_from(['public', 'service', 'project',
+                                     'both'])))
+    def test_the_order_is_that_of_novas_database(self, key, kinds):
+        # "B" and "a" tell an order with regard to case from one without,
+        # where no two ids differ in case only.
+        ids = {key(flavor_id): flavor_id for flavor_id in (*kinds, 'B', 'a')}
+        kinds = {**kinds, 'B': 'public', 'a': 'public'}
+
         def listed(*of_kind):
-            return flavors(*sorted(
-                flavor_id for flavor_id, kind in kinds.items()
-                if kind in of_kind))
+            return flavors(*(ids[sorts] for sorts in sorted(ids)
+                             if kinds[ids[sorts]] in of_kind))
         common = snapshot.Snapshot(0, listed('public', 'service', 'both'))
-        self.assertEqual(sorted(kinds), self.merged(
+        self.assertEqual([ids[sorts] for sorts in sorted(ids)], self.merged(
             listed('public', 'project', 'both'), common))
+
+    def test_ids_that_differ_in_case_only_are_two_flavors(self):
+        common = snapshot.Snapshot(0, flavors('A1'))
+        self.assertEqual(['A1', 'a1'], self.merged(flavors('a1'), common))
 
     @hypothesis.given(
         *[strategies.lists(strategies.sampled_from('abcdefgh'), unique=True)]
