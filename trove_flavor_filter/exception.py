@@ -132,8 +132,8 @@ class DatabaseUnavailable(Unavailable):
 class SchemaIncomplete(DatabaseUnavailable):
     """A table or a column of the database is missing."""
 
-    hint = ('is the schema complete? "trove-manage db_sync", then '
-            '"trove-manage flavor-filter-db-sync", see to that')
+    hint = ('is the schema complete? Run "trove-manage db_sync", then '
+            '"trove-manage flavor-filter-db-sync"')
 
     def __init__(self, reason: str):
         super().__init__(f'{reason} ({self.hint})')

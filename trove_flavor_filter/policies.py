@@ -209,11 +209,11 @@ class Policy:
             LOG.error('The policy cannot be loaded, so %s: %s',
                       'the rules loaded before stay in force'
                       if self._seen is not None and self._loaded
-                      else 'nobody may do anything', error)
+                      else 'all requests are denied', error)
             return
         self._rules, self._loaded = rules, state
         for problem in rules.problems():
-            LOG.error('%s. It holds for nobody.', problem)
+            LOG.error('%s. It denies access to everybody.', problem)
 
 
 class Rules:
@@ -222,7 +222,7 @@ class Rules:
     oslo.policy replaces an undefined rule by the rule "default", which in
     Trove holds for every member of a project. It replaces a word that it
     cannot parse by a check that never holds, and "not" inverts that. Here, a
-    rule that contains either holds for nobody.
+    rule that contains either denies access to everybody.
 
     :param enforcer: with the files and the defaults loaded
     """

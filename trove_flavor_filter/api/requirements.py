@@ -117,16 +117,16 @@ class Asked(typing.NamedTuple):
         tag = _tag(present.rows, present.revisions)
         if tag not in self.request.if_match:
             raise exception.PreconditionFailed(
-                'What is required was changed meanwhile. Nothing was '
-                'changed now.')
+                'The requirements have changed in the meantime. Nothing was '
+                'changed.')
         if self.request.headers.get('If-None-Match', '').strip() == '*':
             if any(present.rows.values()):
                 raise exception.PreconditionFailed(
-                    'Something is required already. Nothing was changed.')
+                    'There are requirements already. Nothing was changed.')
         elif tag in self.request.if_none_match:
             raise exception.PreconditionFailed(
-                'What is required was not changed meanwhile. Nothing was '
-                'changed now.')
+                'The requirements have not changed in the meantime. Nothing '
+                'was changed.')
 
     def _log(self, change: requirement.Change) -> None:
         LOG.info(
@@ -184,7 +184,7 @@ def _flags(request: webob.Request,
         try:
             if name not in known:
                 raise ValueError(
-                    f'there is no parameter {name[:60]!r} here; known: '
+                    f'unknown parameter {name[:60]!r}; known parameters: '
                     f'{", ".join(known) or "none"}')
             if not isinstance(value, str):
                 raise ValueError(f'the parameter {name} is given twice')
@@ -193,7 +193,7 @@ def _flags(request: webob.Request,
             problems.append(str(error))
     if problems:
         raise exception.BadRequest(
-            f'The query cannot be taken: {"; ".join(problems)}.')
+            f'The query is invalid: {"; ".join(problems)}.')
     return found
 
 
@@ -203,7 +203,7 @@ def _distinct(pairs: bodies.Pairs) -> bodies.Document:
     for key, value in pairs:
         if key in found:
             raise exception.BadRequest(
-                f'A key is there twice in the request body: {key[:60]!r}.')
+                f'The request body has a key twice: {key[:60]!r}.')
         found[key] = value
     return found
 

@@ -34,7 +34,7 @@ from trove_flavor_filter import requirement
 
 # What the list says of a row that names no flavor.
 NO_VALUE = ('the association has no value; "datastore-version-flavor-delete '
-            'DATASTORE_VERSION \'\'" ends it')
+            'DATASTORE_VERSION \'\'" removes it')
 
 
 def given_ids(text: str) -> list[str]:
@@ -335,7 +335,7 @@ datastore-version-flavor-require mysql/8.0 --clear
                 warn(f'flavor {flavor_id} ({flavor.name}) is associated and '
                      f'not allowed: {"; ".join(reasons)}')
         if not wanted.select(flavors.values()):
-            warn(f'no flavor is left that {version} allows')
+            warn(f'{version} allows none of the existing flavors')
 
 
 class Copy(base.Subcommand, command.Command):

@@ -136,8 +136,8 @@ def _guarded(check: Check) -> Check:
         try:
             return check(self)
         except exception.NovaUnavailable:
-            return warning(['Cannot be told while Nova gives no list of '
-                            'flavors.'])
+            return warning(['This cannot be checked while Nova does not list '
+                            'its flavors.'])
         except exception.FlavorFilterError as error:
             return failure([getattr(error, 'reason', str(error))])
         except Exception as error:
@@ -223,7 +223,7 @@ class Checks(upgradecheck.UpgradeCommands):
                 f'subcommands as well.'])
         return warning([
             f'{path} does not have this release\'s subcommands; an upgrade '
-            f'of Trove writes it anew. Run "trove-flavor-filter enable". '
+            f'of Trove replaces it. Run "trove-flavor-filter enable". '
             f'Until then, trove-flavor-filter-manage has them.'
         ] if changes else [])
 
@@ -235,13 +235,14 @@ class Checks(upgradecheck.UpgradeCommands):
         path = self._conf.find_file(name)
         if problems:
             return failure([
-                *(f'{problem}. It holds for nobody.' for problem in problems),
-                f'Mend the rules in {path or name}; trove-api reads them '
-                f'again by itself.'])
+                *(f'{problem}. It denies access to everybody.'
+                  for problem in problems),
+                f'Correct the rules in {path or name}; trove-api reloads '
+                f'them by itself.'])
         location = self._conf.get_location('policy_file', 'oslo_policy')
         return warning([
             f'There is no policy file {name}, which [oslo_policy] of '
-            f'trove.conf names, so the defaults of all rules are in force.'
+            f'trove.conf names, so the default rules apply.'
         ] if path is None and location is not None
             and location.location == cfg.Locations.user else [])
 
@@ -249,12 +250,12 @@ class Checks(upgradecheck.UpgradeCommands):
     def nova(self) -> upgradecheck.Result:
         if isinstance(self._nova, exception.NovaUnavailable):
             return failure([
-                f'No flavors can be listed: {self._nova.reason}. See to '
-                f'[service_credentials] in trove.conf, and to Keystone and '
+                f'No flavors can be listed: {self._nova.reason}. Check '
+                f'[service_credentials] in trove.conf, and Keystone and '
                 f'Nova.'])
         return warning([] if self._sees_all else [
-            f'{nova.UNSEEN}. Where such flavors are to be used, give the '
-            f'user of [service_credentials] in trove.conf the admin role.'])
+            f'{nova.UNSEEN}. To use such flavors, give the user of '
+            f'[service_credentials] in trove.conf the admin role.'])
 
     @_guarded
     def stale(self) -> upgradecheck.Result:
@@ -263,14 +264,14 @@ class Checks(upgradecheck.UpgradeCommands):
                 for flavor_id in wanted.associated(self._flavors)
                 if flavor_id not in self._flavors]
         unseen = ('' if not gone or self._sees_all else
-                  'Or they are private: Trove\'s service user may not see '
-                  'those of other projects. ')
+                  'They may also be private flavors of other projects, which '
+                  'Trove\'s service user cannot see. ')
         return warning([
             f'Nova no longer has {len(gone)} of the associated flavors: '
             f'{_some(gone)}. {unseen}"trove-manage '
-            f'datastore-version-flavor-list --stale" lists them, '
-            f'"trove-manage datastore-version-flavor-delete" ends their '
-            f'association.'
+            f'datastore-version-flavor-list --stale" lists them, and '
+            f'"trove-manage datastore-version-flavor-delete" removes their '
+            f'associations.'
         ] if gone else [])
 
     @_guarded
@@ -282,9 +283,9 @@ class Checks(upgradecheck.UpgradeCommands):
                      *(f'{row} cannot be understood'
                        for row in wanted.nonsense)])]
         return warning([
-            f'Of these datastore versions no flavor can be allowed: '
-            f'{_some(found)}. "trove-manage datastore-version-flavor-require" '
-            f'sets what is required anew.'
+            f'No flavor can meet the requirements of these datastore '
+            f'versions: {_some(found)}. Use "trove-manage '
+            f'datastore-version-flavor-require" to change them.'
         ] if found else [])
 
     @_guarded
@@ -297,9 +298,9 @@ class Checks(upgradecheck.UpgradeCommands):
         return warning([
             f'Nova does not show the extra specs of {len(hidden)} flavors to '
             f'Trove\'s service user, so that datastore versions that require '
-            f'one do not allow them: {_some(requiring)}. It takes '
-            f'microversion 2.61 of Nova, and its policy rule '
-            f'os_compute_api:os-flavor-extra-specs:index.'
+            f'one do not allow them: {_some(requiring)}. Nova shows them '
+            f'from microversion 2.61 on, to users whom its policy rule '
+            f'os_compute_api:os-flavor-extra-specs:index permits.'
         ] if hidden else [])
 
     @_guarded
@@ -310,8 +311,8 @@ class Checks(upgradecheck.UpgradeCommands):
         return warning([
             f'These datastore versions require maximums or extra specs: '
             f'{_some(found)}. Hosts with an older release of the plugin '
-            f'ignore those, and allow more. See that every host that runs '
-            f'trove-api has this release.'
+            f'ignore those, and allow more. Make sure that every host that '
+            f'runs trove-api has this release.'
         ] if found else [])
 
     @_guarded
@@ -320,9 +321,10 @@ class Checks(upgradecheck.UpgradeCommands):
             str(version) for version, wanted in self._requirements
             if not wanted.select(self._flavors.values())]
         return warning([
-            f'No flavor is left that these datastore versions allow: '
-            f'{_some(without)}. Create one, or see to what they require: '
-            f'"trove-manage datastore-version-flavor-list".'
+            f'These datastore versions allow none of the existing flavors: '
+            f'{_some(without)}. Create a flavor that they allow, or change '
+            f'what they require, which "trove-manage '
+            f'datastore-version-flavor-list" shows.'
         ] if without else [])
 
     @_guarded
@@ -344,7 +346,7 @@ class Checks(upgradecheck.UpgradeCommands):
                  for version, count in sorted(counts.items())]
         return warning([
             f'Instances run on a flavor that their datastore version does '
-            f'not allow: {_some(found)}. They go on as they are; "openstack '
+            f'not allow: {_some(found)}. They keep running; "openstack '
             f'database instance resize flavor" moves one to a flavor that '
             f'is allowed.'
         ] if found else [])
@@ -359,7 +361,7 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Requirements that cannot be met', impossible),
         ('Extra specs that Nova does not show', extra_specs),
         ('Rules that older releases ignore', newer_rules),
-        ('Versions that no flavor is left for', nothing_left),
+        ('Versions without an allowed flavor', nothing_left),
         ('Instances on flavors not allowed', instances),
     )
 

@@ -126,8 +126,8 @@ def translated() -> Iterator[None]:
             raise exception.BadRequest(ALIEN) from error
         if isinstance(error, db_exception.DBDuplicateEntry):
             raise exception.BadRequest(
-                f'The database takes a value for one that it has already, '
-                f'spelled differently: {reason}') from error
+                f'The database does not distinguish a value from one that it '
+                f'has already, spelled differently: {reason}') from error
         if SCHEMA_PROBLEM.search(reason):
             raise exception.SchemaIncomplete(reason) from error
         raise exception.DatabaseUnavailable(reason) from error

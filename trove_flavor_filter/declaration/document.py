@@ -63,11 +63,11 @@ REQUIREMENT: dict[str, typing.Any] = {
         **{key: reading.limit(key) | {'type': ['integer', 'null']}
            for key in requirement.LIMITS},
         'extra_specs': reading.EXTRA_SPECS,
-        # Nothing is taken here, but told what to do.
+        # No value is accepted here; the message says what to do.
         NOT_UNDERSTOOD: {
             'not': {},
-            'description': 'taken; leave it out to end the rows that cannot '
-                           'be understood'},
+            'description': 'accepted; leave it out to remove the rows that '
+                           'cannot be understood'},
     },
 }
 

@@ -145,8 +145,8 @@ def copy(source_id: str, target_id: str, replace: bool,
             f'understood: {", ".join(nonsense)}.')
     if there and there != rows and not replace:
         raise exception.BadRequest(
-            f'Nothing was changed. {target} requires something else '
-            f'already; --replace ends that.')
+            f'Nothing was changed. {target} has other requirements '
+            f'already; use --replace to replace them.')
     # The source as well, so that its rows do not change meanwhile.
     return checked({source: rows, target: rows}, present)
 
@@ -169,8 +169,8 @@ def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
             other = there.setdefault(present.identity(row), row)
             if other != row:
                 problems.append(
-                    f'{version}: this database does not tell extra spec '
-                    f'{other[1]} from {row[1]}')
+                    f'{version}: this database does not distinguish '
+                    f'extra spec {other[1]} from {row[1]}')
     if problems:
         raise exception.BadRequest(
             f'Nothing was changed. {"; ".join(problems)}.')

@@ -168,7 +168,7 @@ class _Resolver:
             if reference.by_name:
                 self.problem(
                     reference.place, f'the name {reading.short(text)} can '
-                    f'be looked up in Nova alone: give the id')
+                    f'only be looked up in Nova; give the id')
                 return None
             if requirement.FLAVOR_ID.match(text) or self._present.identity(
                     (requirement.FLAVOR, text)) in there:
@@ -224,8 +224,8 @@ def find_flavor(flavors: Mapping[str, requirement.Flavor],
         return next(iter(found.values()))
     if found:
         raise exception.NotFound(
-            f'{text} is the id of one flavor and the name of another; say '
-            f'the id of the one that you mean: {", ".join(found)}')
+            f'{text} is the id of one flavor and the name of another; '
+            f'specify the id: {", ".join(found)}')
     raise exception.NotFound(
-        f'Nova has no flavor {text!r}. "openstack flavor list --all" shows '
-        f'what there is.')
+        f'Nova has no flavor {text!r}. "openstack flavor list --all" lists '
+        f'the flavors.')

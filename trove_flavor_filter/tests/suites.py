@@ -38,7 +38,7 @@ NEWEST_PYTHON = {'23': (3, 13), '24': (3, 13)}
 
 BY_DATABASE = 'test_guard|test_bypass|OracleTest'
 BY_SERVER = 'test_api|test_route|test_guard|test_bypass'
-# Some of each kind.
+# A few tests of each kind.
 SMOKE = r'test_guard\.C|test_bypass|OracleTest|TrovesOwnTest'
 
 
@@ -65,7 +65,7 @@ class Suite:
     dashboard: str | None = None
 
 
-# What has servers of its own, and waits for them.
+# Tests that start servers of their own, and wait for them.
 SEVERAL = 'test_faults|test_hosts|test_writers'
 
 
@@ -123,7 +123,7 @@ def start(name: str, patterns: list[str], stestr: list[str],
         horizon.make(suite.dashboard, prefix)
         environment['FLAVOR_FILTER_HORIZON'] = str(prefix)
     if suite.folder == 'functional':
-        # The tests of dialogs in a browser are with those without.
+        # One worker tests the dialogs in a browser and without one.
         stestr = [*stestr, '--group-regex',
                   r'functional\.(test_dashboard|test_[^.]+)']
     return subprocess.Popen(

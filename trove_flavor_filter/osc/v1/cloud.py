@@ -151,8 +151,8 @@ class Cloud:
                 # A random pause, so that others do not retry at the same time.
                 time.sleep(random.uniform(0, PAUSE))  # nosec B311
         raise exceptions.CommandError(
-            'Others change the same again and again, so nothing was '
-            'changed; try again in a moment.')
+            'Nothing was changed, because others keep changing the same '
+            'requirements; try again in a moment.')
 
     def _ask(self, method: str, path: str, version_id: str = '',
              **kwargs: typing.Any) -> tuple[typing.Any, str]:

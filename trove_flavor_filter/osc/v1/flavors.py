@@ -39,7 +39,7 @@ COLUMNS = {'ID': 'str_id', 'Name': 'name', 'RAM': 'ram', 'VCPUs': 'vcpus',
 # What the user can do about an HTTP status from Trove.
 ADVICE = {
     400: 'correct it and try again',
-    403: 'ask an administrator of the cloud for a role that may',
+    403: 'ask an administrator of the cloud for permission',
     413: 'wait a minute and try again',
     429: 'wait a minute and try again',
     503: 'try again in a moment',
@@ -128,7 +128,7 @@ def failure(status: int, body: typing.Any, version_id: str,
     if status == 404 and not is_of_plugin(body):
         return exceptions.CommandError(
             f'This cloud does not have trove-flavor-filter, so it does not '
-            f'tell which flavors a datastore version allows; try Trove\'s '
+            f'list the flavors that a datastore version allows; try Trove\'s '
             f'own "openstack database flavor list --datastore-type '
             f'{datastore or "<datastore>"} --datastore-version-id '
             f'{version_id}", or "openstack flavor list" for all flavors.')
@@ -145,7 +145,7 @@ def refusal(status: int, body: typing.Any, version_id: str,
         return exceptions.CommandError(
             f'There is no datastore version {version_id!r} that you may use; '
             f'"openstack datastore list" and "openstack datastore version '
-            f'list <datastore>" show those that there are.')
+            f'list <datastore>" show the available ones.')
     advice = ADVICE.get(status, 'ask an administrator of the cloud')
     reason = _message(body).rstrip('.') or otherwise
     return exceptions.CommandError(f'{reason} (HTTP {status}); {advice}.')

@@ -63,7 +63,7 @@ def unknown(instance: str) -> exceptions.CommandError:
     """The error for an instance that does not exist."""
     return exceptions.CommandError(
         f'There is no instance {instance!r} that you may use; "openstack '
-        f'database instance list" shows those that there are.')
+        f'database instance list" shows the available ones.')
 
 
 def failure(status: int, body: typing.Any,
@@ -82,7 +82,7 @@ def failure(status: int, body: typing.Any,
     # From Trove's router, which does not have this path, or from a proxy.
     return exceptions.CommandError(
         'This cloud does not have trove-flavor-filter, or a release that '
-        'does not tell which flavors an instance may be resized to; '
+        'does not list the flavors that an instance may be resized to; '
         '"openstack flavor list" shows all flavors.')
 
 

@@ -263,7 +263,8 @@ datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
         limits = {key: value for key in UNITS
                   if (value := getattr(parsed_args, key)) is not None}
         if not (limits or parsed_args.extra_spec):
-            self._usage_error('say a minimum, a maximum or an extra spec')
+            self._usage_error(
+                'specify a minimum, a maximum or an extra spec')
         self.cloud.change(
             self.version_id(parsed_args), functools.partial(
                 planning.require, limits, False,
@@ -303,8 +304,8 @@ datastore version flavor requirement unset mysql/8.0 --all
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         limits = [key for key in UNITS if getattr(parsed_args, key)]
         if not (limits or parsed_args.extra_spec or parsed_args.all):
-            self._usage_error('say a minimum, a maximum, an extra spec or '
-                              '--all')
+            self._usage_error('specify a minimum, a maximum, an extra spec, '
+                              'or --all')
         version_id = self.version_id(parsed_args)
         if parsed_args.all:
             self.cloud.end(version_id)

@@ -792,7 +792,7 @@ class RequireTest(GuardTestCase):
         self.assertIn(self.small, result.stderr)
         self.assertNotIn(self.large, result.stderr)
         result = self.manage(REQUIRE, self.free, '--min-vcpus', '1000')
-        self.assertIn('no flavor is left', result.stderr)
+        self.assertIn('allows none of the existing flavors', result.stderr)
         rows = json.loads(self.manage(
             'datastore-version-flavor-list', self.free, '-f', 'json').stdout)
         self.assertEqual(

@@ -171,7 +171,7 @@ class StatusTest(base.FunctionalTestCase):
         version_id = self.create_version()
         self.manage('datastore-version-flavor-require', version_id,
                     '--min-ram', '2000000000')
-        self.assertFinds('Versions that no flavor is left for', 'Warning',
+        self.assertFinds('Versions without an allowed flavor', 'Warning',
                          version_id, 'datastore-version-flavor-list')
 
     def test_instances_on_flavors_that_are_not_allowed(self):

@@ -164,7 +164,7 @@ class FindInstanceTest(base.BaseTestCase):
     def test_what_is_not_there_is_told_where_to_look(self):
         self.assertEqual(
             "There is no instance 'six' that you may use; \"openstack "
-            "database instance list\" shows those that there are.",
+            "database instance list\" shows the available ones.",
             self.refused('six'))
 
     def test_who_may_not_list_instances_can_give_an_id(self):

@@ -333,7 +333,7 @@ class FileTest(PolicyTestCase):
                 self.assertFalse(asked.is_admin(self.caller('admin')), name)
             self.assertEqual(1, len(self.lines()), self.logged.output)
             self.assertIn(str(self.file), self.lines()[0])
-            self.assertIn('nobody may do anything', self.lines()[0])
+            self.assertIn('all requests are denied', self.lines()[0])
 
     def test_when_it_becomes_unusable_the_rules_of_before_stay(self):
         for name, make in (*self.UNUSABLE.items(),
@@ -419,7 +419,7 @@ class CheckTest(PolicyTestCase):
                 self.assertEqual('FAILURE', result, text)
                 self.assertIn(f'"{policies.BYPASS}"', details)
                 self.assertIn(named, details)
-                self.assertIn('Mend the rules in', details)
+                self.assertIn('Correct the rules in', details)
                 self.assertIn(str(self.file), details)
 
     def test_so_is_a_rule_of_troves_that_the_plugin_asks(self):
@@ -443,4 +443,4 @@ class CheckTest(PolicyTestCase):
         result, details = self.check()
         self.assertEqual('WARNING', result)
         self.assertIn(str(self.file), details)
-        self.assertIn('defaults', details)
+        self.assertIn('default rules', details)

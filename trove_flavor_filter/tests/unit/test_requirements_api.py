@@ -169,7 +169,7 @@ class OneTest(RequirementsTestCase):
                          shown['flavor_requirement']['not_understood'])
         self.assertEqual(
             {'/flavor_requirement/not_understood':
-                'a list is not taken; leave it out to end the rows that '
+                'a list is not accepted; leave it out to remove the rows that '
                 'cannot be understood'},
             self.problems(self.send(
                 'PUT', f'{self.one()}?validate=0', shown)))
@@ -608,7 +608,7 @@ class MySQLOneTest(OneTest):
     def test_extra_specs_that_the_database_takes_for_one_are_refused(self):
         response = self.put(extra_specs={'a': 'x', 'A': 'x'})
         self.assertEqual(400, response.status_int)
-        self.assertIn('does not tell extra spec',
+        self.assertIn('does not distinguish extra spec',
                       response.json['badRequest']['message'])
 
 

@@ -143,7 +143,7 @@ class AsOneTest(TestCase):
                          self.rows('extra_spec'))
         error = self.assertRaises(exception.BadRequest, self.require,
                                   'NO', 'no')
-        self.assertIn('does not tell extra spec a=', str(error))
+        self.assertIn('does not distinguish extra spec a=', str(error))
         self.assertEqual([(self.version_id, 'a=yes', False)],
                          self.rows('extra_spec'))
         for wanted in self.readings():
