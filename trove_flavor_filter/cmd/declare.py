@@ -18,6 +18,7 @@ from cliff import command
 
 from trove_flavor_filter.cmd import associations
 from trove_flavor_filter.cmd import base
+from trove_flavor_filter.declaration import outcome
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
@@ -122,23 +123,19 @@ datastore-version-flavor-apply --prune - < flavors.yaml
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         try:
-            changes = self._changes(parsed_args)
+            return self._apply(parsed_args)
         except reading.DeclarationRefused as error:
-            lines, last = error.lines(
-                'standard input' if parsed_args.file == files.STANDARD
-                else parsed_args.file)
-            print(*lines, sep='\n')
+            last = outcome.refusal(error, parsed_args.file)
             if error.misses_flavors and not (
                     nova.NovaFlavors(self.conf).sees_all()):
                 last += f'. {nova.UNSEEN}'
             raise exception.FlavorFilterError(last) from None
-        print(planning.summary(changes, parsed_args.dry_run))
-        return 2 if (changes and parsed_args.dry_run
-                     and parsed_args.detailed_exitcode) else 0
 
-    def _changes(self, parsed_args: argparse.Namespace
-                 ) -> list[requirement.Change]:
-        """The changes, printed, and made unless this is a dry run."""
+    def _apply(self, parsed_args: argparse.Namespace) -> int:
+        """Make the changes, unless this is a dry run, and print them.
+
+        :returns: the exit code
+        """
         declared = reading.read(
             files.load(parsed_args.file, reading.LARGEST))
         flavors = (None if parsed_args.no_validate
@@ -155,10 +152,6 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         database = associations.table(self.conf)
         made = (database.foresee(plan) if parsed_args.dry_run
                 else database.change(plan))
-        for text in warnings:
-            associations.warn(text)
-        changes = [change for change in made
-                   if change.before != change.after]
-        for line in planning.diff(changes, flavors or {}):
-            print(line)
-        return changes
+        return outcome.report(
+            [change for change in made if change.before != change.after],
+            warnings, flavors or {}, parsed_args)

@@ -184,16 +184,6 @@ def _subject(row: requirement.Row) -> requirement.Row:
             if key == requirement.EXTRA_SPEC else '')
 
 
-def summary(changes: Collection[requirement.Change], dry_run: bool) -> str:
-    """The number of changes, for people."""
-    if not changes:
-        return 'Nothing to change.'
-    rows = sum(len(change.added) + len(change.ended) for change in changes)
-    return (f'{"To do" if dry_run else "Done"}: '
-            f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '
-            f'datastore version{"s" if len(changes) != 1 else ""}.')
-
-
 def diff(changes: Iterable[requirement.Change],
          flavors: Mapping[str, requirement.Flavor]) -> Iterator[str]:
     """Changes as lines for people: "-" is removed, "+" is added."""

@@ -163,17 +163,6 @@ class DeclarationRefused(exception.BadRequest):
         return any(message.startswith(NO_FLAVOR)
                    for _place, message in self.problems)
 
-    def lines(self, name: str) -> tuple[list[str], str]:
-        """The problems of a file for people, a line each, and a last line.
-
-        :param name: of the file
-        """
-        count = len(self.problems)
-        return ([f'{name}:{":".join(map(str, place))}: {message}'
-                 for place, message in self.problems],
-                f'{name}: {count} problem{"s" if count > 1 else ""}; nothing '
-                f'was changed')
-
 
 class Reference(typing.NamedTuple):
     """A reference to a flavor in a declaration.

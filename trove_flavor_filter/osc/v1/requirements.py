@@ -15,7 +15,6 @@
 import argparse
 from collections.abc import Callable
 import functools
-import sys
 import typing
 
 from osc_lib.cli import format_columns
@@ -23,6 +22,7 @@ from osc_lib.command import command
 from osc_lib import exceptions
 
 from trove_flavor_filter.declaration import document
+from trove_flavor_filter.declaration import outcome
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
@@ -391,18 +391,9 @@ datastore version flavor requirement apply --prune - < flavors.yaml
             changes, warnings = self.cloud.repeat(functools.partial(
                 self._apply, declared, known, parsed_args))
         except reading.DeclarationRefused as error:
-            lines, last = error.lines(
-                'standard input' if parsed_args.file == files.STANDARD
-                else parsed_args.file)
-            print(*lines, sep='\n')
-            raise exceptions.CommandError(last) from None
-        for text in warnings:
-            print(f'Warning: {text}.', file=sys.stderr)
-        for line in planning.diff(changes, known):
-            print(line)
-        print(planning.summary(changes, parsed_args.dry_run))
-        return 2 if (changes and parsed_args.dry_run
-                     and parsed_args.detailed_exitcode) else 0
+            raise exceptions.CommandError(
+                outcome.refusal(error, parsed_args.file)) from None
+        return outcome.report(changes, warnings, known, parsed_args)
 
     def _apply(self, declared: list[reading.Declared],
                known: dict[str, requirement.Flavor],

@@ -1,0 +1,61 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The output of the commands that apply a file, and their exit code."""
+
+import argparse
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+import sys
+
+from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.deployment import files
+from trove_flavor_filter import requirement
+
+
+def refusal(error: reading.DeclarationRefused, file: str) -> str:
+    """Print the problems of a file that is refused, a line each.
+
+    :param file: as given on the command line
+    :returns: a summary for the command's error
+    """
+    name = 'standard input' if file == files.STANDARD else file
+    for place, message in error.problems:
+        print(f'{name}:{":".join(map(str, place))}: {message}')
+    count = len(error.problems)
+    return (f'{name}: {count} problem{"s" if count > 1 else ""}; nothing '
+            f'was changed')
+
+
+def report(changes: Collection[requirement.Change], warnings: Iterable[str],
+           flavors: Mapping[str, requirement.Flavor],
+           parsed_args: argparse.Namespace) -> int:
+    """Print warnings, and the changes that were made or would be made.
+
+    :param flavors: Nova's, by id; empty if they are not known
+    :param parsed_args: the options ``dry_run`` and ``detailed_exitcode``
+    :returns: the exit code
+    """
+    for text in warnings:
+        print(f'Warning: {text}.', file=sys.stderr)
+    for line in planning.diff(changes, flavors):
+        print(line)
+    if not changes:
+        print('Nothing to change.')
+        return 0
+    rows = sum(len(change.added) + len(change.ended) for change in changes)
+    print(f'{"To do" if parsed_args.dry_run else "Done"}: '
+          f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '
+          f'datastore version{"s" if len(changes) != 1 else ""}.')
+    return 2 if parsed_args.dry_run and parsed_args.detailed_exitcode else 0
