@@ -17,9 +17,11 @@ datastore version flavor list".
 """
 
 import argparse
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
+import functools
 import typing
 import urllib.parse
 
@@ -223,7 +225,57 @@ def named(client: typing.Any, parsed_args: argparse.Namespace
     return version.id, version.datastore
 
 
-class ListDatastoreVersionFlavors(command.Lister):
+class Explained(command.Command):
+    """A command whose help keeps its paragraphs and ends with examples.
+
+    :cvar examples: the commands without "openstack", a line each; ``{name}``
+        is the name under which the command was called
+    """
+
+    examples = ''
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        # Keep the layout of paragraphs and examples.
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        return parser
+
+    def get_epilog(self) -> str:
+        lines = ''.join(f'  openstack {line.format(name=self.cmd_name)}\n'
+                        for line in self.examples.strip().splitlines())
+        return f'Examples:\n{lines}\n{super().get_epilog()}'
+
+
+class FlavorLister(Explained, command.Lister):
+    """The base class of the commands that list flavors."""
+
+    @property
+    def client(self) -> typing.Any:
+        """python-troveclient's client."""
+        # python-troveclient adds this attribute at run time.
+        manager: typing.Any = self.app.client_manager
+        return manager.database
+
+    def listed(self, path: str,
+               error: Callable[[int, typing.Any], exceptions.CommandError]
+               ) -> tuple[tuple[str, ...], list[tuple]]:
+        """The flavors that Trove lists on a path, in Nova's order.
+
+        :param error: makes the error from the status and the JSON of a
+            response that is not a list of flavors
+        :returns: the names of the columns, and a row for each flavor
+        :raises CommandError: the list cannot be fetched; the message is one
+            sentence that says what to do
+        """
+        with translated():
+            response, body = self.client.client.get(path, raise_exc=False)
+        flavors = body.get('flavors') if isinstance(body, dict) else None
+        if response.status_code != 200 or flavors is None:
+            raise error(response.status_code, body)
+        return tuple(COLUMNS), [row(flavor) for flavor in flavors]
+
+
+class ListDatastoreVersionFlavors(FlavorLister):
     """List the flavors that a datastore version allows.
 
     These are the flavors of your project on which an instance of the datastore
@@ -235,40 +287,23 @@ class ListDatastoreVersionFlavors(command.Lister):
     The Trove plugin trove-flavor-filter must be installed in the cloud.
     """
 
+    examples = '''
+{name} mysql/8.0
+{name} 8.0 --datastore mysql --sort-column RAM
+{name} 8.0 -f value -c ID
+'''
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        # Keep the layout of paragraphs and examples.
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         add_version(parser)
         return parser
 
-    def get_epilog(self) -> str:
-        name = f'openstack {self.cmd_name}'
-        return f'''\
-Examples:
-  {name} mysql/8.0
-  {name} 8.0 --datastore mysql --sort-column RAM
-  {name} 8.0 -f value -c ID
-
-{super().get_epilog()}'''
-
     def take_action(self, parsed_args: argparse.Namespace
                     ) -> tuple[tuple[str, ...], list[tuple]]:
-        """The flavors, in Nova's order.
-
-        :returns: the names of the columns, and a row for each flavor
-        :raises CommandError: the list cannot be fetched; the message is one
-            sentence that says what to do
-        """
         with translated():
-            # python-troveclient adds this attribute at run time.
-            manager: typing.Any = self.app.client_manager
-            client = manager.database
-            version_id, datastore = named(client, parsed_args)
-            response, body = client.client.get(
-                '/flavors/datastores/versions/'
-                + urllib.parse.quote(version_id, safe=''), raise_exc=False)
-        flavors = body.get('flavors') if isinstance(body, dict) else None
-        if response.status_code != 200 or flavors is None:
-            raise failure(response.status_code, body, version_id, datastore)
-        return tuple(COLUMNS), [row(flavor) for flavor in flavors]
+            version_id, datastore = named(self.client, parsed_args)
+        return self.listed(
+            '/flavors/datastores/versions/'
+            + urllib.parse.quote(version_id, safe=''),
+            functools.partial(failure, version_id=version_id,
+                              datastore=datastore))

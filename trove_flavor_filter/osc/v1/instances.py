@@ -14,10 +14,10 @@
 
 import argparse
 from collections.abc import Iterator
+import functools
 import typing
 import urllib.parse
 
-from osc_lib.command import command
 from osc_lib import exceptions
 from oslo_utils import uuidutils
 from troveclient import exceptions as trove_exceptions
@@ -86,7 +86,7 @@ def failure(status: int, body: typing.Any,
         '"openstack flavor list" shows all flavors.')
 
 
-class ListInstanceFlavors(command.Lister):
+class ListInstanceFlavors(flavors.FlavorLister):
     """List the flavors that a database instance may be resized to.
 
     These are the flavors of your project that the datastore version of the
@@ -96,42 +96,23 @@ class ListInstanceFlavors(command.Lister):
     The Trove plugin trove-flavor-filter must be installed in the cloud.
     """
 
+    examples = '''
+{name} orders
+{name} orders --sort-column RAM -f value -c ID
+'''
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        # Keep the layout of paragraphs and examples.
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument('instance', metavar='<instance>',
                             help='ID or name of the instance')
         return parser
 
-    def get_epilog(self) -> str:
-        name = 'openstack database instance flavor list'
-        return f'''\
-Examples:
-  {name} orders
-  {name} orders --sort-column RAM -f value -c ID
-
-{super().get_epilog()}'''
-
     def take_action(self, parsed_args: argparse.Namespace
                     ) -> tuple[tuple[str, ...], list[tuple]]:
-        """The flavors, in Nova's order.
-
-        :returns: the names of the columns, and a row for each flavor
-        :raises CommandError: the list cannot be fetched; the message is one
-            sentence that says what to do
-        """
         instance_id = parsed_args.instance
-        with flavors.translated():
-            # python-troveclient adds this attribute at run time.
-            manager: typing.Any = self.app.client_manager
-            client = manager.database
-            if not uuidutils.is_uuid_like(instance_id):
-                instance_id = find(client.instances, instance_id)
-            response, body = client.client.get(
-                f'/instances/{urllib.parse.quote(instance_id, safe="")}'
-                f'/flavors', raise_exc=False)
-        listed = body.get('flavors') if isinstance(body, dict) else None
-        if response.status_code != 200 or listed is None:
-            raise failure(response.status_code, body, instance_id)
-        return tuple(flavors.COLUMNS), [flavors.row(one) for one in listed]
+        if not uuidutils.is_uuid_like(instance_id):
+            with flavors.translated():
+                instance_id = find(self.client.instances, instance_id)
+        return self.listed(
+            f'/instances/{urllib.parse.quote(instance_id, safe="")}/flavors',
+            functools.partial(failure, instance_id=instance_id))

@@ -49,22 +49,13 @@ def checked(convert: Callable[[str], typing.Any]
     return parse
 
 
-class _Admin(command.Command):
+class _Admin(flavors.Explained):
     """The base class of the administrators' commands."""
-
-    examples = ''
 
     def get_parser(self, prog_name: str) -> Parser:
         parser = super().get_parser(prog_name)
-        # Keep the layout of paragraphs and examples.
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         self._usage_error = parser.error
         return parser
-
-    def get_epilog(self) -> str:
-        lines = ''.join(f'  openstack {line}\n'
-                        for line in self.examples.strip().splitlines())
-        return f'Examples:\n{lines}\n{super().get_epilog()}'
 
     @property
     def cloud(self) -> cloud.Cloud:
