@@ -282,11 +282,10 @@ class Checks(upgradecheck.UpgradeCommands):
                      *wanted.contradictions,
                      *(f'{row} cannot be understood'
                        for row in wanted.nonsense)])]
-        return warning([
-            f'No flavor can meet the requirements of these datastore '
-            f'versions: {_some(found)}. Use "trove-manage '
-            f'datastore-version-flavor-require" to change them.'
-        ] if found else [])
+        return _listed(
+            found, 'No flavor can meet the requirements of these datastore '
+            'versions: {}. Use "trove-manage '
+            'datastore-version-flavor-require" to change them.')
 
     @_guarded
     def extra_specs(self) -> upgradecheck.Result:
@@ -308,24 +307,22 @@ class Checks(upgradecheck.UpgradeCommands):
         found = [str(version) for version, wanted in self._requirements
                  if not wanted.goes_by_id
                  and (wanted.extra_specs or wanted.limits != wanted.minimums)]
-        return warning([
-            f'These datastore versions require maximums or extra specs: '
-            f'{_some(found)}. Hosts with an older release of the plugin '
-            f'ignore those, and allow more. Make sure that every host that '
-            f'runs trove-api has this release.'
-        ] if found else [])
+        return _listed(
+            found, 'These datastore versions require maximums or extra '
+            'specs: {}. Hosts with an older release of the plugin ignore '
+            'those, and allow more. Make sure that every host that runs '
+            'trove-api has this release.')
 
     @_guarded
     def nothing_left(self) -> upgradecheck.Result:
         without = [
             str(version) for version, wanted in self._requirements
             if not wanted.select(self._flavors.values())]
-        return warning([
-            f'These datastore versions allow none of the existing flavors: '
-            f'{_some(without)}. Create a flavor that they allow, or change '
-            f'what they require, which "trove-manage '
-            f'datastore-version-flavor-list" shows.'
-        ] if without else [])
+        return _listed(
+            without, 'These datastore versions allow none of the existing '
+            'flavors: {}. Create a flavor that they allow, or change what '
+            'they require, which "trove-manage '
+            'datastore-version-flavor-list" shows.')
 
     @_guarded
     def instances(self) -> upgradecheck.Result:
@@ -344,12 +341,10 @@ class Checks(upgradecheck.UpgradeCommands):
                 counts[str(version)] = counts.get(str(version), 0) + count
         found = [f'{count} of {version}'
                  for version, count in sorted(counts.items())]
-        return warning([
-            f'Instances run on a flavor that their datastore version does '
-            f'not allow: {_some(found)}. They keep running; "openstack '
-            f'database instance resize flavor" moves one to a flavor that '
-            f'is allowed.'
-        ] if found else [])
+        return _listed(
+            found, 'Instances run on a flavor that their datastore version '
+            'does not allow: {}. They keep running; "openstack database '
+            'instance resize flavor" moves one to a flavor that is allowed.')
 
     _upgrade_checks = (
         ('Table and migrations', table),
@@ -364,6 +359,11 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Versions without an allowed flavor', nothing_left),
         ('Instances on flavors not allowed', instances),
     )
+
+
+def _listed(found: list[str], message: str) -> upgradecheck.Result:
+    """A warning that lists what was found, in place of "{}"; or success."""
+    return warning([message.format(_some(found))] if found else [])
 
 
 def _some(texts: list[str]) -> str:
