@@ -10,24 +10,21 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The policy rules, and how they are enforced."""
+"""The policy rules with their defaults, and how they are enforced."""
 
 from collections.abc import Iterator
 import contextlib
-import inspect
 import logging
-import os
 import threading
-import time
-import typing
 
 from oslo_config import cfg
 from oslo_context import context
 from oslo_log import log
 from oslo_policy import policy
 
-from trove_flavor_filter.deployment import files
 from trove_flavor_filter import exception
+from trove_flavor_filter import policy_checks
+from trove_flavor_filter import policy_files
 
 LOG = log.getLogger(__name__)
 
@@ -112,23 +109,6 @@ RULES = [
 ]
 
 
-# A check that never holds.
-NOBODY: typing.Any = policy.RuleDefault('nobody', '!').check
-
-# Seconds between two searches for policy files. Those that were found are
-# looked at on each request.
-SEARCH = 1
-
-Values = dict[str, typing.Any]
-
-# The existing paths that [oslo_policy] names, and whether each is a folder.
-Paths = dict[str, bool]
-
-# For each of these paths: the files to read, each with
-# a stamp that changes whenever the file does.
-State = dict[str, tuple[tuple[str, tuple[int, ...]], ...]]
-
-
 class Policy:
     """Enforces the rules of the deployment's policy file.
 
@@ -144,11 +124,10 @@ class Policy:
         self._conf = conf
         self._admin_roles = frozenset(conf.admin_roles)
         self._loading = threading.Lock()
-        self._rules = Rules(new_enforcer(conf, use_conf=False))
-        self._loaded: State = {}
-        self._seen: State | None = None
-        self._paths: Paths = {}
-        self._searched = float('-inf')
+        self._rules = policy_checks.Rules(new_enforcer(conf, use_conf=False))
+        self._files = policy_files.PolicyFiles(conf)
+        self._loaded: policy_files.State = {}
+        self._seen: policy_files.State | None = None
         self._current()
 
     def authorize(self, ctx: context.RequestContext, rule: str,
@@ -178,19 +157,17 @@ class Policy:
         """
         return self._is_admin(self._current(), _values(ctx))
 
-    def _is_admin(self, rules: 'Rules', values: Values) -> bool:
+    def _is_admin(self, rules: policy_checks.Rules,
+                  values: policy_checks.Values) -> bool:
         if self._admin_roles:
             # Trove lowercases the caller's roles, but not its own option.
             return any(role.lower() in self._admin_roles
                        for role in values['roles'])
         return rules.hold('context_is_admin', values)
 
-    def _current(self) -> 'Rules':
+    def _current(self) -> policy_checks.Rules:
         """The rules in force, reloaded if a file has changed."""
-        now = time.monotonic()
-        if now - self._searched >= SEARCH:
-            self._paths, self._searched = find_paths(self._conf), now
-        state = state_of(self._paths)
+        state = self._files.state()
         if state != self._seen:
             with self._loading:
                 if state != self._seen:
@@ -198,7 +175,7 @@ class Policy:
                     self._seen = state
         return self._rules
 
-    def _load(self, state: State) -> None:
+    def _load(self, state: policy_files.State) -> None:
         try:
             # Without the file, the defaults would replace its rules.
             if gone := self._loaded.keys() - state.keys():
@@ -216,155 +193,7 @@ class Policy:
             LOG.error('%s. It denies access to everybody.', problem)
 
 
-class Rules:
-    """The rules as loaded at one time, with references to rules resolved.
-
-    oslo.policy replaces an undefined rule by the rule "default", which in
-    Trove holds for every member of a project. It replaces a word that it
-    cannot parse by a check that never holds, and "not" inverts that. Here, a
-    rule that contains either denies access to everybody.
-
-    :param enforcer: with the files and the defaults loaded
-    """
-
-    def __init__(self, enforcer: policy.Enforcer):
-        self._rules = enforcer.rules
-        self._written = enforcer.file_rules
-        self._checks: dict[str, typing.Any] = {}
-        self._problems: dict[str, str] = {}
-        for name in self._rules:
-            self._resolve(name, ())
-        # From here on, the enforcer reads no file.
-        enforcer.set_rules(self._checks, use_conf=False)
-        self._enforcer = enforcer
-        self._told: set[str] = set()
-
-    def problems(self) -> list[str]:
-        """The problems of the rules that the plugin checks, a text each."""
-        return [f'Policy rule "{name}" {problem}'
-                for name, problem in sorted(self._problems.items())
-                if name in self._enforcer.registered_rules]
-
-    def hold(self, name: str, values: Values,
-             owner_id: str | None = None) -> bool:
-        """Whether a rule holds for a caller.
-
-        :param values: the caller's credentials, from the token
-        :param owner_id: the project that owns the resource; None for the
-            caller's own
-        """
-        owner_id = owner_id or values['project_id']
-        target = {'tenant': owner_id, 'project_id': owner_id}
-        try:
-            return bool(self._checks.get(name, NOBODY)(
-                target, values, self._enforcer, name))
-        except Exception as error:
-            # A check may call a server, or be third-party code.
-            if name not in self._told:
-                self._told.add(name)
-                LOG.error('Policy rule "%s" does not hold, since a check of '
-                          'it failed: %r', name, error)
-            return False
-
-    def _resolve(self, name: str, within: tuple[str, ...]) -> None:
-        """Build the check of a rule, and of all rules that it refers to.
-
-        :param within: the chain of rules that refer to this one
-        """
-        if name in self._checks:
-            return
-        try:
-            rule = self._written.get(name)
-            if rule is not None and not _is_understood(rule):
-                raise _Undecidable(f'cannot be parsed: {rule.check_str!r}')
-            check = self._put(self._rules[name], (*within, name))
-        except _Undecidable as error:
-            self._problems[name] = str(error)
-            check = NOBODY
-        self._checks[name] = check
-
-    def _put(self, check: typing.Any, within: tuple[str, ...]) -> typing.Any:
-        """A check with the rules that it refers to resolved."""
-        if isinstance(check, policy.RuleCheck):
-            name = check.match
-            if name in within:
-                raise _Undecidable(f'leads back to the rule "{name}"')
-            if name not in self._rules:
-                raise _Undecidable(
-                    f'names the rule "{name}", which is not defined')
-            self._resolve(name, within)
-            if name in self._problems:
-                raise _Undecidable(
-                    f'names the rule "{name}", which {self._problems[name]}')
-            return self._checks[name]
-        if isinstance(check, policy.NotCheck):
-            return _Not(self._put(check.rule, within))
-        if isinstance(check, policy.AndCheck | policy.OrCheck):
-            return (_All if isinstance(check, policy.AndCheck) else _Any)(
-                [self._put(part, within) for part in check.rules])
-        if len(inspect.getfullargspec(check.__call__).args) <= 4:
-            # A check with the older signature, without the rule's name.
-            return lambda *given: check(*given[:3])
-        return check
-
-
-# oslo.policy inspects the signature of a check on each call, which takes
-# longer than the check itself. Rules inspects it once, when it loads.
-
-class _Not(policy.NotCheck):
-    """As oslo.policy's, but for the inspection."""
-
-    def __call__(self, *given: typing.Any) -> bool:
-        return not self.rule(*given)
-
-
-class _All(policy.AndCheck):
-    """As oslo.policy's, but for the inspection."""
-
-    def __call__(self, *given: typing.Any) -> bool:
-        return all(rule(*given) for rule in self.rules)
-
-
-class _Any(policy.OrCheck):
-    """As oslo.policy's, but for the inspection."""
-
-    def __call__(self, *given: typing.Any) -> bool:
-        return any(rule(*given) for rule in self.rules)
-
-
-class _Undecidable(Exception):
-    """The reason why a rule cannot be evaluated."""
-
-
-def _is_understood(rule: policy.RuleDefault) -> bool:
-    """Whether oslo.policy has parsed a rule completely.
-
-    A part that it cannot parse becomes a check that never holds. A false
-    value, such as null, becomes a check that always holds.
-    """
-    text: typing.Any = rule.check_str
-    if isinstance(text, str):
-        words = [word.strip('()') for word in text.split()]
-    elif isinstance(text, list):
-        # The older syntax: a list of lists.
-        words = [word for part in text if part
-                 for word in ([part] if isinstance(part, str) else part)]
-    else:
-        return False
-    if rule.check == NOBODY:
-        return words == ['!']
-    return words.count('!') == _count_nobody(rule.check)
-
-
-def _count_nobody(check: typing.Any) -> int:
-    if isinstance(check, policy.NotCheck):
-        return _count_nobody(check.rule)
-    if isinstance(check, policy.AndCheck | policy.OrCheck):
-        return sum(map(_count_nobody, check.rules))
-    return int(check == NOBODY)
-
-
-def _values(ctx: context.RequestContext) -> Values:
+def _values(ctx: context.RequestContext) -> policy_checks.Values:
     # Rules written for older releases of Trove use "tenant" and "user". The
     # token is not among these values, so it cannot reach a log.
     return dict(ctx.to_policy_values(), is_admin=False,
@@ -373,60 +202,21 @@ def _values(ctx: context.RequestContext) -> Values:
                 **({'system': ctx.system_scope} if ctx.system_scope else {}))
 
 
-def find_paths(conf: cfg.ConfigOpts) -> Paths:
-    """The policy file and the folders of policy files that exist now."""
-    options = conf.oslo_policy
-    return {path: is_folder for name, is_folder in (
-        (options.policy_file, False),
-        *((name, True) for name in options.policy_dirs))
-        if (path := conf.find_file(name))}
-
-
-def state_of(paths: Paths) -> State:
-    """The files to read, and a stamp of each.
-
-    :param paths: those that exist no longer are left out
-    """
-    return {path: tuple((inside, _stamp(inside)) for inside in (
-        _files_in(path) if is_folder else [path]))
-        for path, is_folder in paths.items() if _stamp(path)}
-
-
-def _files_in(folder: str) -> list[str]:
-    """The files that oslo.policy reads in a folder, in its order."""
-    try:
-        return sorted(entry.path for entry in os.scandir(folder)
-                      if not entry.name.startswith('.')
-                      and not entry.is_dir())
-    except OSError:
-        # Reading it as a file will report the error.
-        return [folder]
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ()
-    # The time alone would miss an older file that is restored.
-    return (status.st_ino, status.st_size, status.st_mtime_ns,
-            status.st_ctime_ns)
-
-
-def load(conf: cfg.ConfigOpts, state: State) -> Rules:
+def load(conf: cfg.ConfigOpts,
+         state: policy_files.State) -> policy_checks.Rules:
     """Load the rules in the deployment's files, and defaults for all others.
 
-    :param state: as :func:`state_of` returns it
+    :param state: as ``PolicyFiles.state`` returns it
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
     for entries in state.values():
         for path, _changes in entries:
-            _check_file(path)
+            policy_files.check(path)
     try:
         enforcer = new_enforcer(conf)
         with _without_tracebacks():
             enforcer.load_rules()
-        return Rules(enforcer)
+        return policy_checks.Rules(enforcer)
     except Exception as error:
         raise exception.PolicyUnusable(', '.join(state), error) from error
 
@@ -456,35 +246,14 @@ def problems(conf: cfg.ConfigOpts) -> list[str]:
 
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
-    return load(conf, state_of(find_paths(conf))).problems()
-
-
-def _check_file(path: str) -> None:
-    """Check that a file has rules in it.
-
-    oslo.policy treats a file that it cannot read as empty, and blocks on a
-    pipe.
-    """
-    try:
-        rules = policy.parse_file_contents(files.read(path))
-    except OSError as error:
-        raise exception.PolicyUnusable(
-            path, error.strerror or error) from error
-    except (exception.FlavorFilterError, ValueError,
-            RecursionError) as error:
-        raise exception.PolicyUnusable(path, error) from error
-    if not isinstance(rules, dict):
-        raise exception.PolicyUnusable(path, 'it must map names to rules')
-    for name, rule in rules.items():
-        if rule and not isinstance(rule, str | list | dict):
-            raise exception.PolicyUnusable(
-                path, f'rule "{name}" is neither a text nor a list: {rule!r}')
+    return load(conf, policy_files.PolicyFiles(conf).state()).problems()
 
 
 def new_enforcer(conf: cfg.ConfigOpts,
                  use_conf: bool = True) -> policy.Enforcer:
     """An enforcer for which an undefined rule never holds."""
-    enforcer = policy.Enforcer(conf, default_rule=NOBODY, use_conf=use_conf)
+    enforcer = policy.Enforcer(conf, default_rule=policy_checks.NOBODY,
+                               use_conf=use_conf)
     enforcer.register_defaults([*BASE_RULES, *RULES])
     # Rules reports undefined rules that the plugin checks; others are Trove's.
     enforcer.skip_undefined_check = True
