@@ -114,29 +114,25 @@ class OwnFlavors:
 
     def _renewer(self, caller: nova.Caller, token: bytes,
                  common: snapshot.Snapshot) -> Callable[[bool], snapshot.Own]:
-        def renew(waited_for: bool) -> snapshot.Own:
-            last = self._list(caller.project_id).last
-            with self._cache.turn(caller.project_id, snapshot.Own,
-                                  self._times.fresh, waited_for) as turn:
-                found, asks = turn
-                if not asks:
-                    newest = max((one for one in (found, last) if one),
-                                 key=lambda one: one.fetched, default=None)
-                    if newest is not None:
-                        return self._kept(caller.project_id, newest)
-                now = time.time()
-                try:
-                    listed = self._nova.listed_for(caller)
-                except exception.CallerRefused:
-                    self._refuse(token)
-                    raise
-                latest = snapshot.Own.of(now, listed, common)
-                self._cache.set(caller.project_id, latest)
+        def ask(_newest: snapshot.Own | None) -> snapshot.Own:
+            now = time.time()
+            try:
+                listed = self._nova.listed_for(caller)
+            except exception.CallerRefused:
+                self._refuse(token)
+                raise
             if self._troubled:
                 self._troubled = False
                 LOG.info('Nova lists flavors for projects with their own '
                          'tokens again.')
-            return self._kept(caller.project_id, latest)
+            return snapshot.Own.of(now, listed, common)
+
+        def renew(waited_for: bool) -> snapshot.Own:
+            return self._kept(caller.project_id, self._cache.renewed(
+                caller.project_id, snapshot.Own,
+                self._list(caller.project_id).last, self._times.fresh,
+                waited_for, ask))
+
         return renew
 
     def _list(self, project_id: str

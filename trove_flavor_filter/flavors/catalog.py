@@ -168,28 +168,25 @@ class Catalog:
 
         :raises NovaUnavailable: Nova or Keystone is unavailable
         """
-        last = self._common.last
-        with self._cache.turn('', snapshots.Snapshot, self._times.fresh,
-                              waited_for) as (found, asks):
-            newest = max((one for one in (found, last) if one is not None),
-                         key=lambda one: one.fetched, default=None)
-            if newest is not None and not asks:
-                return newest
-            try:
-                latest = self._ask()
-            except exception.NovaUnavailable as error:
-                usable = newest is not None and self._times.usable(newest)
-                if usable and not self._troubled:
+        return self._cache.renewed(
+            '', snapshots.Snapshot, self._common.last, self._times.fresh,
+            waited_for, self._ask_again)
+
+    def _ask_again(self, newest: snapshots.Snapshot | None
+                   ) -> snapshots.Snapshot:
+        try:
+            latest = self._ask()
+        except exception.NovaUnavailable as error:
+            if newest is not None and self._times.usable(newest):
+                self._common.last = newest
+                if not self._troubled:
                     # Log once per outage, not once per retry. Without a list
                     # to fall back on, the failed requests are logged instead.
                     self._troubled = True
                     LOG.warning('Nova is unavailable; serving the last list '
                                 'of flavors until it is back: %s',
                                 error.reason)
-                if usable:
-                    self._common.last = newest
-                raise
-            self._cache.set('', latest)
+            raise
         if self._troubled:
             self._troubled = False
             LOG.info('Nova lists flavors again.')

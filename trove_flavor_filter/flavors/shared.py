@@ -124,6 +124,25 @@ class SharedCache:
         text = latest.to_text()
         self._post(lambda: self._region.set(self._key(project_id), text))
 
+    def renewed(self, project_id: str, kind: type[T], last: T | None,
+                fresh: Callable[[T], bool], wait: bool,
+                ask: Callable[[T | None], T]) -> T:
+        """A newer list than the last: the cached one, or else Nova's.
+
+        :param last: the last list; None without one
+        :param fresh, wait: as in :meth:`turn`
+        :param ask: gets a list from Nova. Its argument is the newest list
+            that there is without asking
+        """
+        with self.turn(project_id, kind, fresh, wait) as (found, asks):
+            newest = max((one for one in (found, last) if one is not None),
+                         key=lambda one: one.fetched, default=None)
+            if newest is not None and not asks:
+                return newest
+            latest = ask(newest)
+            self.set(project_id, latest)
+            return latest
+
     @contextlib.contextmanager
     def turn(self, project_id: str, kind: type[T],
              fresh: Callable[[T], bool], wait: bool
