@@ -16,6 +16,7 @@ import atexit
 from collections.abc import Sequence
 import concurrent.futures
 import contextlib
+import functools
 import itertools
 import os
 import pathlib
@@ -46,6 +47,9 @@ from trove_flavor_filter.tests import databases
 # The directory for temporary files. It is read at import, because a test that
 # boots a cloud for several tests may have a temporary directory of its own.
 FOLDER = tempfile.gettempdir()
+
+# Nova's libraries are for this program only, and not for the tests.
+NOVA_SERVER = str(pathlib.Path(__file__).with_name('nova_server.py'))
 
 SERVICES = ('keystone', 'nova', 'glance', 'neutron', 'trove')
 SCRIPTS = ('openstack', 'trove-api', 'trove-manage', 'trove-flavor-filter',
@@ -496,17 +500,20 @@ class Cloud:
             OS_PROJECT_DOMAIN_ID='default',
             OS_REGION_NAME=settings.REGION)
 
-    def run(self, *command: str, **kwargs: typing.Any
-            ) -> subprocess.CompletedProcess:
+    def run(self, *command: str, path: str | None = None,
+            **kwargs: typing.Any) -> subprocess.CompletedProcess:
         """Run a command in the cloud's environment.
 
         Console scripts that import much are run by :mod:`commands`, unless
         there are keyword arguments.
 
+        :param path: the command's PATH; None for that of the cloud
         :param kwargs: of subprocess.run
         :returns: its exit code and its output, as text
         """
         environment = self.environment()
+        if path is not None:
+            environment['PATH'] = path
         program = shutil.which(command[0], path=environment['PATH'])
         if program is None:
             raise process.ServiceFailed(f'there is no {command[0]}')
@@ -668,11 +675,13 @@ class Cloud:
 
     def sql(self, statement: str, **parameters: typing.Any) -> typing.Any:
         """Run a statement in Trove's database directly."""
-        with self._engine().begin() as connection:
+        with self._engine.begin() as connection:
             result = connection.execute(sa.text(statement), parameters)
             return result.all() if result.returns_rows else None
 
+    @functools.cached_property
     def _engine(self) -> sa.Engine:
+        # Without a pool: a test may move or stop the database.
         return sa.create_engine(self.database_url,
                                 poolclass=sa.pool.NullPool)
 
@@ -698,7 +707,7 @@ class Cloud:
             'image_id': self.image_id, 'packages': '', 'active': active,
             # Not in every Trove.
             'registry_ext': '', 'repl_strategy': ''}
-        inspector = sa.inspect(self._engine())
+        inspector = sa.inspect(self._engine)
         columns = {column['name'] for column
                    in inspector.get_columns('datastore_versions')}
         known = [column for column in values if column in columns]
@@ -733,10 +742,13 @@ class Cloud:
         row = self.sql('SELECT tenant_id, flavor_id FROM instances '
                        'WHERE id = :id', id=instance_id)[0]
         server_id = str(uuid.uuid4())
-        self._run('nova', 'python', '-m',
-                  'trove_flavor_filter.tests.cloud.nova_server', server_id,
-                  self.project_id('trove'), row.flavor_id,
-                  OS_NOVA_CONFIG_DIR=str(self.directory / 'nova'))
+        created = self._server(
+            NOVA_SERVER, ('nova.config', 'nova.context', 'nova.objects.fields',
+                          'nova.objects.instance'),
+            self._environ(OS_NOVA_CONFIG_DIR=str(self.directory / 'nova'))
+        ).run(server_id, self.project_id('trove'), row.flavor_id)
+        if created.returncode:
+            raise process.ServiceFailed(created.stderr)
         if network_id is not None:
             self.session('admin').post(
                 f'{self.neutron_url}/v2.0/ports', json={'port': {

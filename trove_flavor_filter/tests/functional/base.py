@@ -14,6 +14,7 @@
 
 import functools
 import importlib.util
+import logging
 import os
 import unittest
 import uuid
@@ -21,6 +22,12 @@ import uuid
 from oslotest import base
 
 from trove_flavor_filter.tests.cloud import cloud
+
+# What each request and its answer were would hide all else that is printed of
+# a test that fails.
+if not os.environ.get('OS_DEBUG'):
+    for name in ('keystoneauth', 'novaclient', 'urllib3'):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 @functools.cache

@@ -38,9 +38,8 @@ class StatusTest(base.FunctionalTestCase):
         :param behind: options that follow the subcommand
         """
         result = self.cloud.run(
-            'env', f'PATH={path}',
             str(self.cloud.bin / 'trove-flavor-filter-status'), *options,
-            'upgrade', 'check', '--json', *behind)
+            'upgrade', 'check', '--json', *behind, path=path)
         self.assertEqual(code, result.returncode,
                          result.stdout + result.stderr)
         self.assertEqual('', result.stderr)
