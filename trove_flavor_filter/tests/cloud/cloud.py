@@ -682,8 +682,14 @@ class Cloud:
     @functools.cached_property
     def _engine(self) -> sa.Engine:
         # Without a pool: a test may move or stop the database.
-        return sa.create_engine(self.database_url,
-                                poolclass=sa.pool.NullPool)
+        engine = sa.create_engine(self.database_url,
+                                  poolclass=sa.pool.NullPool)
+        if self.backend == 'sqlite':
+            # As in settings.database().
+            sa.event.listen(
+                engine, 'connect', lambda connection, _record:
+                connection.execute('PRAGMA synchronous = OFF'))
+        return engine
 
     def create_datastore_version(self, datastore: str, name: str,
                                  manager: str = 'mysql', active: bool = True,
