@@ -211,9 +211,9 @@ def _main() -> None:
     gc.collect()
     gc.freeze()
     # Ctrl-C is for the commands.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.argv += _serve(requests)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, handler)
 
 
 if __name__ == '__main__':

@@ -99,6 +99,9 @@ class ServerTest(base.BaseTestCase):
             self.assertSame(0, 'a', '', 'b c', '\u20ac', **environment)
 
     def test_it_ends_in_the_same_way(self):
+        # A shell lets what it runs in the background ignore it.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(
+            signal.SIGINT, signal.default_int_handler))
         for code, text in (
                 (0, ''), (3, 'raise SystemExit(3)'),
                 (1, 'raise SystemExit("in words")'),
