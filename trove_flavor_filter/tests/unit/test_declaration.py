@@ -179,7 +179,7 @@ datastore_versions:
     @hypothesis.given(strategies.binary(max_size=200) | strategies.text(
         'datastore_versions: {}[]&*!|>-\n\t#\'"0:', max_size=80
     ).map(str.encode))
-    @hypothesis.settings(max_examples=500, deadline=None)
+    @hypothesis.settings(max_examples=500)
     def test_whatever_it_is_fed_it_reads_or_refuses(self, data):
         try:
             reading.read(data)
@@ -542,7 +542,6 @@ datastore_versions:
                 strategies.integers(0, 4), min_size=1), max_size=5),
         strategies.lists(texts, min_size=5, max_size=5, unique=True),
         strategies.booleans())
-    @hypothesis.settings(deadline=None)
     def test_what_is_written_is_read_as_what_it_was(
             self, said, names, ids):
         flavors = by_id(*(requirement.Flavor(f'id-{n}', name, 1, 1, 1, 0)
@@ -573,7 +572,6 @@ datastore_versions:
         strategies.dictionaries(
             keys, strategies.sets(values, min_size=1, max_size=3)))
     @hypothesis.example({}, {}, {'0': {'0...', '...', '...a', '-...'}})
-    @hypothesis.settings(deadline=None)
     def test_so_are_limits_and_extra_specs(
             self, minimums, maximums, extra_specs):
         said = rows(**minimums, **maximums) | {

@@ -478,9 +478,7 @@ class HostileTest(test_wsgi.WsgiTestCase):
     def test_whatever_comes_is_answered_or_handed_on(self):
         met = collections.Counter()
 
-        @hypothesis.settings(
-            max_examples=COUNT, deadline=None, database=None,
-            suppress_health_check=list(hypothesis.HealthCheck))
+        @hypothesis.settings(max_examples=COUNT, database=None)
         @hypothesis.given(self.requests)
         def send(hostile):
             met[self.send(hostile)] += 1

@@ -111,9 +111,7 @@ class FormsTest(base.BaseTestCase):
 
     def test_what_paste_loads_is_edited_or_refused_for_a_reason(self):
         @hypothesis.settings(
-            max_examples=COUNT, deadline=None, database=None,
-            derandomize=True, suppress_health_check=list(
-                hypothesis.HealthCheck))
+            max_examples=COUNT, database=None, derandomize=True)
         @hypothesis.given(paste_files.TEXTS)
         def every(text):
             self.try_one(text)

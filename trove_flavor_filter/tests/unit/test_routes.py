@@ -341,9 +341,7 @@ class AgreementTest(RouteTestCase):
                 f'/instances/{self.instance_id}/action',
                 {'resize': {'flavorRef': flavor.id}}).status_int == 200]
 
-    @hypothesis.settings(
-        max_examples=40, deadline=None, database=None,
-        suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.settings(max_examples=40, database=None)
     @hypothesis.given(rows=ROWS)
     def test_the_list_is_what_the_guard_lets_through(self, rows):
         self.execute(sa.delete(models.DatastoreVersionMetadata))
