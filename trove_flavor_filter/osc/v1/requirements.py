@@ -192,8 +192,8 @@ datastore version flavor requirement list --long -f json
 def _title(key: str) -> str:
     """The column title of a minimum or a maximum: Min RAM, Max VCPUs."""
     which, what = key.split('_')
-    return (f'{which.title()} '
-            f'{ {"ram": "RAM", "vcpus": "VCPUs"}.get(what, what.title())}')
+    names = {'ram': 'RAM', 'vcpus': 'VCPUs'}
+    return f'{which.title()} {names.get(what, what.title())}'
 
 
 class ShowFlavorRequirement(_Admin, command.ShowOne):
