@@ -501,13 +501,15 @@ class Cloud:
             OS_REGION_NAME=settings.REGION)
 
     def run(self, *command: str, path: str | None = None,
-            **kwargs: typing.Any) -> subprocess.CompletedProcess:
+            merged: bool = False, **kwargs: typing.Any
+            ) -> subprocess.CompletedProcess:
         """Run a command in the cloud's environment.
 
         Console scripts that import much are run by :mod:`commands`, unless
         there are keyword arguments.
 
         :param path: the command's PATH; None for that of the cloud
+        :param merged: whether its standard error is a part of its output
         :param kwargs: of subprocess.run
         :returns: its exit code and its output, as text
         """
@@ -519,10 +521,12 @@ class Cloud:
             raise process.ServiceFailed(f'there is no {command[0]}')
         if not kwargs and (modules := commands.libraries(program)):
             return self._server(program, modules, environment).run(
-                *command[1:])
+                *command[1:], merged=merged)
         return subprocess.run(
             [program, *command[1:]], env=environment, cwd=self.directory,
-            text=True, capture_output=True, **kwargs)
+            text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            **kwargs)
 
     def _server(self, program: str, modules: tuple[str, ...],
                 environment: dict[str, str]) -> commands.Server:

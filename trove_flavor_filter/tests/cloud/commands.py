@@ -108,12 +108,14 @@ class Server:
                 stdout=subprocess.DEVNULL, stderr=self._errors,
                 pass_fds=[theirs.fileno()])
 
-    def run(self, *words: str) -> subprocess.CompletedProcess:
+    def run(self, *words: str,
+            merged: bool = False) -> subprocess.CompletedProcess:
         """Run the script with arguments, as subprocess.run does.
 
         Its standard input is empty. Several threads may call this at the same
         time.
 
+        :param merged: whether its standard error is a part of its output
         :returns: its exit code and its output, as text
         :raises ConnectionError: the server has ended
         """
@@ -125,7 +127,8 @@ class Server:
                 socket.send_fds(
                     self._requests, [json.dumps(words).encode()],
                     [file.fileno() for file in (
-                        empty, output, errors, theirs)])
+                        empty, output, output if merged else errors,
+                        theirs)])
             code = ours.recv(16)
             if not code:
                 self._errors.seek(0)

@@ -18,6 +18,8 @@ FLAVOR_FILTER_WRITE_DOCS=1 puts what the commands print into the pages.
 import functools
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -44,6 +46,9 @@ INSTALL = f'$ pip install -q {WHEEL}'
 # have digits.
 VERSIONS = {'5.7': '14076d7c-4f90-47c0-bd1f-9c401f6728e3',
             '8.0': '5a64e9b0-84d5-47fb-8d2a-4f7b82d5f272'}
+
+# What a shell does not pass on as it is, and its own commands.
+SHELL = re.compile(r'[^\w\s./:=@,+"\'-]|^(cd|export)\b|^\w+=')
 
 # Where the story begins.
 OLD_TROVE = 'trove>=25,<26'
@@ -89,11 +94,13 @@ class Reader:
         command = command.replace(WHEEL, f'{self._wheels}/*.whl')
         for here, shown in self._names.items():
             command = command.replace(shown, here)
-        result = subprocess.run(
-            ['bash', '-c', command], text=True, cwd=self.cloud.directory,
-            env=self.cloud.environment() | {'CLIFF_FIT_WIDTH': '0'}
-            | self._environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if self._environment or SHELL.search(command):
+            result = subprocess.run(
+                ['bash', '-c', command], text=True, cwd=self.cloud.directory,
+                env=self.cloud.environment() | self._environment,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        else:
+            result = self.cloud.run(*shlex.split(command), merged=True)
         printed = result.stdout
         if result.returncode:
             raise AssertionError(f'"{command}" exited with '
