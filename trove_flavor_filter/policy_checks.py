@@ -113,6 +113,9 @@ class Rules:
         if isinstance(check, policy.AndCheck | policy.OrCheck):
             return (_All if isinstance(check, policy.AndCheck) else _Any)(
                 [self._put(part, within) for part in check.rules])
+        if not callable(check):
+            # Before oslo.policy 5.0, a quoted text becomes itself.
+            raise _Undecidable(f'cannot be parsed: {check!r}')
         if len(inspect.getfullargspec(check.__call__).args) <= 4:
             # A check with the older signature, without the rule's name.
             return lambda *given: check(*given[:3])
@@ -162,7 +165,7 @@ def _is_understood(rule: policy.RuleDefault) -> bool:
                  for word in ([part] if isinstance(part, str) else part)]
     else:
         return False
-    if rule.check == NOBODY:
+    if _is_nobody(rule.check):
         return words == ['!']
     return words.count('!') == _count_nobody(rule.check)
 
@@ -172,4 +175,9 @@ def _count_nobody(check: typing.Any) -> int:
         return _count_nobody(check.rule)
     if isinstance(check, policy.AndCheck | policy.OrCheck):
         return sum(map(_count_nobody, check.rules))
-    return int(check == NOBODY)
+    return int(_is_nobody(check))
+
+
+def _is_nobody(check: typing.Any) -> bool:
+    # Before oslo.policy 5.0, two of them are not equal.
+    return isinstance(check, type(NOBODY))

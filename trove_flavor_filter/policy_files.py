@@ -54,9 +54,19 @@ class PolicyFiles:
     def _search(self) -> dict[str, bool]:
         options = self._conf.oslo_policy
         return {path: is_folder for name, is_folder in (
-            (options.policy_file, False),
+            (_name(self._conf), False),
             *((name, True) for name in options.policy_dirs))
             if (path := self._conf.find_file(name))}
+
+
+def _name(conf: cfg.ConfigOpts) -> str:
+    """The name of the policy file, as oslo.policy finds it.
+
+    Before oslo.policy 5.0, a policy.json takes the place of a policy.yaml
+    that is not there.
+    """
+    pick = getattr(policy, 'pick_default_policy_file', None)
+    return pick(conf) if pick else conf.oslo_policy.policy_file
 
 
 def _files_in(folder: str) -> list[str]:
