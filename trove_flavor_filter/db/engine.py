@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import inspect
 import os
 import re
 import sys
@@ -27,6 +28,7 @@ from oslo_db import exception as db_exception
 from oslo_db.sqlalchemy import enginefacade
 from oslo_db.sqlalchemy import exc_filters
 import sqlalchemy as sa
+from sqlalchemy.engine import default
 
 from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
@@ -44,6 +46,9 @@ ENGINE_OPTIONS = (
 POOL_OPTIONS = {
     'pool_recycle': 'connection_recycle_time', 'pool_size': 'max_pool_size',
     'max_overflow': 'max_overflow', 'pool_timeout': 'pool_timeout'}
+
+# SQLAlchemy's option not to end what is no transaction; from 2.0.43 on.
+SKIPS_ROLLBACK = 'skip_autocommit_rollback'
 
 # Appended to a driver's message when it cannot connect.
 WHERE = ' (see "connection" in [database] of trove.conf)'
@@ -206,6 +211,9 @@ class Database:
             options = {
                 ours: value for ours, name in POOL_OPTIONS.items()
                 if (value := self._conf.database[name]) is not None}
+            if SKIPS_ROLLBACK in inspect.signature(
+                    default.DefaultDialect.__init__).parameters:
+                options[SKIPS_ROLLBACK] = True
             autocommit = sa.create_engine(
                 engine.url, creator=connect, poolclass=sa.pool.QueuePool,
                 isolation_level='AUTOCOMMIT', pool_reset_on_return=None,

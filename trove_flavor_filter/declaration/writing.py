@@ -66,7 +66,9 @@ def write(present: requirement.Present,
 
 def _place(version: requirement.Version) -> tuple[str, ...]:
     """Where a datastore version stands among the others."""
-    return (version.datastore, version.name, version.number or '', version.id)
+    # Trove's columns may be NULL.
+    return tuple(text or '' for text in (
+        version.datastore, version.name, version.number, version.id))
 
 
 def _body(wanted: requirement.Requirement,

@@ -135,7 +135,10 @@ class SharedCache:
             that there is without asking
         """
         with self.turn(project_id, kind, fresh, wait) as (found, asks):
-            newest = max((one for one in (found, last) if one is not None),
+            # One from the future is none: the clock was set back since.
+            now = time.time()
+            newest = max((one for one in (found, last)
+                          if one is not None and one.fetched <= now),
                          key=lambda one: one.fetched, default=None)
             if newest is not None and not asks:
                 return newest

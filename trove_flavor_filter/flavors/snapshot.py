@@ -158,10 +158,11 @@ def _sort_key(*lists: list[str]) -> Callable[[str], str]:
         return all(ids == sorted(ids, key=key) for ids in lists)
 
     different = {flavor_id for ids in lists for flavor_id in ids}
-    # Without regard to case, "A1" and "a1" would be one flavor.
-    without = (len({flavor_id.lower() for flavor_id in different})
-               == len(different) and is_key(str.lower))
-    return str if not without and is_key(str) else str.lower
+    # Without regard to case, "A1" and "a1" would be one flavor. MySQL
+    # compares capital letters then, so that "_" comes after all of them.
+    without = (len({flavor_id.upper() for flavor_id in different})
+               == len(different) and is_key(str.upper))
+    return str if not without and is_key(str) else str.upper
 
 
 def _moment(fetched: typing.Any) -> float:

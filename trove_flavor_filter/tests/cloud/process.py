@@ -15,16 +15,21 @@
 import collections
 import contextlib
 import ctypes
+import fcntl
 import os
 import pathlib
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import typing
 
 PR_SET_PDEATHSIG = 1
+
+# Open files, each with a lock on a port.
+RESERVED: list[typing.TextIO] = []
 
 
 class ServiceFailed(Exception):
@@ -51,16 +56,24 @@ def free_port() -> int:
     """A free port, below the ephemeral ports.
 
     The kernel gives ephemeral ports to clients, which might take the port of
-    a service while it is down.
+    a service while it is down. No other process gets the same port as long as
+    this one runs, so that a service may begin to listen later.
     """
     while True:
         port = random.randrange(20000, 32000)
-        with socket.socket() as sock:
+        with contextlib.ExitStack() as stack:
             try:
-                sock.bind(('127.0.0.1', port))
+                lock = stack.enter_context(open(
+                    f'{tempfile.gettempdir()}/flavor-filter-port-{port}',
+                    'w'))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with socket.socket() as sock:
+                    sock.bind(('127.0.0.1', port))
             except OSError:
                 continue
-            return port
+            stack.pop_all()
+        RESERVED.append(lock)
+        return port
 
 
 def tail(path: pathlib.Path, lines: int = 30) -> str:

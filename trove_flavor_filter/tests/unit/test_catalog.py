@@ -85,8 +85,8 @@ class OwnTest(base.TestCase):
         self.assertIs(FLAVORS, own.merged(common))
 
     @hypothesis.given(
-        strategies.sampled_from([str, str.lower]), strategies.dictionaries(
-            strategies.text('abcdABCD', min_size=1, max_size=3),
+        strategies.sampled_from([str, str.upper]), strategies.dictionaries(
+            strategies.text('abcdABCD_', min_size=1, max_size=3),
             strategies.sampled_from(['public', 'service', 'project',
                                      'both'])))
     def test_the_order_is_that_of_novas_database(self, key, kinds):

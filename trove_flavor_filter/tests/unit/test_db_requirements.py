@@ -574,6 +574,18 @@ class PostgreSQLRestartTest(RestartTest):
 class MySQLTest(DatabaseTest):
     backend = 'mysql'
 
+    def test_a_requirement_takes_one_round_trip(self):
+        def questions() -> int:
+            with self.database.statement() as connection:
+                return int(connection.exec_driver_sql(
+                    'SHOW SESSION STATUS LIKE \'Questions\'').one()[1])
+
+        questions()
+        before = questions()
+        self.requirements.requirement_of(self.version_id)
+        # This question is counted as well.
+        self.assertEqual(2, questions() - before)
+
 
 class PostgreSQLTest(DatabaseTest):
     backend = 'postgresql'
