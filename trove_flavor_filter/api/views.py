@@ -46,7 +46,7 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
     prefix = CATALOG_END.sub(
         '', conf.flavor_filter.public_endpoint or f'https://{request.host}')
     version = VERSION.search(
-        request.environ['SCRIPT_NAME'] + request.environ['PATH_INFO'])
+        request.environ.get('SCRIPT_NAME', '') + request.environ['PATH_INFO'])
     own = jsonutils.dumps(
         f'{prefix}/v{version[1] if version else "1.0"}/'
         f'{project_id}/flavors/')[1:-1]
