@@ -210,7 +210,7 @@ class Requirement:
                         extra_specs.get(name, frozenset()) | {wanted})
             except ValueError:
                 nonsense.append(f'{key}={value}')
-        return cls(frozenset(flavor_ids), nonsense=tuple(sorted(nonsense)),
+        return cls(frozenset(flavor_ids), nonsense=tuple(sorted(set(nonsense))),
                    extra_specs=extra_specs, ignores_case=ignores_case,
                    **limits)
 

@@ -20,6 +20,7 @@ from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import targets
+from trove_flavor_filter.db import upgrades
 from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
@@ -30,6 +31,7 @@ class Services(typing.NamedTuple):
     policy: policies.Policy
     requirements: requirements.Requirements
     targets: targets.Targets
+    upgrades: upgrades.Upgrades
     catalog: catalog.Catalog
     nova: nova.NovaFlavors
 
@@ -47,4 +49,5 @@ class Services(typing.NamedTuple):
         return cls(conf=conf, policy=policy,
                    requirements=requirements.Requirements(database),
                    targets=targets.Targets(database),
+                   upgrades=upgrades.Upgrades(database),
                    catalog=flavors, nova=nova.NovaFlavors(conf))

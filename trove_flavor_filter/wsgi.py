@@ -90,6 +90,52 @@ GUARDED: dict[str, dict[str, guard.Action]] = {
     },
 }
 
+# Trove's admin API: collection -> action of Trove's controller -> action. Its
+# controllers inherit from those above, and anybody may call what they
+# inherit. Routes' mapper.resource makes several routes of a collection, each
+# with and without a format suffix.
+GUARDED_RESOURCES: dict[str, dict[str, guard.Action]] = {
+    '{tenant_id}/mgmt/instances': {
+        'create': guard.Guard.create_instance,
+        'update': guard.Guard.update_instance,
+        'edit': guard.Guard.update_instance,
+        'action': guard.Guard.administer_instance,
+    },
+    '{tenant_id}/mgmt/clusters': {
+        'create': guard.Guard.create_cluster,
+    },
+}
+
+
+def mapper(answers_troves_list: bool = True) -> routes.Mapper:
+    """Match paths with the tables.
+
+    Trove uses the same routing library, so both match paths alike.
+
+    :param answers_troves_list: whether to match TROVES_LIST
+    :returns: a mapper; ``controller`` of a match is a key of one of the
+        tables
+    """
+    found = routes.Mapper()
+    for path in (*ROUTES, *GUARDED):
+        if path != TROVES_LIST or answers_troves_list:
+            found.connect(path, controller=path)
+    for collection in GUARDED_RESOURCES:
+        found.resource(collection, collection, member={'action': 'POST'})
+    return found
+
+
+def guard_of(controller: str, action: str, method: str
+             ) -> guard.Action | None:
+    """The check of a request that matches GUARDED or GUARDED_RESOURCES.
+
+    :param action: the action of Trove's controller, for a collection
+    :param method: the method, which decides for all others
+    """
+    if controller in GUARDED_RESOURCES:
+        return GUARDED_RESOURCES[controller].get(action)
+    return GUARDED.get(controller, {}).get(method)
+
 
 class FlavorFilter:
     """Answers the requests in ROUTES and checks those in GUARDED.
@@ -103,63 +149,92 @@ class FlavorFilter:
     def __init__(self, application: Application, conf: cfg.ConfigOpts):
         self._application = application
         self._services = services.Services.build(conf)
-        # Trove uses the same routing library, so both match paths alike.
-        self._mapper = routes.Mapper()
-        for path in (*ROUTES,
-                     *(GUARDED if conf.flavor_filter.enforce else ())):
-            if path != TROVES_LIST or conf.flavor_filter.answer_troves_list:
-                self._mapper.connect(path, route=path)
+        self._mapper = mapper(conf.flavor_filter.answer_troves_list)
 
     def __call__(self, environ: Environ,
                  start_response: StartResponse) -> Iterable[bytes]:
-        match = self._mapper.match(environ.get('PATH_INFO', ''), environ)
+        method = guard.method_of(environ)
+        match = self._mapper.match(
+            environ.get('PATH_INFO', ''), environ if method == environ[
+                'REQUEST_METHOD'] else {**environ, 'REQUEST_METHOD': method})
         if not match:
             return self._application(environ, start_response)
-        path = match.pop('route')
-        if path == TROVES_LIST and environ['REQUEST_METHOD'] != 'GET':
-            answer = None
-        elif path in ROUTES:
-            answer = self._faulty(
-                environ, self._answer, ROUTES[path], match)
-        else:
-            action = GUARDED[path].get(guard.method_of(environ))
-            answer = action and self._faulty(
-                environ, self._guard, action, match)
-        return (answer or self._application)(environ, start_response)
+        answers = self._application
+        try:
+            answers = self._route(environ, method, **match)
+        except exception.FlavorFilterError as error:
+            _log(environ, identity.context_of(environ), error)
+            answers = views.fault(error)
+        except Exception as error:
+            # Even an unexpected error must not show a traceback to a client
+            # or stop the service.
+            LOG.exception('%s %r failed', environ['REQUEST_METHOD'],
+                          environ['PATH_INFO'],
+                          context=identity.context_of(environ))
+            answers = views.fault(exception.Unavailable(
+                'The request could not be answered.', repr(error)))
+        return answers(environ, start_response)
 
-    def _answer(self, environ: Environ, ctx: context.RequestContext,
-                methods: dict[str, typing.Any],
-                match: dict[str, str]) -> webob.Response:
+    def _route(self, environ: Environ, method: str, controller: str,
+               action: str = '', format: str = '', **path: str
+               ) -> Application:
+        """The application that answers a request: a response, or Trove.
+
+        :param controller: the path, or collection, in one of the tables
+        :param action: the action of Trove's controller, for a collection
+        """
+        if controller in ROUTES:
+            if (controller == TROVES_LIST
+                    and environ['REQUEST_METHOD'] != 'GET'):
+                return self._application
+            return self._answer(environ, ROUTES[controller], path)
+        check = guard_of(controller, action, method)
+        if check is None:
+            return self._application
+        # The path is not decoded, as in Trove.
+        finish = guard.check(check, environ, identity.context_of(environ),
+                             self._services, **path)
+        return (self._application if finish is None
+                else _followed(self._application, finish))
+
+    def _answer(self, environ: Environ, methods: dict[str, typing.Any],
+                path: dict[str, str]) -> webob.Response:
         handler = methods.get(environ['REQUEST_METHOD'])
         if handler is None:
             raise exception.MethodNotAllowed(
                 environ['REQUEST_METHOD'], sorted(methods))
         return handler(
-            webob.Request(environ), ctx, self._services,
-            **{name: _decoded(value) for name, value in match.items()})
+            webob.Request(environ), identity.context_of(environ),
+            self._services,
+            **{name: _decoded(value) for name, value in path.items()})
 
-    def _guard(self, environ: Environ, ctx: context.RequestContext,
-               action: guard.Action, match: dict[str, str]) -> None:
-        # Not decoded, as in Trove.
-        guard.check(action, environ, ctx, self._services, **match)
 
-    @staticmethod
-    def _faulty(environ: Environ, function: Callable[..., typing.Any],
-                *arguments: typing.Any) -> webob.Response | None:
-        """Call a function; on an error, log it and return a fault."""
-        ctx = identity.context_of(environ)
+def _followed(application: Application, finish: guard.Finish) -> Application:
+    """An application, with something to do when it has answered.
+
+    :param finish: called with the status; 500 if the application fails
+    """
+    def call(environ: Environ,
+             start_response: StartResponse) -> Iterable[bytes]:
+        status = 500
+
+        def started(line: str, *arguments: typing.Any) -> typing.Any:
+            nonlocal status
+            status = int(line[:3])
+            return start_response(line, *arguments)
         try:
-            return function(environ, ctx, *arguments)
-        except exception.FlavorFilterError as error:
-            _log(environ, ctx, error)
-            return views.fault(error)
-        except Exception as error:
-            # Even an unexpected error must not show a traceback to a client
-            # or stop the service.
-            LOG.exception('%s %r failed', environ['REQUEST_METHOD'],
-                          environ['PATH_INFO'], context=ctx)
-            return views.fault(exception.Unavailable(
-                'The request could not be answered.', repr(error)))
+            return application(environ, started)
+        finally:
+            try:
+                finish(status)
+            except exception.SchemaIncomplete:
+                # There is no table, so there is nothing to write.
+                pass
+            except exception.FlavorFilterError as error:
+                # The record stays as it was when Trove got the request. The
+                # next upgrade of the instance replaces it.
+                _log(environ, identity.context_of(environ), error)
+    return call
 
 
 def _decoded(value: str) -> str:

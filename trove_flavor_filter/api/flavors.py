@@ -93,7 +93,7 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     caller = nova.Caller(tenant_id, ctx.auth_token)
     resize = guard.Guard(ctx, serves, tenant_id, caller)
     found = resize.own(
-        _found(serves.targets.instance_version, guard.LONGEST_ID, id))
+        _found(serves.targets.instance_versions, guard.LONGEST_ID, id))
     if not found:
         raise exception.NotFound(f'Resource {id} cannot be found.')
     # As in Trove: a caller who may not see an instance gets 404, not 403.
@@ -102,7 +102,7 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     listing = serves.catalog.visible(caller)
     answer = views.flavor_list(
         request, serves.conf, tenant_id,
-        resize.allowed(found[0], listing.flavors), listing.common)
+        resize.allowed(found, listing.flavors), listing.common)
     return views.conditional(request, answer)
 
 

@@ -23,7 +23,10 @@ A guard relies on what the database says of an instance. While Trove resizes
 an instance, the database still has its old flavor, so an upgrade has to wait.
 An instance has a single task, and whichever operation ends first clears it.
 So other requests that Trove would start on a busy instance have to wait too;
-otherwise they would hide a resize.
+otherwise they would hide a resize. During an upgrade, and after one that has
+failed, the database has the new version of the instance, which may not run.
+So upgrades are recorded until they are known to have succeeded, and until
+then a flavor has to be allowed by all versions that the instance may run.
 """
 
 from collections.abc import Callable
@@ -33,16 +36,21 @@ import typing
 from urllib import parse
 
 from oslo_context import context
+from oslo_log import log
 import webob
 
 from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.db import targets as db_targets
+from trove_flavor_filter.db import upgrades as db_upgrades
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
+from trove_flavor_filter import running
 from trove_flavor_filter import services
+
+LOG = log.getLogger(__name__)
 
 # The maximum number of allowed flavors that a refusal lists.
 SUGGESTIONS = 5
@@ -55,18 +63,23 @@ LONGEST_NAME = 255
 # More than any cluster has: the largest, Redis, is designed for a thousand.
 MOST_NODES = 1000
 
-# Codes of trove.instance.tasks.
-DELETING, RESIZING, BUILDING, UPGRADING = 2, 4, 5, 0x59
-BUSY = {RESIZING: 'being resized', UPGRADING: 'being upgraded'}
-# No task is running: none is set, a restart is needed, or there was an error.
-SETTLED = {1, 7, *range(0x50, 0x5e)} - {UPGRADING}
+BUSY = {running.RESIZING: 'being resized',
+        running.UPGRADING: 'being upgraded'}
 
-# Actions that write the tasks of other instances than the one they check.
-REPLICATION = {'promote_to_replica_source', 'eject_replica_source'}
+# Actions on an instance. If a body has several, Trove takes the last one.
+PROMOTE, EJECT = 'promote_to_replica_source', 'eject_replica_source'
+RESIZE, RESET = 'resize', 'reset_status'
+ACTIONS = ('restart', RESIZE, PROMOTE, EJECT, RESET)
+
+# Actions of administrators, and actions on a cluster, that write the tasks of
+# instances without waiting for the end of a task.
+ADMIN_ACTIONS = {'reboot', 'rebuild', 'reset-task-status'}
+CLUSTER_ACTIONS = {'reset-status', 'restart', 'configuration_attach',
+                   'configuration_detach'}
 
 Document = bodies.Document
 
-_Owned = typing.TypeVar('_Owned', db_targets.Target, db_targets.Task)
+_Owned = typing.TypeVar('_Owned', db_targets.Target, running.Instance)
 
 
 class Case(typing.NamedTuple):
@@ -81,6 +94,30 @@ class Case(typing.NamedTuple):
     exists: bool = False
 
 
+class Effects(typing.NamedTuple):
+    """What Trove would do for a request, as far as it is checked or recorded.
+
+    :ivar cases: the flavors that it would run datastore versions on
+    :ivar waits_for: instances that must not be busy with a task
+    :ivar upgrades: instances that it would upgrade
+    :ivar target_ids: the new datastore version of these instances; several
+        if Trove could take any of them
+    :ivar clears: instances whose task it would write, so that a cleared task
+        does not tell the end of an upgrade
+    :ivar clears_late: whether it would write the task only after a call to
+        the guest, when an upgrade may have begun
+    :ivar uses: other instances that it would change
+    """
+
+    cases: Sequence[Case] = ()
+    waits_for: Sequence[running.Instance] = ()
+    upgrades: Sequence[running.Instance] = ()
+    target_ids: Sequence[str] = ()
+    clears: Sequence[running.Instance] = ()
+    clears_late: bool = False
+    uses: Sequence[running.Instance] = ()
+
+
 class Guard(typing.NamedTuple):
     """The check of one request: its caller, and the services to use."""
 
@@ -89,41 +126,40 @@ class Guard(typing.NamedTuple):
     project_id: str
     caller: nova.Caller
 
-    def check(self, cases: Iterable[Case]) -> None:
-        """Check that all flavors are allowed.
+    def check(self, effects: Effects) -> None:
+        """Check that no instance is busy, and that all flavors are allowed.
 
-        :raises BadRequest: one of them is not allowed
+        :raises NotReady: a task is running on an instance
+        :raises BadRequest: a flavor is not allowed
         :raises Unavailable: Nova is needed and unavailable
         """
-        for case in cases:
+        for instance in effects.waits_for:
+            if (instance.is_busy and instance.waits
+                    and not self._may_bypass()):
+                raise exception.NotReady(
+                    f'Instance {instance.id} is '
+                    f'{BUSY.get(instance.task_id, "busy with a task")}. '
+                    f'Try again when that has ended.')
+        for case in effects.cases:
             for flavor_id in sorted(case.flavor_ids):
                 reasons = self._reasons(case, flavor_id)
                 if reasons is not None and not self._may_bypass():
                     raise self._refusal(case.target, flavor_id, reasons)
 
-    def allowed(self, target: db_targets.Target,
+    def allowed(self, targets: Iterable[db_targets.Target],
                 flavors: Sequence[requirement.Flavor]
                 ) -> Sequence[requirement.Flavor]:
         """The flavors that :meth:`check` accepts.
 
+        :param targets: the versions that the instance may run
         :param flavors: flavors that the caller can see, in any order
         :returns: those that are accepted, in the same order
         """
         if self._may_bypass():
             return flavors
-        return target.requirement.select(flavors)
-
-    def wait_for(self, tasks: Iterable[db_targets.Task]) -> None:
-        """Check that no task is running on these instances.
-
-        :raises NotReady: a task is running on one of them
-        """
-        for task in tasks:
-            if task.task_id not in SETTLED and not self._may_bypass():
-                raise exception.NotReady(
-                    f'Instance {task.instance_id} is '
-                    f'{BUSY.get(task.task_id, "busy with a task")}. '
-                    f'Try again when that has ended.')
+        for target in targets:
+            flavors = target.requirement.select(flavors)
+        return flavors
 
     def _may_bypass(self) -> bool:
         return self.services.policy.allows(self.ctx, policies.BYPASS)
@@ -209,90 +245,122 @@ class Guard(typing.NamedTuple):
 
     # One method for each guarded action; ``id`` is the id in the path.
 
-    def create_instance(self, body: Document, _id: str) -> list[Case]:
+    def create_instance(self, body: Document, _id: str) -> Effects:
         instance = bodies.as_object(body.get('instance'), 'instance')
         source_id = instance.get('replica_of')
         if source_id:
             # A replica has its source's datastore version and flavor.
-            return [
+            return Effects([
                 Case(target, target.flavor_ids)
                 for target in self.own(
                     self.services.targets.instance_version(
-                        _text(instance, 'replica_of', LONGEST_ID)))]
+                        _text(instance, 'replica_of', LONGEST_ID)))])
         flavor_id = _flavor_id(instance.get('flavorRef'))
-        return [Case(target, [flavor_id])
-                for target in self.named(instance.get('datastore', {}))]
+        return Effects([
+            Case(target, [flavor_id])
+            for target in self.named(instance.get('datastore', {}))])
 
-    def update_instance(self, body: Document, id: str) -> list[Case]:
-        # Trove treats an empty "instance" as a request to detach.
+    def update_instance(self, body: Document, id: str) -> Effects:
         instance = bodies.as_object(body.get('instance'), 'instance')
+        targets = self.services.targets
         # Trove starts these two even if another task is running.
+        if 'datastore_version' in instance:
+            return self._upgrade(targets.instance_upgrade(
+                id, _text(instance, 'datastore_version')))
         if 'access' in instance:
-            self.wait_for(self.own(
-                self.services.targets.tasks_of_instance(id)))
-        if 'datastore_version' not in instance:
-            return []
-        targets = self.own(self.services.targets.instance_version(
-            id, _text(instance, 'datastore_version')))
-        for target in targets:
-            self.wait_for(target.tasks)
-        return [Case(target, target.flavor_ids, exists=True)
-                for target in targets]
+            found = self.own(targets.instance(id))
+            return Effects(waits_for=found, clears=found)
+        # Trove treats an empty "instance" as a request to detach. It waits
+        # for the end of a task before it asks the guest, but not after.
+        if 'configuration' in instance or not instance:
+            return Effects(clears_late=True, clears=[
+                each for each in self.own(targets.with_replicas(id))
+                if not each.is_busy])
+        return Effects()
 
-    def update_configuration(self, _body: Document, id: str) -> list[Case]:
+    def update_configuration(self, _body: Document, id: str) -> Effects:
         # Trove sets the task of each instance to "restart required", even if
         # another task is running.
-        self.wait_for(
-            task for task in
-            self.services.targets.tasks_of_configuration(id)
-            if task.tenant_id == self.project_id)
-        return []
+        found = [instance for instance in
+                 self.services.targets.attached_to(id)
+                 if instance.tenant_id == self.project_id]
+        return Effects(waits_for=found, clears=found, clears_late=True)
 
-    def act_on_instance(self, body: Document, id: str) -> list[Case]:
+    def act_on_instance(self, body: Document, id: str) -> Effects:
         targets = self.services.targets
-        if body.keys() & REPLICATION:
-            self.wait_for(self.own(targets.tasks_of_replication_set(id)))
-        # Administrators may reset an instance that is stuck. Trove permits
-        # owners to do it before they delete an instance. An instance that is
-        # being built cannot be deleted otherwise. One that is being deleted
-        # will not be resized.
-        if ('reset_status' in body
-                and not self.services.policy.is_admin(self.ctx)):
-            self.wait_for(
-                task for task in self.own(targets.tasks_of_instance(id))
-                if task.task_id not in (BUILDING, DELETING))
-        if 'resize' not in body:
-            return []
-        resize = bodies.as_object(body['resize'], 'resize')
-        if 'flavorRef' not in resize:
-            return []
+        action = next((key for key in reversed(body) if key in ACTIONS), None)
+        if action in (PROMOTE, EJECT):
+            found = self.own(targets.replication_set(id))
+            return Effects(waits_for=found, clears=found)
+        if action == RESET:
+            found = self.own(targets.instance(id))
+            # Administrators may reset an instance that is stuck. Trove
+            # permits owners to do it before they delete an instance. An
+            # instance that is being built cannot be deleted otherwise. One
+            # that is being deleted will not be resized.
+            waits = not self.services.policy.is_admin(self.ctx)
+            return Effects(clears=found, waits_for=[
+                each for each in found if waits and each.task_id not in (
+                    running.BUILDING, running.DELETING)])
+        if action != RESIZE:
+            return Effects()
+        resize = bodies.as_object(body[RESIZE], RESIZE)
+        # If the body has both, Trove resizes the volume.
+        if 'flavorRef' not in resize or 'volume' in resize:
+            return Effects()
         flavor_id = _flavor_id(resize['flavorRef'])
-        return [Case(target, [flavor_id])
-                for target in self.own(targets.instance_version(id))]
+        versions = self.own(targets.instance_versions(id))
+        return Effects(
+            [Case(target, [flavor_id]) for target in versions],
+            uses=[each for target in versions for each in target.instances])
 
-    def create_cluster(self, body: Document, _id: str) -> list[Case]:
+    def administer_instance(self, body: Document, id: str) -> Effects:
+        if not body.keys() & ADMIN_ACTIONS:
+            return Effects()
+        return Effects(clears=self.own(self.services.targets.instance(id)))
+
+    def create_cluster(self, body: Document, _id: str) -> Effects:
         cluster = bodies.as_object(body.get('cluster'), 'cluster')
         flavor_ids = _flavor_ids_of_nodes(cluster.get('instances'))
-        return [Case(target, flavor_ids)
-                for target in self.named(cluster.get('datastore', {}))]
+        return Effects([
+            Case(target, flavor_ids)
+            for target in self.named(cluster.get('datastore', {}))])
 
-    def act_on_cluster(self, body: Document, id: str) -> list[Case]:
+    def act_on_cluster(self, body: Document, id: str) -> Effects:
+        # Trove refuses a body with more than one action.
         targets = self.services.targets
-        cases = []
         if 'grow' in body:
             flavor_ids = _flavor_ids_of_nodes(body['grow'])
-            cases += [Case(target, flavor_ids) for target in self.own(
-                targets.cluster_version(id))]
+            return Effects([
+                Case(target, flavor_ids)
+                for target in self.own(targets.cluster_version(id))])
         if 'add_shard' in body:
-            cases += [Case(target, target.flavor_ids) for target in self.own(
-                targets.shard_versions(id))]
+            return Effects([
+                Case(target, target.flavor_ids)
+                for target in self.own(targets.shard_versions(id))])
         if 'upgrade' in body:
             upgrade = bodies.as_object(body['upgrade'], 'upgrade')
-            for target in self.own(targets.cluster_version(
-                    id, _text(upgrade, 'datastore_version'))):
-                self.wait_for(target.tasks)
-                cases.append(Case(target, target.flavor_ids, exists=True))
-        return cases
+            return self._upgrade(targets.cluster_upgrade(
+                id, _text(upgrade, 'datastore_version')))
+        if body.keys() & CLUSTER_ACTIONS:
+            return Effects(clears=self.own(targets.members(id)),
+                           clears_late=True)
+        return Effects()
+
+    def _upgrade(self, found: Sequence[db_targets.Target]) -> Effects:
+        """An upgrade of instances to a datastore version.
+
+        :param found: the version; several if Trove could take any of them
+        """
+        found = self.own(found)
+        instances = found[0].instances if found else ()
+        return Effects(
+            # An instance may go back to a version that it may still run.
+            [Case(target, target.flavor_ids, exists=True) for target in found
+             if any(target.version_id not in instance.earlier
+                    for instance in instances)],
+            waits_for=instances, upgrades=instances,
+            target_ids=[target.version_id for target in found])
 
 
 def _suggestion(wanted: requirement.Requirement,
@@ -314,32 +382,89 @@ def _named(flavor: requirement.Flavor) -> str:
     return f'{flavor.name} ({flavor.id})'
 
 
-Action = Callable[[Guard, Document, str], list[Case]]
+Action = Callable[[Guard, Document, str], Effects]
+
+# Actions that leave nothing to record.
+CREATES = (Guard.create_instance, Guard.create_cluster)
+
+# What has to be done when Trove has answered, given the status.
+Finish = Callable[[int], None]
 
 
 def check(action: Action, environ: dict[str, typing.Any],
           ctx: context.RequestContext, serves: services.Services,
-          tenant_id: str, id: str = '') -> None:
+          tenant_id: str, id: str = '') -> Finish | None:
     """Check a request: return, or raise to refuse it.
 
-    The body is kept, so that Trove can read it again.
+    The body is kept, so that Trove can read it again. An upgrade is recorded,
+    even if nothing is enforced.
 
     :param action: the method of Guard for this kind of request
     :param id: id of the instance, cluster or configuration in the path
+    :returns: what has to be done when Trove has answered
     :raises Unauthorized, Forbidden: the caller is not permitted to
     :raises BadRequest: the body is invalid, or a flavor is not allowed
     :raises NotReady: a task is running on an instance
     :raises Unavailable: the database is unavailable; or Nova is, and a
         minimum, a maximum or an extra spec has to be checked
     """
-    identity.check(environ, ctx, tenant_id)
-    if len(id) > LONGEST_ID or not _is_comparable(id):
-        raise exception.BadRequest('The path cannot be understood.')
-    body = bodies.read(environ)
-    if body is not None:
+    enforces = serves.conf.flavor_filter.enforce
+    if not enforces and action in CREATES:
+        return None
+    try:
+        identity.check(environ, ctx, tenant_id)
+        if len(id) > LONGEST_ID or not _is_comparable(id):
+            raise exception.BadRequest('The path cannot be understood.')
+        body = bodies.read(environ)
+        if body is None:
+            return None
         guard = Guard(ctx, serves, tenant_id,
                       nova.Caller(tenant_id, ctx.auth_token))
-        guard.check(action(guard, body, id))
+        effects = action(guard, body, id)
+        if enforces:
+            guard.check(effects)
+        return _record(effects, serves.upgrades)
+    except exception.FlavorFilterError as error:
+        if enforces:
+            raise
+        LOG.info('%s %r goes to Trove unchecked: %s',
+                 environ['REQUEST_METHOD'], environ['PATH_INFO'], error,
+                 context=ctx)
+        return None
+
+
+def _record(effects: Effects, upgrades: db_upgrades.Upgrades
+            ) -> Finish | None:
+    """Record what tells which datastore versions instances may run.
+
+    :raises Unavailable: an upgrade cannot be recorded
+    """
+    if proven := {each for each in (*effects.clears, *effects.uses)
+                  if each.has_proven}:
+        upgrades.end(proven)
+    doubted = [each.id for each in effects.clears
+               if each.upgrade is not None and each not in proven]
+    doubt = upgrades.doubt(doubted) if doubted else None
+    try:
+        attempt = (upgrades.begin(effects.upgrades, effects.target_ids)
+                   if effects.upgrades else None)
+    except exception.SchemaIncomplete as error:
+        raise exception.Unavailable(
+            f'Upgrades are not available: {error.hint}.',
+            error.reason) from error
+    late = [each.id for each in effects.clears if effects.clears_late]
+
+    def finish(status: int) -> None:
+        if attempt is not None:
+            if status < 400:
+                upgrades.accept(attempt)
+            else:
+                upgrades.withdraw(attempt)
+        if doubt is not None and 400 <= status < 500:
+            upgrades.trust(doubt)
+        if late and not 400 <= status < 500:
+            upgrades.doubt(late)
+    return finish if attempt or doubt or late else None
 
 
 def method_of(environ: dict[str, typing.Any]) -> str:

@@ -329,8 +329,11 @@ class Checks(upgradecheck.UpgradeCommands):
         wanted_by_id = {version.id: (version, wanted)
                         for version, wanted in self._requirements}
         counts: dict[str, int] = {}
-        counted = targets.Targets(self._database).instance_flavors(
-            wanted_by_id)
+        found_in = targets.Targets(self._database)
+        counted = [*found_in.instance_flavors(wanted_by_id), *(
+            (version_id, flavor_id, 1)
+            for version_id, flavor_id in found_in.unproven()
+            if version_id in wanted_by_id)]
         for version_id, flavor_id, count in counted:
             version, wanted = wanted_by_id[version_id]
             flavor = self._flavors.get(flavor_id)
@@ -343,7 +346,8 @@ class Checks(upgradecheck.UpgradeCommands):
                  for version, count in sorted(counts.items())]
         return _listed(
             found, 'Instances run on a flavor that their datastore version '
-            'does not allow: {}. They keep running; "openstack database '
+            'does not allow, or that a version does not allow which they may '
+            'still run after an upgrade: {}. They keep running; "openstack database '
             'instance resize flavor" moves one to a flavor that is allowed.')
 
     _upgrade_checks = (

@@ -102,7 +102,8 @@ def missing(connection: sa.Connection) -> list[str]:
     """Names of the plugin's tables that do not exist."""
     inspector = sa.inspect(connection)
     return [model.__tablename__ for model in (
-        models.DatastoreVersionMetadata, models.FlavorFilterRevision)
+        models.DatastoreVersionMetadata, models.FlavorFilterRevision,
+        models.FlavorFilterUpgrade)
         if not inspector.has_table(model.__tablename__)]
 
 

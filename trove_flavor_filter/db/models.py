@@ -85,6 +85,29 @@ class FlavorFilterRevision(Base):
     revision = sa.Column(sa.Integer, nullable=False)
 
 
+class FlavorFilterUpgrade(Base):
+    """A version that an instance may still run after the start of an upgrade.
+
+    An instance has a row for each such version, until its upgrade is known to
+    have succeeded. There is no foreign key to Trove's instances: on Galera, a
+    new row would then conflict with Trove's own change to the instance.
+    """
+
+    __tablename__ = 'flavor_filter_upgrade'
+
+    instance_id = sa.Column(sa.String(36), primary_key=True)
+    datastore_version_id = sa.Column(
+        sa.String(36),
+        sa.ForeignKey('datastore_versions.id', ondelete='CASCADE'),
+        primary_key=True)
+    target_id = sa.Column(
+        sa.String(36),
+        sa.ForeignKey('datastore_versions.id', ondelete='SET NULL'))
+    attempt = sa.Column(sa.String(36), nullable=False)
+    state = sa.Column(sa.String(36), nullable=False)
+    created = sa.Column(sa.DateTime, nullable=False)
+
+
 class Cluster(Base):
     __tablename__ = 'clusters'
 

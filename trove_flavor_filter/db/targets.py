@@ -13,6 +13,7 @@
 """Find the target of a request in the database, as Trove does."""
 
 import collections
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Sequence
 import functools
@@ -25,20 +26,9 @@ from sqlalchemy import orm
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
+from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
-
-
-class Task(typing.NamedTuple):
-    """The task of an instance.
-
-    :ivar instance_id: id of the instance
-    :ivar tenant_id: id of its project
-    :ivar task_id: a code from Trove's ``InstanceTasks``
-    """
-
-    instance_id: str
-    tenant_id: str
-    task_id: int
+from trove_flavor_filter import running
 
 
 class Target(typing.NamedTuple):
@@ -50,8 +40,7 @@ class Target(typing.NamedTuple):
     :ivar requirement: what it requires
     :ivar flavor_ids: ids of the flavors of the existing instances
     :ivar tenant_id: id of their project; None if there are none
-    :ivar tasks: tasks of these instances, if the request names another
-        version and any version of their datastore has requirements
+    :ivar instances: these instances, if the request changes them
     """
 
     version_id: str
@@ -60,7 +49,7 @@ class Target(typing.NamedTuple):
     requirement: requirement.Requirement
     flavor_ids: frozenset[str] = frozenset()
     tenant_id: str | None = None
-    tasks: frozenset[Task] = frozenset()
+    instances: tuple[running.Instance, ...] = ()
 
 
 class Targets:
@@ -71,6 +60,8 @@ class Targets:
 
     def __init__(self, database: engine.Database):
         self._database = database
+        # Whether the table of upgrades was missing when it was last read.
+        self._lacks_upgrades = False
 
     @engine.read
     def instance_flavors(self, version_ids: Collection[str]
@@ -137,25 +128,61 @@ class Targets:
         return _targets(rows)
 
     @engine.read
-    def instance_version(self, instance_id: str, version: str | None = None
-                         ) -> list[Target]:
-        """An instance's flavor, and its datastore version or another one.
+    def instance_version(self, instance_id: str) -> list[Target]:
+        """The flavor of an instance, and the datastore version in its row.
 
-        :param version: id or name of another version of the same datastore,
-            as in an upgrade
-        :returns: an empty list if there is no such instance or version
+        :returns: an empty list if there is no such instance
         """
-        return self._members_and_version(
-            models.Instance, instance_id, version)
+        return self._members_and_version(models.Instance, instance_id)
+
+    def instance_versions(self, instance_id: str) -> list[Target]:
+        """As :meth:`instance_version`, but all versions that it may run.
+
+        There is more than one after an upgrade, until it is known to have
+        succeeded.
+        """
+        instance, version = models.Instance, models.DatastoreVersion
+        upgrade = orm.aliased(models.FlavorFilterUpgrade)
+
+        def statement(upgrades: bool) -> sa.Select:
+            may_run = [version.id == instance.datastore_version_id]
+            if upgrades:
+                may_run.append(sa.exists().where(
+                    upgrade.instance_id == instance.id,
+                    version.id.in_([upgrade.datastore_version_id,
+                                    upgrade.target_id])))
+            return _with_upgrade(
+                requirements.with_requirement(
+                    *_NAMES, instance.flavor_id, *_INSTANCE)
+                .select_from(instance).join(version, sa.or_(*may_run))
+                .outerjoin(*requirements.METADATA)
+                .where(instance.id == instance_id,
+                       instance.deleted.is_(False)), upgrades)
+        found = _targets(self._recorded(statement))
+        return [target for target in found
+                if target.version_id in target.instances[0].versions]
+
+    def instance_upgrade(self, instance_id: str, version: str
+                         ) -> list[Target]:
+        """An instance, its flavor, and the target of an upgrade.
+
+        :param version: id or name of a version of the same datastore
+        :returns: an empty list if there is no such instance or version; more
+            than one if several versions have this name
+        """
+        return self._upgrade(models.Instance, instance_id, version)
+
+    def cluster_upgrade(self, cluster_id: str, version: str) -> list[Target]:
+        """As :meth:`instance_upgrade`, for all members of a cluster."""
+        return self._upgrade(models.Cluster, cluster_id, version)
 
     @engine.read
-    def cluster_version(self, cluster_id: str, version: str | None = None
-                        ) -> list[Target]:
-        """A cluster's flavors, and its datastore version or another one.
+    def cluster_version(self, cluster_id: str) -> list[Target]:
+        """The flavors of a cluster's members, and its datastore version.
 
-        As :meth:`instance_version`.
+        :returns: an empty list if there is no such cluster
         """
-        return self._members_and_version(models.Cluster, cluster_id, version)
+        return self._members_and_version(models.Cluster, cluster_id)
 
     @engine.read
     def shard_versions(self, cluster_id: str) -> list[Target]:
@@ -185,74 +212,130 @@ class Targets:
             rows = connection.execute(statement).all()
         return _targets(rows)
 
-    @engine.read
-    def tasks_of_instance(self, instance_id: str) -> list[Task]:
-        """An instance's task, if its datastore has any requirements."""
-        return self._tasks(models.Instance.id == instance_id)
+    def instance(self, instance_id: str) -> list[running.Instance]:
+        """An instance; an empty list if there is no such instance."""
+        return self._instances(models.Instance.id == instance_id)
 
-    @engine.read
-    def tasks_of_replication_set(self, instance_id: str) -> list[Task]:
-        """The tasks of an instance, its source, and the replicas of both.
+    def with_replicas(self, instance_id: str) -> list[running.Instance]:
+        """An instance and its replicas."""
+        return self._instances(sa.or_(
+            models.Instance.id == instance_id,
+            models.Instance.slave_of_id == instance_id))
 
-        As :meth:`tasks_of_instance`.
-        """
+    def replication_set(self, instance_id: str) -> list[running.Instance]:
+        """An instance, its source, and the replicas of both."""
         instance = models.Instance
         source_id = sa.select(instance.slave_of_id).where(
             instance.id == instance_id).scalar_subquery()
-        return self._tasks(sa.or_(
+        return self._instances(sa.or_(
             instance.id == instance_id, instance.slave_of_id == instance_id,
             instance.id == source_id, instance.slave_of_id == source_id))
 
-    @engine.read
-    def tasks_of_configuration(self, configuration_id: str) -> list[Task]:
-        """The tasks of instances that a configuration group is attached to.
+    def attached_to(self, configuration_id: str) -> list[running.Instance]:
+        """The instances that a configuration group is attached to.
 
-        As :meth:`tasks_of_instance`. Members of clusters are left out.
+        Members of clusters are left out.
         """
-        return self._tasks(
+        return self._instances(
             models.Instance.configuration_id == configuration_id,
             models.Instance.cluster_id.is_(None))
 
-    def _tasks(self, *which: typing.Any) -> list[Task]:
-        instance, version = models.Instance, models.DatastoreVersion
-        statement: sa.Select = (
-            sa.select(instance.id, instance.tenant_id, instance.task_id)
-            .join(version, version.id == instance.datastore_version_id)
-            .where(instance.deleted.is_(False),
-                   instance.task_id.is_not(None),
-                   DATASTORE_REQUIRES, *which))
-        with self._database.statement() as connection:
-            return [Task(*row) for row in connection.execute(statement)]
+    def members(self, cluster_id: str) -> list[running.Instance]:
+        """The members of a cluster."""
+        return self._instances(models.Instance.cluster_id == cluster_id)
 
-    def _members_and_version(self, owner: typing.Any, owner_id: str,
-                             version: str | None) -> list[Target]:
-        member = models.Instance
-        target = models.DatastoreVersion
-        columns = [owner.tenant_id, member.flavor_id]
-        if version is not None:
-            columns += [member.id.label('instance_id'), member.task_id,
-                        DATASTORE_REQUIRES.label('datastore_requires')]
+    def unproven(self) -> list[tuple[str, str]]:
+        """Versions that instances may run beside the one in their row.
+
+        :returns: for each such instance, ids of a version and of the flavor
+        """
+        instance = models.Instance
+
+        def statement(upgrades: bool) -> sa.Select:
+            return _with_upgrade(
+                sa.select(instance.flavor_id, *_INSTANCE)
+                .join(models.DatastoreVersion, models.DatastoreVersion.id
+                      == instance.datastore_version_id)
+                .where(instance.deleted.is_(False),
+                       instance.id.in_(sa.select(
+                           models.FlavorFilterUpgrade.instance_id))
+                       if upgrades else sa.false()), upgrades)
+        rows = self._recorded(statement)
+        flavors = {row.instance_id: row.flavor_id or '' for row in rows}
+        return [(version_id, flavors[each.id]) for each in _instances(rows)
+                for version_id in sorted(each.versions - {each.version_id})]
+
+    def _instances(self, *which: typing.Any) -> list[running.Instance]:
+        instance, version = models.Instance, models.DatastoreVersion
+        return _instances(self._recorded(lambda upgrades: _with_upgrade(
+            sa.select(*_INSTANCE)
+            .join(version, version.id == instance.datastore_version_id)
+            .where(instance.deleted.is_(False), *which), upgrades)))
+
+    def _members_and_version(self, owner: typing.Any, owner_id: str
+                             ) -> list[Target]:
         statement: sa.Select = requirements.with_requirement(
-            *_NAMES, *columns).select_from(owner)
+            *_NAMES, owner.tenant_id, models.Instance.flavor_id
+        ).select_from(owner)
         if owner is models.Cluster:
-            statement = statement.outerjoin(member, sa.and_(
-                member.cluster_id == owner.id, member.deleted.is_(False)))
-        if version is None:
-            statement = statement.join(
-                target, target.id == owner.datastore_version_id)
-        else:
-            present = orm.aliased(models.DatastoreVersion)
-            statement = statement.join(
-                present, present.id == owner.datastore_version_id).join(
-                target, sa.and_(
-                    target.datastore_id == present.datastore_id,
-                    target.id == version if uuidutils.is_uuid_like(version)
-                    else target.name == version))
-        statement = statement.outerjoin(*requirements.METADATA).where(
+            statement = statement.outerjoin(*_MEMBERS)
+        statement = statement.join(
+            models.DatastoreVersion,
+            models.DatastoreVersion.id == owner.datastore_version_id
+        ).outerjoin(*requirements.METADATA).where(
             owner.id == owner_id, owner.deleted.is_(False))
         with self._database.statement() as connection:
             rows = connection.execute(statement).all()
         return _targets(rows)
+
+    def _upgrade(self, owner: typing.Any, owner_id: str, version: str
+                 ) -> list[Target]:
+        present = orm.aliased(models.DatastoreVersion)
+        target = models.DatastoreVersion
+
+        def statement(upgrades: bool) -> sa.Select:
+            found = requirements.with_requirement(
+                *_NAMES, models.Instance.flavor_id, *_INSTANCE,
+                owner.tenant_id.label('owner')).select_from(owner)
+            if owner is models.Cluster:
+                found = found.outerjoin(*_MEMBERS)
+            return _with_upgrade(
+                found.join(present, present.id == owner.datastore_version_id)
+                .join(target, sa.and_(
+                    target.datastore_id == present.datastore_id,
+                    target.id == version if uuidutils.is_uuid_like(version)
+                    else target.name == version))
+                .outerjoin(*requirements.METADATA)
+                .where(owner.id == owner_id, owner.deleted.is_(False)),
+                upgrades)
+        return _targets(self._recorded(statement))
+
+    def _recorded(self, statement: Callable[[bool], sa.Select]
+                  ) -> Sequence[typing.Any]:
+        """The rows of a statement that reads recorded upgrades.
+
+        :param statement: builds the statement, with or without them
+        """
+        if self._lacks_upgrades:
+            self._lacks_upgrades = not self._has_upgrades()
+        if not self._lacks_upgrades:
+            try:
+                return self._rows(statement(True))
+            except exception.SchemaIncomplete:
+                # No upgrade is let through before the table exists.
+                self._lacks_upgrades = True
+        return self._rows(statement(False))
+
+    @engine.read
+    def _has_upgrades(self) -> bool:
+        with self._database.reading() as connection:
+            return sa.inspect(connection).has_table(
+                models.FlavorFilterUpgrade.__tablename__)
+
+    @engine.read
+    def _rows(self, statement: sa.Select) -> Sequence[typing.Any]:
+        with self._database.statement() as connection:
+            return connection.execute(statement).all()
 
 
 # Built once, since building the statement takes longer than running it.
@@ -299,26 +382,63 @@ _NAMES: tuple[typing.Any, ...] = (
     models.DatastoreVersion.name)
 
 
+# The columns of running.Instance.
+_INSTANCE: tuple[typing.Any, ...] = (
+    models.Instance.id.label('instance_id'), models.Instance.tenant_id,
+    models.Instance.task_id,
+    models.Instance.datastore_version_id.label('present_id'),
+    DATASTORE_REQUIRES.label('waits'))
+
+_MEMBERS: tuple[typing.Any, typing.Any] = (models.Instance, sa.and_(
+    models.Instance.cluster_id == models.Cluster.id,
+    models.Instance.deleted.is_(False)))
+
+
+def _with_upgrade(statement: sa.Select, upgrades: bool) -> sa.Select:
+    """A statement on instances, with the columns of their upgrades."""
+    table = models.FlavorFilterUpgrade
+    if not upgrades:
+        return statement.add_columns(*(
+            sa.null().label(name) for name in (
+                'attempt', 'earlier_id', 'target_id', 'state')))
+    return statement.add_columns(
+        table.attempt, table.datastore_version_id.label('earlier_id'),
+        table.target_id, table.state).outerjoin(
+            table, table.instance_id == models.Instance.id)
+
+
+def _instances(rows: Sequence[typing.Any]) -> list[running.Instance]:
+    """The instances in rows with the columns of _with_upgrade."""
+    by_instance = collections.defaultdict(list)
+    for row in rows:
+        if row.instance_id is not None:
+            by_instance[row.instance_id].append(row)
+    return [running.Instance(
+        instance_id, those[0].tenant_id, those[0].task_id,
+        those[0].present_id,
+        running.recorded((row.attempt, row.earlier_id, row.target_id,
+                          row.state) for row in those),
+        bool(those[0].waits)) for instance_id, those in by_instance.items()]
+
+
 def _targets(rows: Sequence[typing.Any]) -> list[Target]:
     by_version = collections.defaultdict(list)
     for row in rows:
         by_version[row.id].append(row)
     columns = rows[0]._fields if rows else ()
     found = []
-    for version_id, rows in by_version.items():
+    for version_id, those in by_version.items():
         target = Target(
-            version_id, f'{rows[0].datastore}/{rows[0].name}',
-            bool(rows[0].active),
-            requirements.requirement_in(version_id, rows))
+            version_id, f'{those[0].datastore}/{those[0].name}',
+            bool(those[0].active),
+            requirements.requirement_in(version_id, those))
         if 'tenant_id' in columns:
             target = target._replace(
                 flavor_ids=frozenset(
-                    row.flavor_id for row in rows if row.flavor_id),
-                tenant_id=rows[0].tenant_id)
-        if 'task_id' in columns:
-            target = target._replace(tasks=frozenset(
-                Task(row.instance_id, row.tenant_id, row.task_id)
-                for row in rows
-                if row.datastore_requires and row.task_id is not None))
+                    row.flavor_id for row in those if row.flavor_id),
+                tenant_id=(those[0].owner if 'owner' in columns
+                           else those[0].tenant_id))
+        if 'instance_id' in columns:
+            target = target._replace(instances=tuple(_instances(those)))
         found.append(target)
     return found

@@ -318,7 +318,7 @@ class GuardTest(GuardTestCase):
                 (f'/instances/{self.instance_id}/action',
                  {'resize': {'flavorRef': 'allowed'}}, 'POST'),
                 (f'/instances/{self.instance_id}',
-                 {'instance': {'datastore_version': '5.7'}}, 'PUT'),
+                 {'instance': {'datastore_version': '8.0'}}, 'PUT'),
                 ('/clusters', {'cluster': {
                     'instances': [], 'datastore': {
                         'type': 'mysql', 'version': '8.0'}}}, 'POST'),
@@ -334,6 +334,90 @@ class GuardTest(GuardTestCase):
             seen.clear()
             self.post(path, body, method=method)
             self.assertEqual(1, len(seen), path)
+
+
+class AdminRouteTest(GuardTestCase):
+    """Trove's routes for administrators, which members can use."""
+
+    def test_creation(self):
+        for path in ('/mgmt/instances', '/mgmt/instances.json',
+                     '/mgmt/instances.xml', '/mgmt/instances.a.b'):
+            for method, query in (('POST', ''), ('GET', '?_method=POST'),
+                                  ('PUT', '?_method=post')):
+                for flavor_id, status in (('small', 400), ('allowed', 200)):
+                    self.assertEqual(status, self.post(
+                        f'{path}{query}', {'instance': {
+                            'flavorRef': flavor_id, 'datastore': {
+                                'type': 'mysql', 'version': '8.0'}}},
+                        method=method).status_int, (path, method, flavor_id))
+
+    def test_upgrades(self):
+        self.create_row(self.other_id, 'new')
+        instance = f'/mgmt/instances/{self.instance_id}'
+        body = {'instance': {'datastore_version': '5.7'}}
+        for path, method in (
+                (instance, 'PUT'), (f'{instance}.json', 'PUT'),
+                (f'{instance}?_method=PUT', 'GET'),
+                (f'{instance}/edit', 'GET'),
+                (f'{instance}/edit.json', 'GET'),
+                (f'{instance}/edit?_method=GET', 'POST')):
+            self.assertFault(self.post(path, body, method=method), 400,
+                             'badRequest')
+        for path, method in ((instance, 'GET'), (instance, 'PATCH'),
+                             (f'{instance}/edit', 'POST'),
+                             (f'{instance}/', 'PUT')):
+            self.assertEqual(200, self.post(
+                path, body, method=method).status_int, (path, method))
+
+    def test_clusters(self):
+        for path in ('/mgmt/clusters', '/mgmt/clusters.json'):
+            for flavor_id, status in (('small', 400), ('allowed', 200)):
+                self.assertEqual(status, self.post(path, {'cluster': {
+                    'instances': [{'flavorRef': flavor_id}], 'datastore': {
+                        'type': 'mysql', 'version': '8.0'}}}).status_int)
+
+    def test_actions_of_administrators_pass(self):
+        self.execute(sa.update(models.Instance).values(task_id=4))
+        for action in ('reboot', 'rebuild', 'reset-task-status', 'migrate',
+                       'stop', 'x'):
+            self.assertEqual(200, self.post(
+                f'/mgmt/instances/{self.instance_id}/action', {action: {}},
+                **{'X-Roles': 'admin'}).status_int)
+
+    def test_all_other_paths_reach_trove(self):
+        for path in ('/mgmt/instances', '/mgmt/instances/x',
+                     '/mgmt/instances/x/root', '/mgmt/instances/new',
+                     '/mgmt/clusters', '/mgmt/clusters/x', '/mgmt/quotas/x'):
+            self.assertEqual(200, self.post(
+                path, b'{', method='GET').status_int)
+            self.assertEqual(1, len(self.reached))
+
+
+class SeveralActionsTest(GuardTestCase):
+    """Which of several actions in a body Trove performs."""
+
+    def act(self, text: str) -> int:
+        return self.post(f'/instances/{self.instance_id}/action',
+                         text.encode()).status_int
+
+    def test_the_last_action_counts(self):
+        resize = '"resize": {"flavorRef": "small"}'
+        for text, status in (
+                (f'{{{resize}}}', 400),
+                (f'{{{resize}, "restart": {{}}}}', 200),
+                (f'{{"restart": {{}}, {resize}}}', 400),
+                (f'{{{resize}, "x": {{}}}}', 400),
+                (f'{{{resize}, "reset_status": {{}}}}', 200),
+                # Its place is that of the first of two keys.
+                (f'{{{resize}, "restart": {{}}, {resize}}}', 200)):
+            self.assertEqual(status, self.act(text), text)
+
+    def test_of_a_volume_and_a_flavor_the_volume_counts(self):
+        for text, status in (
+                ('{"resize": {"flavorRef": "small", "volume": 0}}', 200),
+                ('{"resize": {"volume": {}, "flavorRef": "small"}}', 200),
+                ('{"resize": {"volumes": {}, "flavorRef": "small"}}', 400)):
+            self.assertEqual(status, self.act(text), text)
 
 
 # The keys of bodies, with actions that change a flavor or a version, or that

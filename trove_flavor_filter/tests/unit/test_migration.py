@@ -60,7 +60,7 @@ class MigrationTest(base.DatabaseTestCase):
     def test_running_it_twice_is_the_same_as_once(self):
         first = migration.sync(self.database)
         second = migration.sync(self.database)
-        self.assertIn('to 0002', first)
+        self.assertIn('to 0003', first)
         self.assertIn('up to date', second)
 
     def test_without_troves_schema_it_refuses_and_makes_nothing(self):
@@ -80,25 +80,29 @@ class MigrationTest(base.DatabaseTestCase):
         error = self.assertRaises(exception.NotFound, migration.sync,
                                   self.database)
 
-    def test_the_revision_of_before_is_brought_to_this_one(self):
+    def test_the_revisions_of_before_are_brought_to_this_one(self):
         migration.sync(self.database)
         self.create_row(self.version_id, '1')
-        models.FlavorFilterRevision.__table__.drop(self.sql)
-        self.execute(sa.text(
-            f'UPDATE {migration.VERSION_TABLE} SET version_num = \'0001\''))
-        (problem,) = migration.problems(self.database)
-        self.assertIn('flavor-filter-db-sync', problem)
-        self.assertIn('from revision 0001 to 0002',
-                      migration.sync(self.database))
-        self.assertEqual([], migration.problems(self.database))
-        self.assertEqual([(self.version_id, '1', False)], self.rows())
-        self.assertEqual({}, self.requirements.revised(
-            [self.version_id]).revisions)
+        tables = (models.FlavorFilterUpgrade, models.FlavorFilterRevision)
+        for before, missing in (('0002', tables[:1]), ('0001', tables)):
+            for table in missing:
+                table.__table__.drop(self.sql)
+            self.execute(sa.text(
+                f'UPDATE {migration.VERSION_TABLE} '
+                f'SET version_num = \'{before}\''))
+            (problem,) = migration.problems(self.database)
+            self.assertIn('flavor-filter-db-sync', problem)
+            self.assertIn(f'from revision {before} to 0003',
+                          migration.sync(self.database))
+            self.assertEqual([], migration.problems(self.database))
+            self.assertEqual([(self.version_id, '1', False)], self.rows())
+            self.assertEqual({}, self.requirements.revised(
+                [self.version_id]).revisions)
 
     def test_a_run_that_ended_in_between_is_taken_up(self):
         # Tables made, and their revision not written.
         migration.sync(self.database)
-        for before in ('0001', None):
+        for before in ('0002', '0001', None):
             self.execute(
                 sa.text(f'DELETE FROM {migration.VERSION_TABLE}')
                 if before is None else sa.text(
@@ -164,9 +168,9 @@ class AtOnceTestMixin:
                 process.stdin.flush()
             said = [process.stdout.readline() for process in processes]
             self.assertTrue(all(said), said)
-            self.assertIn('to 0002', ' '.join(said))
+            self.assertIn('to 0003', ' '.join(said))
             self.assertEqual([], migration.problems(self.database))
-            self.assertEqual([('0002',)], self.execute(sa.text(
+            self.assertEqual([('0003',)], self.execute(sa.text(
                 f'SELECT version_num FROM {migration.VERSION_TABLE}')))
 
 

@@ -26,6 +26,8 @@ PROJECT = '7c2d2ef1a5a14d43a38a2f5d2a2a5d0f'
 class WsgiTestCase(base.DatabaseTestCase):
 
     policy = ''
+    # Sections of trove.conf.
+    options = ''
 
     def setUp(self) -> None:
         super().setUp()
@@ -37,7 +39,8 @@ class WsgiTestCase(base.DatabaseTestCase):
             f'[database]\nconnection = {self.url}\n'
             f'[oslo_policy]\npolicy_file = {policy_file}\n'
             f'[service_credentials]\nauth_url = http://127.0.0.1:1/v3\n'
-            f'username = trove\npassword = pencil\nproject_name = service\n')
+            f'username = trove\npassword = pencil\nproject_name = service\n'
+            f'{self.options}')
         self.reached = []
         self.application = wsgi.filter_factory(
             {}, oslo_config_file=path)(self.trove)
