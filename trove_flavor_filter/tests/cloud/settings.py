@@ -149,6 +149,7 @@ def trove(folder: pathlib.Path, auth_url: str, password: str,
             'max_ram_per_tenant': -1,
             # There is no guest to wait for.
             'agent_call_low_timeout': 1,
+            'agent_call_high_timeout': 1,
             **rates,
         },
         'database': database(url),

@@ -13,7 +13,7 @@
 """A hunt for a way around the guards.
 
 Requests are generated: each asks for a flavor that is not allowed, in a
-spelling of its own. The oracle is Trove's database: whatever the answers, no
+spelling of its own, by any route of Trove's mappers that leads there. The oracle is Trove's database: whatever the answers, no
 instance and no cluster may appear, and none may change. Now and then the
 instances and clusters that are there get other tasks.
 
@@ -38,6 +38,7 @@ import uuid
 from trove.cluster import tasks as cluster_tasks
 from trove.instance import tasks
 
+from trove_flavor_filter.tests.cloud import doors
 from trove_flavor_filter.tests.functional import base
 
 COUNT = int(os.environ.get('FLAVOR_FILTER_HUNT', '2000'))
@@ -89,11 +90,14 @@ class Hunt:
 
     :param chance: all that is chosen is chosen by it
     :param names: what there is in the cloud, by what it is
+    :param found: the routes of Trove that lead to each controller's actions
     """
 
-    def __init__(self, chance: random.Random, names: dict[str, str]):
+    def __init__(self, chance: random.Random, names: dict[str, str],
+                 found: dict[str, list[doors.Door]]):
         self.chance = chance
         self.names = names
+        self.doors = found
 
     def maybe(self, probability: float) -> bool:
         return self.chance.random() < probability
@@ -187,6 +191,18 @@ class Hunt:
 
     # Requests: (method, path, document).
 
+    def door(self, *names: str, id: str = '') -> tuple[str, str]:
+        """Method and path of any route to one of Trove's actions.
+
+        :param names: controller and action
+        :param id: of the instance or cluster
+        """
+        door = self.chance.choice(
+            [door for name in names for door in self.doors[name]])
+        path = door.at(id=id, tenant_id='TENANT', format=self.chance.choice(
+            ('json', 'xml', 'x', 'json.json')))
+        return door.method, path.removeprefix('/TENANT')
+
     def create(self):
         instance = {'name': 'hunted', 'flavorRef': self.flavor(),
                     'datastore': self.datastore('mysql')}
@@ -201,10 +217,10 @@ class Hunt:
             instance['replica_count'] = self.chance.choice((1, 2))
         if self.maybe(0.1):
             instance['region_name'] = 'RegionOne'
-        return 'POST', '/instances', {'instance': instance}
+        return *self.door('InstanceController.create'), {'instance': instance}
 
     def replica(self):
-        return 'POST', '/instances', {'instance': {
+        return *self.door('InstanceController.create'), {'instance': {
             'name': 'hunted',
             'replica_of': self.case(self.names['small-instance'])}}
 
@@ -216,8 +232,8 @@ class Hunt:
         if self.maybe(0.3):
             actions.insert(self.chance.randrange(2), (
                 self.chance.choice(('x', 'promote_to_replica_source')), {}))
-        return ('POST', f'/instances/{self.names["instance"]}/action',
-                dict(actions))
+        return *self.door('InstanceController.action',
+                          id=self.names['instance']), dict(actions)
 
     def upgrade(self):
         instance = {'datastore_version': self.case(self.chance.choice(
@@ -225,9 +241,10 @@ class Hunt:
              self.names['mysql-version-id'])))}
         if self.maybe(0.2):
             instance['name'] = 'hunted'
-        return (self.chance.choice(('PUT', 'PATCH')),
-                f'/instances/{self.case(self.names["small-instance"])}',
-                {'instance': instance})
+        return *self.door('InstanceController.update',
+                          'InstanceController.edit',
+                          id=self.case(self.names['small-instance'])), {
+            'instance': instance}
 
     def cluster(self):
         nodes = [{'flavorRef': self.names['allowed'], 'volume': {'size': 1}}
@@ -235,16 +252,18 @@ class Hunt:
                      (0, 1, 2, 2, 2, 2, 999, 1500)))]
         nodes.insert(self.chance.randrange(len(nodes) + 1), {
             'flavorRef': self.flavor(), 'volume': {'size': 1}})
-        return 'POST', '/clusters', {'cluster': {
+        return *self.door('ClusterController.create'), {'cluster': {
             'name': 'hunted', 'datastore': self.datastore('mariadb'),
             'instances': nodes}}
 
     def grow(self):
-        return 'POST', f'/clusters/{self.names["cluster"]}', {
+        return *self.door('ClusterController.action',
+                          id=self.names['cluster']), {
             'grow': [{'flavorRef': self.flavor(), 'volume': {'size': 1}}]}
 
     def add_shard(self):
-        return 'POST', f'/clusters/{self.names["shards"]}', {'add_shard': {}}
+        return *self.door('ClusterController.action',
+                          id=self.names['shards']), {'add_shard': {}}
 
     # How a request is sent.
 
@@ -348,6 +367,10 @@ class Hunt:
 class HuntTestCase(base.FunctionalTestCase):
     """A hunt, by requests that are sent to the byte."""
 
+    def doors(self) -> list[doors.Door]:
+        """All routes of the Trove that is tested."""
+        return doors.doors(self.cloud.trove_prefix)
+
     def send(self, method, path, headers, body, chunked) -> int:
         """Send a request to the byte.
 
@@ -378,36 +401,8 @@ class HuntTestCase(base.FunctionalTestCase):
             connection.close()
 
 
-class BypassTest(HuntTestCase):
-
-    def test_no_spelling_of_a_request_gets_around_the_guards(self):
-        hunt = Hunt(random.Random(SEED), self.prepare())
-        answers = collections.Counter()
-        before = self.state()
-        chance = random.Random(SEED + 1)
-        begun = time.monotonic()
-        requests = []
-        for number in range(COUNT):
-            requests.append(hunt.request())
-            answers[requests[-1][0], self.send(*requests[-1][1:])] += 1
-            if len(requests) == BATCH or number == COUNT - 1:
-                self.assert_unchanged(before, requests)
-                requests.clear()
-                self.set_tasks(chance)
-                self.set_rule(chance)
-                before = self.state()
-        print(f'\n{sum(answers.values())} requests in '
-              f'{time.monotonic() - begun:.0f} s, none got through. Answers: '
-              + ', '.join(f'{kind} {status}: {count}' for (kind, status), count
-                          in sorted(answers.items())))
-        # A hunt that Trove or the network stopped at the door proves
-        # nothing: most requests must have been understood and refused.
-        for kind in ('create', 'replica', 'resize', 'upgrade', 'cluster',
-                     'grow'):
-            self.assertLess(0, answers[kind, 400], kind)
-        self.cloud.sql('UPDATE instances SET task_id = :none WHERE id = :id',
-                       none=NONE, id=self.names['instance'])
-        self.assert_open()
+class HuntedTestCase(HuntTestCase):
+    """What is hunted: instances and clusters, and versions with rules."""
 
     def set_tasks(self, chance: random.Random) -> None:
         """Have what is there be busy with something else, or with nothing."""
@@ -538,6 +533,39 @@ class BypassTest(HuntTestCase):
             self.assertIn(status, (200, 202), path)
 
 
+class BypassTest(HuntedTestCase):
+
+    def test_no_spelling_of_a_request_gets_around_the_guards(self):
+        hunt = Hunt(random.Random(SEED), self.prepare(),
+                    doors.by_name(self.doors()))
+        answers = collections.Counter()
+        before = self.state()
+        chance = random.Random(SEED + 1)
+        begun = time.monotonic()
+        requests = []
+        for number in range(COUNT):
+            requests.append(hunt.request())
+            answers[requests[-1][0], self.send(*requests[-1][1:])] += 1
+            if len(requests) == BATCH or number == COUNT - 1:
+                self.assert_unchanged(before, requests)
+                requests.clear()
+                self.set_tasks(chance)
+                self.set_rule(chance)
+                before = self.state()
+        print(f'\n{sum(answers.values())} requests in '
+              f'{time.monotonic() - begun:.0f} s, none got through. Answers: '
+              + ', '.join(f'{kind} {status}: {count}' for (kind, status), count
+                          in sorted(answers.items())))
+        # A hunt that Trove or the network stopped at the door proves
+        # nothing: most requests must have been understood and refused.
+        for kind in ('create', 'replica', 'resize', 'upgrade', 'cluster',
+                     'grow'):
+            self.assertLess(0, answers[kind, 400], kind)
+        self.cloud.sql('UPDATE instances SET task_id = :none WHERE id = :id',
+                       none=NONE, id=self.names['instance'])
+        self.assert_open()
+
+
 class PairTest(HuntTestCase):
     """Two requests one after the other."""
 
@@ -563,6 +591,7 @@ class PairTest(HuntTestCase):
             ':version, :no)', id=self.configuration, no=False,
             tenant=cloud.project_id(), version=self.versions['old'])
         self.chance = random.Random(SEED)
+        self.by_name = doors.by_name(self.doors())
 
     def put_back(self) -> int:
         """Have both be as they were, and perhaps busy; the source's task."""
@@ -594,17 +623,23 @@ class PairTest(HuntTestCase):
         choice = self.chance.choice
         source = f'/instances/{self.source}'
         action = f'{source}/action'
+
+        def update() -> tuple[str, str]:
+            door = choice([*self.by_name['InstanceController.update'],
+                           *self.by_name['InstanceController.edit']])
+            return door.method, door.at(
+                id=self.source, tenant_id='TENANT').removeprefix('/TENANT')
         first = choice(({}, {'x': {}}, {'restart': {}}))
         return {
             'resize': lambda: ('POST', action, first | {'resize': {
                 'flavorRef': choice((self.large, f'/x/{self.large}?y'))}}),
             'upgrade': lambda: (
-                choice(('PUT', 'PATCH')), source, {'instance': choice(
+                *update(), {'instance': choice(
                     ({}, {'name': 'paired'})) | {'datastore_version': choice(
                         (self.versions['new'], self.name_of_new()))}}),
-            'downgrade': lambda: ('PUT', source, {'instance': {
+            'downgrade': lambda: (*update(), {'instance': {
                 'datastore_version': self.versions['old']}}),
-            'access': lambda: ('PUT', source, {'instance': {
+            'access': lambda: (*update(), {'instance': {
                 'access': {'is_public': choice((True, False))}}}),
             'promote': lambda: (
                 'POST', f'/instances/{self.replica}/action',
