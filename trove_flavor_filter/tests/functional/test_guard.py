@@ -319,6 +319,82 @@ class ChangeTest(GuardTestCase):
         self.assertNotEqual(400, response.status_code, response.text)
 
 
+class UpgradeTest(GuardTestCase):
+    """What an instance is judged by after an upgrade.
+
+    There is no task manager: the tests write what it would write.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.instance_id = self.active_instance(self.large, self.bound)
+
+    def act(self, body: dict) -> int:
+        return self.cloud.trove(f'/instances/{self.instance_id}/action',
+                                'POST', json=body).status_code
+
+    def resize(self) -> int:
+        return self.act({'resize': {'flavorRef': self.small}})
+
+    def upgrade(self, version_id: str) -> None:
+        response = self.cloud.trove(
+            f'/instances/{self.instance_id}', 'PUT',
+            json={'instance': {'datastore_version': version_id}})
+        self.assertEqual(202, response.status_code, response.text)
+        row = self.instance(self.instance_id)
+        self.assertEqual((0x59, version_id),
+                         (row.task_id, row.datastore_version_id))
+
+    def end(self, task: tasks.InstanceTask) -> None:
+        self.cloud.sql('UPDATE instances SET task_id = :task WHERE id = :id',
+                       task=task.code, id=self.instance_id)
+        self.cloud.sql('UPDATE service_statuses SET status_id = 1, updated_at '
+                       '= :now WHERE instance_id = :id',
+                       now='2999-01-01 00:00:00', id=self.instance_id)
+
+    def offered(self) -> set[str]:
+        response = self.cloud.trove(f'/instances/{self.instance_id}/flavors')
+        self.assertEqual(200, response.status_code, response.text)
+        return {flavor['str_id'] for flavor in response.json()['flavors']}
+
+    def test_after_a_failed_upgrade_a_reset_opens_no_smaller_flavor(self):
+        self.upgrade(self.free)
+        self.end(tasks.InstanceTasks.BUILDING_ERROR_SERVER)
+        self.assertEqual(202, self.act(
+            {'reset_status': {'force_delete': True}}))
+        self.end(tasks.InstanceTasks.NONE)
+        self.assertNotIn(self.small, self.offered())
+        self.assertEqual(400, self.resize())
+        self.require(self.bound, min_ram=8192)
+        self.upgrade(self.bound)
+        self.end(tasks.InstanceTasks.NONE)
+        self.upgrade(self.free)
+        self.end(tasks.InstanceTasks.NONE)
+        self.assertIn(self.small, self.offered())
+        self.assertEqual(202, self.resize())
+
+    def test_a_successful_upgrade_leaves_nothing_locked(self):
+        self.assertEqual(400, self.resize())
+        self.upgrade(self.free)
+        self.assertNotIn(self.small, self.offered())
+        self.end(tasks.InstanceTasks.NONE)
+        self.assertIn(self.small, self.offered())
+        self.assertEqual(202, self.resize())
+
+    def test_a_refused_upgrade_leaves_nothing_locked(self):
+        self.upgrade(self.free)
+        self.end(tasks.InstanceTasks.NONE)
+        # Trove looks for the server first.
+        self.cloud.sql('UPDATE instances SET compute_instance_id = :gone '
+                       'WHERE id = :id', gone=self.unique('server'),
+                       id=self.instance_id)
+        response = self.cloud.trove(
+            f'/instances/{self.instance_id}', 'PUT',
+            json={'instance': {'datastore_version': self.bound}})
+        self.assertNotEqual(202, response.status_code, response.text)
+        self.assertIn(self.small, self.offered())
+
+
 class ClusterTest(GuardTestCase):
 
     def cluster(self, *flavor_ids: str, version_id: str | None = None):
