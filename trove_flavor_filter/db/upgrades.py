@@ -66,9 +66,10 @@ class Upgrades:
         target_id, *others = target_ids
         with self._database.writing() as connection:
             for instance in instances:
-                # Another host may have recorded an upgrade in the meantime.
-                # Both write the row of the present version, so that one of
-                # them fails and is repeated.
+                # Another host may record an upgrade in the meantime. Both
+                # insert a row of the present version, so that one of them
+                # fails and is repeated. Only rows that have been read are
+                # removed.
                 found = running.recorded(tuple(row) for row in (
                     connection.execute(
                         sa.select(TABLE.attempt, TABLE.datastore_version_id,
@@ -77,8 +78,10 @@ class Upgrades:
                         .with_for_update())))
                 if found == instance.upgrade and instance.can_be_watched:
                     attempt.watchable.add(instance.id)
-                connection.execute(sa.delete(TABLE).where(
-                    TABLE.instance_id == instance.id))
+                if found is not None:
+                    connection.execute(sa.delete(TABLE).where(
+                        TABLE.instance_id == instance.id,
+                        TABLE.attempt == found.attempt))
                 connection.execute(sa.insert(TABLE), [
                     {'instance_id': instance.id, 'attempt': attempt.id,
                      'datastore_version_id': version_id,

@@ -32,9 +32,12 @@ import sqlalchemy as sa
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
+from trove_flavor_filter.db import targets as db_targets
+from trove_flavor_filter.db import upgrades
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
+from trove_flavor_filter import running
 from trove_flavor_filter.tests.cloud import servers
 from trove_flavor_filter.tests.unit import base
 
@@ -180,6 +183,33 @@ class WritersTest(base.DatabaseTestCase):
         self.assertEqual(
             changed, {version: self.requirements.revised().revisions.get(
                 version.id, 0) for version in self.versions})
+
+    def test_upgrades_that_begin_at_once_are_all_remembered(self):
+        targets = [self.version_id, self.other_id, self.create_version('9')]
+        for turn in range(ROUNDS):
+            instance = running.Instance(
+                f'instance-{turn}', 'project', running.NO_TASK,
+                self.version_id)
+            self.execute(sa.insert(models.Instance).values(
+                id=instance.id, tenant_id='project', deleted=False,
+                task_id=instance.task_id,
+                datastore_version_id=self.version_id))
+            recorded = [upgrades.Upgrades(table.database)
+                        for table in self.tables]
+
+            def upgrade(table, target_id):
+                table.accept(table.begin([instance], [target_id]))
+            wanted = [random.choice(targets) for _ in recorded]
+            self.at_once(*(
+                functools.partial(upgrade, table, target_id)
+                for table, target_id in zip(recorded, wanted)))
+            for table in self.tables:
+                self.state(table)
+                (found,) = db_targets.Targets(table.database).instance(
+                    instance.id)
+                self.assertEqual({self.version_id, *wanted}, found.versions)
+                # The task cannot tell which of them has succeeded.
+                self.assertEqual(running.DOUBTED, found.upgrade.state)
 
 
 class MySQLWritersTest(WritersTest):
