@@ -367,6 +367,8 @@ class Hunt:
 class HuntTestCase(base.FunctionalTestCase):
     """A hunt, by requests that are sent to the byte."""
 
+    DEFAULT_TIMEOUT = max(600, COUNT // 4)
+
     def doors(self) -> list[doors.Door]:
         """All routes of the Trove that is tested."""
         return doors.doors(self.cloud.trove_prefix)
@@ -599,6 +601,7 @@ class PairTest(HuntTestCase):
             self.chance.choice((NONE, NONE, NONE, RESIZING, UPGRADING,
                                 self.chance.choice(INSTANCE_TASKS)))
             for _each in range(2))
+        self.cloud.sql('DELETE FROM flavor_filter_upgrade')
         for instance_id, task_id, source in (
                 (self.source, task, None),
                 (self.replica, other if self.chance.random() < 0.2 else NONE,

@@ -501,6 +501,7 @@ class TaskTest(GuardTestCase):
 
     def put_back(self, task: int = 1, **replica: str) -> None:
         """Have a source with this task, and a replica with none."""
+        self.cloud.sql('DELETE FROM flavor_filter_upgrade')
         self.cloud.sql(
             'UPDATE instances SET task_id = 1, flavor_id = :flavor, '
             'datastore_version_id = :version, slave_of_id = NULL, '
