@@ -23,6 +23,8 @@ class FlavorFilterError(Exception):
     status = 503
     fault = 'serviceUnavailable'
     headers: tuple[tuple[str, str], ...] = ()
+    # Whether a line of the log has been written where it was raised.
+    is_logged = False
 
 
 class Misconfigured(FlavorFilterError):
@@ -42,14 +44,9 @@ class BadRequest(FlavorFilterError):
 
 
 class FlavorRefused(BadRequest):
-    """A flavor that a datastore version does not allow.
+    """A flavor that a datastore version does not allow."""
 
-    :param reason: for the log: user, project, version and flavor, in fields
-    """
-
-    def __init__(self, message: str, reason: str):
-        super().__init__(message)
-        self.reason = reason
+    is_logged = True
 
 
 class Unauthorized(FlavorFilterError):
@@ -106,6 +103,7 @@ class NotReady(FlavorFilterError):
 
     status = 422
     fault = 'unprocessableEntity'
+    is_logged = True
 
 
 class Unavailable(FlavorFilterError):

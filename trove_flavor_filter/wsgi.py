@@ -163,7 +163,8 @@ class FlavorFilter:
         try:
             answers = self._route(environ, method, **match)
         except exception.FlavorFilterError as error:
-            _log(environ, identity.context_of(environ), error)
+            if not error.is_logged:
+                _log(environ, identity.context_of(environ), error)
             answers = views.fault(error)
         except Exception as error:
             # Even an unexpected error must not show a traceback to a client

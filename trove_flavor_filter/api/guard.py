@@ -97,6 +97,7 @@ class Case(typing.NamedTuple):
 class Effects(typing.NamedTuple):
     """What Trove would do for a request, as far as it is checked or recorded.
 
+    :ivar action: a word for the log
     :ivar cases: the flavors that it would run datastore versions on
     :ivar waits_for: instances that must not be busy with a task
     :ivar upgrades: instances that it would upgrade
@@ -109,6 +110,7 @@ class Effects(typing.NamedTuple):
     :ivar uses: other instances that it would change
     """
 
+    action: str = ''
     cases: Sequence[Case] = ()
     waits_for: Sequence[running.Instance] = ()
     upgrades: Sequence[running.Instance] = ()
@@ -119,12 +121,16 @@ class Effects(typing.NamedTuple):
 
 
 class Guard(typing.NamedTuple):
-    """The check of one request: its caller, and the services to use."""
+    """The check of one request: its caller, and the services to use.
+
+    :ivar id: id of the instance, cluster or configuration in the path
+    """
 
     ctx: context.RequestContext
     services: services.Services
     project_id: str
     caller: nova.Caller
+    id: str = ''
 
     def check(self, effects: Effects) -> None:
         """Check that no instance is busy, and that all flavors are allowed.
@@ -134,16 +140,19 @@ class Guard(typing.NamedTuple):
         :raises Unavailable: Nova is needed and unavailable
         """
         for instance in effects.waits_for:
-            if (instance.is_busy and instance.waits
-                    and not self._may_bypass()):
-                raise exception.NotReady(
-                    f'Instance {instance.id} is '
-                    f'{BUSY.get(instance.task_id, "busy with a task")}. '
-                    f'Try again when that has ended.')
+            if instance.is_busy and instance.waits:
+                busy = BUSY.get(instance.task_id, 'busy with a task')
+                if not self._bypasses(effects.action, instance.version_id,
+                                      instance.id, '', f'is {busy}'):
+                    raise exception.NotReady(
+                        f'Instance {instance.id} is {busy}. '
+                        f'Try again when the task has finished.')
         for case in effects.cases:
             for flavor_id in sorted(case.flavor_ids):
                 reasons = self._reasons(case, flavor_id)
-                if reasons is not None and not self._may_bypass():
+                if reasons is not None and not self._bypasses(
+                        effects.action, case.target.version_id, self.id,
+                        flavor_id, '; '.join(reasons) or 'not associated'):
                     raise self._refusal(case.target, flavor_id, reasons)
 
     def allowed(self, targets: Iterable[db_targets.Target],
@@ -163,6 +172,21 @@ class Guard(typing.NamedTuple):
 
     def _may_bypass(self) -> bool:
         return self.services.policy.allows(self.ctx, policies.BYPASS)
+
+    def _bypasses(self, action: str, version_id: str, instance_id: str,
+                  flavor_id: str, reason: str) -> bool:
+        """Whether the caller may bypass a refusal; logs the decision.
+
+        :param reason: why the request would be refused
+        """
+        bypasses = self._may_bypass()
+        LOG.info(
+            'flavor decision: outcome=%s user=%s project=%s request_id=%s '
+            'action=%s datastore_version=%s instance=%s flavor=%r reason=%r',
+            'bypassed' if bypasses else 'refused', self.ctx.user_id,
+            self.project_id, self.ctx.request_id, action, version_id,
+            instance_id, flavor_id[:LONGEST_NAME], reason, context=self.ctx)
+        return bypasses
 
     def _reasons(self, case: Case, flavor_id: str) -> list[str] | None:
         """The reasons to refuse a flavor, other than its association.
@@ -200,17 +224,12 @@ class Guard(typing.NamedTuple):
         visible = self._visible()
         # The caller must not see the names of other flavors.
         flavor = next((_named(flavor) for flavor in visible or ()
-                       if flavor.id == flavor_id), flavor_id[:255])
+                       if flavor.id == flavor_id), flavor_id[:LONGEST_NAME])
         return exception.FlavorRefused(
             f'Flavor {flavor} is not supported for datastore version '
             f'{target.name} ({target.version_id})'
             f'{": " + reason if reason else ""}.'
-            f'{_suggestion(target.requirement, visible)}',
-            f'flavor refused: user={self.ctx.user_id} '
-            f'project={self.project_id} '
-            f'datastore_version={target.version_id} '
-            f'flavor={flavor_id[:255]!r} '
-            f'reason={reason or "not associated"!r}')
+            f'{_suggestion(target.requirement, visible)}')
 
     def _visible(self) -> Sequence[requirement.Flavor] | None:
         """The flavors that the caller sees; None if Nova is unavailable."""
@@ -250,13 +269,13 @@ class Guard(typing.NamedTuple):
         source_id = instance.get('replica_of')
         if source_id:
             # A replica has its source's datastore version and flavor.
-            return Effects([
+            return Effects('create', [
                 Case(target, target.flavor_ids)
                 for target in self.own(
                     self.services.targets.instance_version(
                         _text(instance, 'replica_of', LONGEST_ID)))])
         flavor_id = _flavor_id(instance.get('flavorRef'))
-        return Effects([
+        return Effects('create', [
             Case(target, [flavor_id])
             for target in self.named(instance.get('datastore', {}))])
 
@@ -269,7 +288,7 @@ class Guard(typing.NamedTuple):
                 id, _text(instance, 'datastore_version')))
         if 'access' in instance:
             found = self.own(targets.instance(id))
-            return Effects(waits_for=found, clears=found)
+            return Effects('access', waits_for=found, clears=found)
         # Trove treats an empty "instance" as a request to detach. It waits
         # for the end of a task before it asks the guest, but not after.
         if 'configuration' in instance or not instance:
@@ -284,14 +303,15 @@ class Guard(typing.NamedTuple):
         found = [instance for instance in
                  self.services.targets.attached_to(id)
                  if instance.tenant_id == self.project_id]
-        return Effects(waits_for=found, clears=found, clears_late=True)
+        return Effects('configuration', waits_for=found, clears=found,
+                       clears_late=True)
 
     def act_on_instance(self, body: Document, id: str) -> Effects:
         targets = self.services.targets
         action = next((key for key in reversed(body) if key in ACTIONS), None)
         if action in (PROMOTE, EJECT):
             found = self.own(targets.replication_set(id))
-            return Effects(waits_for=found, clears=found)
+            return Effects(action, waits_for=found, clears=found)
         if action == RESET:
             found = self.own(targets.instance(id))
             # Administrators may reset an instance that is stuck. Trove
@@ -299,7 +319,7 @@ class Guard(typing.NamedTuple):
             # instance that is being built cannot be deleted otherwise. One
             # that is being deleted will not be resized.
             waits = not self.services.policy.is_admin(self.ctx)
-            return Effects(clears=found, waits_for=[
+            return Effects(action, clears=found, waits_for=[
                 each for each in found if waits and each.task_id not in (
                     running.BUILDING, running.DELETING)])
         if action != RESIZE:
@@ -311,7 +331,7 @@ class Guard(typing.NamedTuple):
         flavor_id = _flavor_id(resize['flavorRef'])
         versions = self.own(targets.instance_versions(id))
         return Effects(
-            [Case(target, [flavor_id]) for target in versions],
+            action, [Case(target, [flavor_id]) for target in versions],
             uses=[each for target in versions for each in target.instances])
 
     def administer_instance(self, body: Document, id: str) -> Effects:
@@ -322,7 +342,7 @@ class Guard(typing.NamedTuple):
     def create_cluster(self, body: Document, _id: str) -> Effects:
         cluster = bodies.as_object(body.get('cluster'), 'cluster')
         flavor_ids = _flavor_ids_of_nodes(cluster.get('instances'))
-        return Effects([
+        return Effects('create', [
             Case(target, flavor_ids)
             for target in self.named(cluster.get('datastore', {}))])
 
@@ -331,11 +351,11 @@ class Guard(typing.NamedTuple):
         targets = self.services.targets
         if 'grow' in body:
             flavor_ids = _flavor_ids_of_nodes(body['grow'])
-            return Effects([
+            return Effects('grow', [
                 Case(target, flavor_ids)
                 for target in self.own(targets.cluster_version(id))])
         if 'add_shard' in body:
-            return Effects([
+            return Effects('add_shard', [
                 Case(target, target.flavor_ids)
                 for target in self.own(targets.shard_versions(id))])
         if 'upgrade' in body:
@@ -355,6 +375,7 @@ class Guard(typing.NamedTuple):
         found = self.own(found)
         instances = found[0].instances if found else ()
         return Effects(
+            'upgrade',
             # An instance may go back to a version that it may still run.
             [Case(target, target.flavor_ids, exists=True) for target in found
              if any(target.version_id not in instance.earlier
@@ -370,11 +391,13 @@ def _suggestion(wanted: requirement.Requirement,
         return ''
     flavors = wanted.select(visible)
     if not flavors:
-        return ' No flavor would do.'
+        return ' No flavor is allowed.'
     flavors.sort(key=lambda flavor: (flavor.ram, flavor.vcpus,
                                      flavor.disk, flavor.id))
-    return (f' Flavors that would do: '
-            f'{", ".join(map(_named, flavors[:SUGGESTIONS]))}.')
+    more = len(flavors) - SUGGESTIONS
+    return (f' Allowed flavors: '
+            f'{", ".join(map(_named, flavors[:SUGGESTIONS]))}'
+            f'{f" and {more} more" if more > 0 else ""}.')
 
 
 def _named(flavor: requirement.Flavor) -> str:
@@ -419,7 +442,7 @@ def check(action: Action, environ: dict[str, typing.Any],
         if body is None:
             return None
         guard = Guard(ctx, serves, tenant_id,
-                      nova.Caller(tenant_id, ctx.auth_token))
+                      nova.Caller(tenant_id, ctx.auth_token), id)
         effects = action(guard, body, id)
         if enforces:
             guard.check(effects)

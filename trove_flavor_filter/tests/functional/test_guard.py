@@ -100,7 +100,7 @@ class CreateTest(GuardTestCase):
         before = self.count('instances')
         message = self.assertRefused(
             self.create(self.small, self.bound), self.small, self.bound)
-        self.assertIn(f'would do: {named(self.large)}, {named(self.huge)}.',
+        self.assertIn(f'Allowed flavors: {named(self.large)}, {named(self.huge)}.',
                       message)
         self.assertEqual(before, self.count('instances'))
 
@@ -131,7 +131,7 @@ class CreateTest(GuardTestCase):
         self.assertEqual(
             f'Flavor {names[tiny]} ({tiny}) is not supported for datastore '
             f'version mysql/{self.name_of(self.free)} ({self.free}): requires '
-            f'at least 2048 MiB RAM, has 512. Flavors that would do: '
+            f'at least 2048 MiB RAM, has 512. Allowed flavors: '
             f'{names[good]} ({good}).', message)
 
     def test_what_the_project_does_not_see_goes_by_its_id(self):
@@ -592,7 +592,7 @@ class TaskTest(GuardTestCase):
                 self.assertEqual(422, response.status_code, told)
                 message = response.json()['unprocessableEntity']['message']
                 self.assertEqual(
-                    who == 'guard', 'Try again when that has ended' in
+                    who == 'guard', 'Try again when the task has finished' in
                     message, told)
                 self.assertEqual(
                     before, [row for row in self.state()

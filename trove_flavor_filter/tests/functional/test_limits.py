@@ -100,7 +100,7 @@ class MaximumTest(LimitsTestCase):
             now='2026-01-01 00:00:00', no=False)
         self.assertEqual(set(), self.ids())
         self.assertRefused(flavor_id, 'min_ram 2048 is above max_ram 1024',
-                           'No flavor would do')
+                           'No flavor is allowed')
         self.assertIn(f'{self.version_id} allows no flavor: min_ram 2048 is '
                       f'above max_ram 1024',
                       self.cloud.log('trove').read_text())

@@ -92,10 +92,12 @@ class GuardTest(GuardTestCase):
     def test_a_refusal_is_logged_once_with_its_fields(self):
         self.create(flavorRef='small')
         line, = self.our_log()
-        for field in ('INFO', 'user=user', f'project={PROJECT}',
-                      f'datastore_version={self.version_id}',
-                      "flavor='small'", "reason='not associated'"):
-            self.assertIn(field, line)
+        self.assertIn('INFO', line)
+        self.assertRegex(line, (
+            f"flavor decision: outcome=refused user=user project={PROJECT} "
+            f"request_id=req-[-0-9a-f]+ action=create "
+            f"datastore_version={self.version_id} instance= "
+            f"flavor='small' reason='not associated'$"))
 
     def test_what_is_allowed_reaches_trove(self):
         self.assertEqual(200, self.create(flavorRef='allowed').status_int)
@@ -474,7 +476,7 @@ class TaskTest(GuardTestCase):
         fault = self.assertFault(response, 422, 'unprocessableEntity')
         self.assertEqual(
             f'Instance {instance_id} is {text}. '
-            f'Try again when that has ended.', fault['message'])
+            f'Try again when the task has finished.', fault['message'])
 
     def test_an_upgrade_waits_for_the_end_of_a_resize(self):
         for method in ('PUT', 'PATCH'):
@@ -601,7 +603,25 @@ class TaskTest(GuardTestCase):
         self.send(UPGRADE)
         line, = self.our_log()
         self.assertIn('INFO', line)
-        self.assertIn(f'422: Instance {self.source_id} is being', line)
+        self.assertRegex(line, (
+            f"flavor decision: outcome=refused user=user project={PROJECT} "
+            f"request_id=req-[-0-9a-f]+ action=upgrade "
+            f"datastore_version={self.version_id} "
+            f"instance={self.source_id} flavor='' "
+            f"reason='is being resized'$"))
+
+    def test_a_bypass_is_logged_in_one_line(self):
+        self.busy(self.source_id, tasks.InstanceTasks.RESIZING)
+        self.send(UPGRADE, **{'X-Roles': 'dba'})
+        line, = self.our_log()
+        self.assertIn('outcome=bypassed', line)
+        self.busy(self.source_id, tasks.InstanceTasks.NONE)
+        self.send(UPGRADE, **{'X-Roles': 'dba'})
+        self.assertEqual([line], self.our_log())
+
+    def test_a_flavor_breaks_no_line_of_the_log(self):
+        self.create(flavorRef='a\nINFO flavor decision: outcome=bypassed')
+        self.assertEqual(1, len(self.our_log()))
 
 
 class MySQLTaskTest(TaskTest):

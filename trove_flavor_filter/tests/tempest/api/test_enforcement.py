@@ -35,7 +35,7 @@ class EnforcementTest(base.FlavorFilterTestCase):
             message, rf'^Flavor .+ \({self.small}\) is not supported for '
                      rf'datastore version .+ \({self.version_id}\)')
         # Trove itself does not say that.
-        self.assertIn('would do', message)
+        self.assertIn('Allowed flavors', message)
 
     @decorators.idempotent_id('2e1b973a-1848-4658-8428-15be13cd1348')
     @decorators.attr(type='smoke')
