@@ -74,6 +74,9 @@ _Method = Callable[..., _Result]
 
 def _is_passing(error: Exception) -> bool:
     """Whether another writer caused the error, so that a retry helps."""
+    if isinstance(error, exception.FlavorFilterError):
+        # A refusal. Its message may have any text from a request.
+        return False
     reason = _first_line(error)
     if isinstance(error, db_exception.DBDeadlock):
         # oslo.db also reports a lock wait timeout as a deadlock. The request

@@ -114,6 +114,20 @@ class DatabaseTest(base.DatabaseTestCase):
         self.assertRaises(exception.BadRequest, self.requirements.change, plan)
         self.assertEqual(1, self.revision())
 
+    def test_what_refuses_is_not_tried_again_whatever_it_says(self):
+        # Parts of a message may be names that somebody has given.
+        for text in ('database is locked', 'could not serialize access',
+                     '(1020,'):
+            asked = []
+
+            def refuse(present):
+                asked.append(present)
+                raise exception.BadRequest(f'no flavor {text}')
+
+            self.assertRaises(exception.BadRequest, self.requirements.change,
+                              refuse, [self.version_id])
+            self.assertEqual(1, len(asked))
+
     def test_thousands_of_changes(self):
         values = [f'f{number}' for number in range(3000)]
         self.add(*values)
