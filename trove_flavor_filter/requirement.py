@@ -194,7 +194,7 @@ class Requirement:
         """
         flavor_ids, nonsense = set(), []
         limits = dict.fromkeys(LIMITS, 0)
-        extra_specs: dict[str, frozenset[str]] = {}
+        extra_specs: dict[str, set[str]] = {}
         for key, text in rows:
             value = text or ''
             try:
@@ -206,13 +206,14 @@ class Requirement:
                     limits[key] = min(limits[key] or LARGEST, size(value))
                 elif key == EXTRA_SPEC:
                     name, wanted = extra_spec(value)
-                    extra_specs[name] = (
-                        extra_specs.get(name, frozenset()) | {wanted})
+                    extra_specs.setdefault(name, set()).add(wanted)
             except ValueError:
                 nonsense.append(f'{key}={value}')
-        return cls(frozenset(flavor_ids), nonsense=tuple(sorted(set(nonsense))),
-                   extra_specs=extra_specs, ignores_case=ignores_case,
-                   **limits)
+        return cls(frozenset(flavor_ids),
+                   nonsense=tuple(sorted(set(nonsense))),
+                   extra_specs={key: frozenset(values) for key, values
+                                in extra_specs.items()},
+                   ignores_case=ignores_case, **limits)
 
     @property
     def is_empty(self) -> bool:
@@ -377,9 +378,9 @@ def extra_spec(text: str) -> tuple[str, str]:
     return key, value
 
 
-def names(versions: Iterable[Version]) -> str:
-    """A list of datastore versions for a message, in one line."""
-    return ', '.join(
+def names(versions: Iterable[Version]) -> list[str]:
+    """Datastore versions for a message, a text each."""
+    return [
         f'{version.id} ({version.datastore}/{version.name}'
         f'{", number " + version.number if version.number else ""})'
-        for version in versions)
+        for version in versions]

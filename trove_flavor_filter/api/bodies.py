@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Read the JSON body of a request, within limits of size and depth."""
+"""Read the JSON body of a request, within limits of size and nesting."""
 
 from collections.abc import Callable
 import itertools
@@ -26,6 +26,11 @@ from trove_flavor_filter import exception
 # eight. Trove's parser and other code fail at some hundreds, depending on the
 # depth of the call stack.
 DEEPEST = 100
+
+# The maximum number of lists and objects in a body. Those of ten thousand
+# requirements, or of a thousand nodes, are fewer. A million of them would take
+# a second to parse.
+MOST = 50_000
 
 # A JSON string; if its closing quote is missing, the rest of the document.
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
@@ -68,9 +73,7 @@ def read(environ: dict[str, typing.Any], largest: int | None = None,
     if request.content_type != 'application/json':
         raise exception.BadRequest(
             'The content type of a request must be application/json.')
-    if _depth(raw) > DEEPEST:
-        raise exception.BadRequest(
-            'The request body has too many brackets within brackets.')
+    _check_nesting(raw)
     try:
         # Trove's library accepts UTF-16 as well, but then Trove fails.
         body = jsonutils.loads(raw.decode(), object_pairs_hook=pairs)
@@ -82,26 +85,38 @@ def read(environ: dict[str, typing.Any], largest: int | None = None,
 def _bounded(request: webob.Request, largest: int) -> bytes:
     if (request.content_length or 0) > largest:
         raise exception.TooLarge(
-            f'The body of a request may have {largest} bytes.')
-    raw = b''
+            f'The body of a request must not exceed {largest} bytes.')
+    chunks, left = [], largest + 1
     # A server may return only the part that has arrived so far.
-    while chunk := request.body_file.read(largest + 1 - len(raw)):
-        raw += chunk
-        if len(raw) > largest:
-            raise exception.TooLarge(
-                f'The body of a request may have {largest} bytes.')
-    return raw
+    while left and (chunk := request.body_file.read(left)):
+        chunks.append(chunk)
+        left -= len(chunk)
+    if not left:
+        raise exception.TooLarge(
+            f'The body of a request must not exceed {largest} bytes.')
+    return b''.join(chunks)
 
 
-def _depth(raw: bytes) -> int:
-    """The depth of nested brackets in a JSON document.
+def _check_nesting(raw: bytes) -> None:
+    """Check how many lists and objects a JSON document has, and how deep.
 
     The brackets are counted without recursion, so that the result does not
     depend on the depth of the call stack.
+
+    :raises BadRequest: too many, or too deep
     """
+    if raw.count(b'[') + raw.count(b'{') <= DEEPEST:
+        return
     brackets = STRING.sub(b'', raw).translate(None, NO_BRACKETS)
-    return max(itertools.accumulate(map(STEPS.__getitem__, brackets)),
-               default=0)
+    if len(brackets) > 2 * MOST:
+        raise exception.BadRequest(
+            f'The request body has too many lists and objects (maximum '
+            f'{MOST}).')
+    depth = max(itertools.accumulate(map(STEPS.__getitem__, brackets)),
+                default=0)
+    if depth > DEEPEST:
+        raise exception.BadRequest(
+            f'The request body is nested too deeply (maximum {DEEPEST}).')
 
 
 def as_object(value: typing.Any, name: str) -> Document:

@@ -16,6 +16,7 @@
 and {GET,PUT} /{tenant_id}/mgmt/flavor-requirements
 """
 
+import collections
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
 from trove_flavor_filter.declaration import document
 from trove_flavor_filter.declaration import planning
-from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
@@ -100,9 +101,9 @@ class Asked(typing.NamedTuple):
             if self.flags.get('dry_run'):
                 return database.foresee(checked, version_ids)
             changes = database.change(checked, version_ids)
-        except reading.DeclarationRefused as error:
+        except problems.DeclarationRefused as error:
             if error.misses_flavors and not self.services.nova.sees_all():
-                error.args = (f'{error} {nova.UNSEEN}.',)
+                error.advice = nova.UNSEEN
             raise
         for change in changes:
             if change.before != change.after:
@@ -179,7 +180,7 @@ def _flags(request: webob.Request,
     except UnicodeDecodeError as error:
         raise exception.BadRequest(
             'The query of the path cannot be understood.') from error
-    found, problems = dict(known), []
+    found, mistakes = dict(known), []
     for name, value in given.items():
         try:
             if name not in known:
@@ -190,21 +191,21 @@ def _flags(request: webob.Request,
                 raise ValueError(f'the parameter {name} is given twice')
             found[name] = strutils.bool_from_string(value, strict=True)
         except ValueError as error:
-            problems.append(str(error))
-    if problems:
+            mistakes.append(str(error))
+    if mistakes:
         raise exception.BadRequest(
-            f'The query is invalid: {"; ".join(problems)}.')
+            f'The query is invalid: {problems.joined(mistakes)}.')
     return found
 
 
 def _distinct(pairs: bodies.Pairs) -> bodies.Document:
     """A JSON object from its keys and values; duplicate keys are refused."""
-    found: bodies.Document = {}
-    for key, value in pairs:
-        if key in found:
-            raise exception.BadRequest(
-                f'The request body has a key twice: {key[:60]!r}.')
-        found[key] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counted = collections.Counter(key for key, _value in pairs)
+        ((key, _count),) = counted.most_common(1)
+        raise exception.BadRequest(
+            f'The request body has a key twice: {problems.short(key)}.')
     return found
 
 
@@ -325,4 +326,4 @@ def replace_many(asked: Asked) -> webob.Response:
         'flavor_requirement_changes': document.changes(
             (change for change in made if change.before != change.after),
             flavors or {}),
-        'warnings': warnings})
+        'warnings': problems.first(warnings)})

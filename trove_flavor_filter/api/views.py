@@ -21,7 +21,7 @@ from oslo_config import cfg
 from oslo_serialization import jsonutils
 import webob
 
-from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
@@ -122,14 +122,17 @@ def _json(body: bytes, status: int = 200) -> webob.Response:
 def fault(error: exception.FlavorFilterError) -> webob.Response:
     """The response for an error, in the form of Trove's Fault.
 
-    If a document was refused, each of its problems is listed as well.
+    If a document was refused, its first problems are listed as well, and the
+    number of the others.
     """
     says: dict[str, typing.Any] = {
         'code': error.status, 'message': str(error)}
-    if isinstance(error, reading.DeclarationRefused):
+    if isinstance(error, problems.DeclarationRefused):
         says['problems'] = [
             {'pointer': str(place), 'message': message}
             for place, message in error.problems]
+        if error.more:
+            says['more_problems'] = error.more
     answer = _json(jsonutils.dump_as_bytes({error.fault: says}),
                    error.status)
     answer.headers.extend(error.headers)

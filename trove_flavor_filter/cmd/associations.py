@@ -26,6 +26,7 @@ from trove_flavor_filter.cmd import base
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
@@ -83,11 +84,12 @@ def find_version(database: requirements.Requirements,
     if found:
         raise exception.NotFound(
             f'{text} is ambiguous; specify the id of one of these: '
-            f'{requirement.names(found)}')
+            f'{problems.joined(requirement.names(found), divider=", ")}')
+    available = problems.joined(
+        requirement.names(database.versions()), divider=', ')
     raise exception.NotFound(
         f'There is no datastore version {text!r}. Specify an id, or '
-        f'DATASTORE/VERSION by name. Available: '
-        f'{requirement.names(database.versions()) or "none"}')
+        f'DATASTORE/VERSION by name. Available: {available or "none"}')
 
 
 def add_version(parser: argparse.ArgumentParser,
@@ -179,7 +181,7 @@ def check_in_nova(client: nova.NovaFlavors,
                   f'{nova.UNSEEN}; --no-validate skips this check')
         raise exception.NotFound(
             f'Nothing was associated: Nova has no flavor with the id '
-            f'{", ".join(unknown)}. {advice}.')
+            f'{problems.joined(unknown, divider=", ")}. {advice}.')
 
 
 class Delete(_OfVersion):

@@ -20,6 +20,7 @@ from trove_flavor_filter.cmd import associations
 from trove_flavor_filter.cmd import base
 from trove_flavor_filter.declaration import outcome
 from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter.declaration import writing
@@ -124,7 +125,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         try:
             return self._apply(parsed_args)
-        except reading.DeclarationRefused as error:
+        except problems.DeclarationRefused as error:
             last = outcome.refusal(error, parsed_args.file)
             if error.misses_flavors and not (
                     nova.NovaFlavors(self.conf).sees_all()):

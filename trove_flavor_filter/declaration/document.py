@@ -20,7 +20,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 import typing
 
-from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import checks
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import requirement
 
 ONE = 'flavor_requirement'
@@ -29,68 +30,21 @@ MANY = 'flavor_requirements'
 # More than any cloud has of them: of flavors, and of datastore versions.
 MOST = 10000
 
+# The maximum number of flavors and extra specs in one request. While they are
+# read and written, for about a second, the worker does nothing else.
+MOST_ROWS = 12000
+
 # Where a document shows what is in the table and cannot be understood.
 NOT_UNDERSTOOD = 'not_understood'
 
-
-def _name(what: str) -> dict[str, typing.Any]:
-    return {'type': 'string', 'minLength': 1, 'maxLength': 255,
-            'description': what}
-
-
-# Each part's description ends the sentence "... is not ...".
-REQUIREMENT: dict[str, typing.Any] = {
-    'description': 'an object that says what a datastore version requires',
-    'type': 'object',
-    'additionalProperties': False,
-    'properties': {
-        'datastore_version_id': _name('the id of a datastore version'),
-        'datastore': _name('the name of a datastore'),
-        'datastore_version': _name('the name of a datastore version'),
-        'flavors': {
-            'description': f'a list of up to {MOST} flavors',
-            'type': 'array',
-            'maxItems': MOST,
-            'items': {
-                'description': 'the id of a flavor, or {"name": NAME}',
-                'type': ['string', 'object'],
-                'minLength': 1,
-                'maxLength': 255,
-                'required': ['name'],
-                'additionalProperties': False,
-                'properties': {'name': _name('the name of a flavor')},
-            }},
-        **{key: reading.limit(key) | {'type': ['integer', 'null']}
-           for key in requirement.LIMITS},
-        'extra_specs': reading.EXTRA_SPECS,
-        # No value is accepted here; the message says what to do.
-        NOT_UNDERSTOOD: {
-            'not': {},
-            'description': 'accepted; leave it out to remove the rows that '
-                           'cannot be understood'},
-    },
+# The keys that name the datastore version.
+NAMES = {
+    'datastore_version_id': 'the id of a datastore version',
+    'datastore': 'the name of a datastore',
+    'datastore_version': 'the name of a datastore version',
 }
 
-SCHEMA_OF_ONE: dict[str, typing.Any] = {
-    'description': f'an object with "{ONE}"',
-    'type': 'object',
-    'required': [ONE],
-    'additionalProperties': False,
-    'properties': {ONE: REQUIREMENT},
-}
-
-SCHEMA_OF_MANY: dict[str, typing.Any] = {
-    'description': f'an object with "{MANY}"',
-    'type': 'object',
-    'required': [MANY],
-    'additionalProperties': False,
-    'properties': {MANY: {
-        'description': f'a list of up to {MOST} requirements',
-        'type': 'array',
-        'maxItems': MOST,
-        'items': REQUIREMENT,
-    }},
-}
+KEYS = (*NAMES, *checks.KEYS, NOT_UNDERSTOOD)
 
 
 class Read(typing.NamedTuple):
@@ -99,8 +53,8 @@ class Read(typing.NamedTuple):
     :ivar problems: what is wrong with the form of the rest
     """
 
-    declared: list[reading.Declared]
-    problems: list[reading.Problem]
+    declared: list[checks.Declared]
+    problems: problems.Problems
 
 
 def read_one(document: typing.Any, version_id: str) -> Read:
@@ -109,79 +63,124 @@ def read_one(document: typing.Any, version_id: str) -> Read:
     :param version_id: of the datastore version that it must be about
     """
     reader = _Reader()
-    reader.validate(document, SCHEMA_OF_ONE)
-    says = document.get(ONE) if isinstance(document, dict) else None
-    if isinstance(says, dict):
-        given = says.get('datastore_version_id', version_id)
-        path = (ONE, 'datastore_version_id')
-        if given != version_id and reader.is_sound(path):
-            reader.problem(path, f'{reading.short(given)} is another '
-                                 f'datastore version than {version_id}')
-        reader.add((ONE,), says, version_id)
+    for says in reader.mapping(
+            document, f'an object with "{ONE}"', (), [ONE], ONE).values():
+        reader.read([((ONE,), says)], version_id)
     return Read(reader.declared, reader.problems)
 
 
 def read_many(document: typing.Any) -> Read:
     """What a document declares of any number of datastore versions."""
     reader = _Reader()
-    reader.validate(document, SCHEMA_OF_MANY)
-    listed = document.get(MANY) if isinstance(document, dict) else None
-    if isinstance(listed, list) and reader.is_sound((MANY,)):
-        for at, says in enumerate(listed):
-            if isinstance(says, dict):
-                reader.add((MANY, at), says)
+    for listed in reader.mapping(
+            document, f'an object with "{MANY}"', (), [MANY], MANY).values():
+        documents = reader.up_to_most(listed, 'requirements', (MANY,))
+        reader.read([((MANY, at), says)
+                     for at, says in enumerate(documents[:MOST])])
     return Read(reader.declared, reader.problems)
 
 
-class _Reader(reading.Checker):
-    """Takes what is sound of documents."""
+class _Reader(checks.Checker):
+    """Reads documents; collects what is valid, and the problems."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.declared: list[reading.Declared] = []
+        self.declared: list[checks.Declared] = []
 
-    def problem(self, path: reading.Path, message: str) -> None:
-        self.problems.append(
-            reading.Problem(reading.Pointer(path), message))
+    def up_to_most(self, value: typing.Any, what: str,
+                   path: problems.Path) -> list[typing.Any]:
+        """A list; empty if the value is none. A long one is a problem."""
+        expected = f'a list of up to {MOST} {what}'
+        found = self.items(value, expected, path)
+        if len(found) > MOST:
+            self.problem(path, f'a list of {len(found)} is not {expected}')
+        return found
 
-    def add(self, path: reading.Path, says: Mapping[str, typing.Any],
-            version_id: str | None = None) -> None:
-        """Take what a document says of a datastore version.
+    def read(self, documents: list[tuple[problems.Path, typing.Any]],
+             version_id: str | None = None) -> None:
+        """Read what each document says of a datastore version.
 
-        :param version_id: of the version; None where the document tells it
+        :param version_id: of the version; None where the documents tell it
         """
-        sound = {key: value for key, value in says.items()
-                 if self.is_sound((*path, key))}
-        limits = {key: sound[key] for key in requirement.LIMITS
-                  if sound.get(key) is not None}
-        self.compare(limits, {key: reading.Pointer((*path, key))
-                              for key in limits}, reading.Pointer(path))
-        flavors = [
-            reading.Reference(
-                flavor if isinstance(flavor, str) else flavor['name'],
-                isinstance(flavor, str), reading.Pointer(where),
-                not isinstance(flavor, str))
-            for at, flavor in enumerate(sound.get('flavors', ()))
-            if self.is_sound(where := (*path, 'flavors', at))
-            and (isinstance(flavor, str) or 'name' in flavor)
-            and self.is_sound((*where, 'name'))]
-        extra_specs = self.extra_specs(
-            sound.get('extra_specs', {}), (*path, 'extra_specs'))
+        count = sum(_count(says) for _path, says in documents)
+        if count > MOST_ROWS:
+            self.problem((), f'{count} flavors and extra specs are more than '
+                             f'{MOST_ROWS}; send them in several requests')
+            return
+        for path, says in documents:
+            known = self.mapping(
+                says, 'an object that says what a datastore version requires',
+                path, KEYS)
+            if isinstance(says, dict):
+                self._version(path, known, version_id)
+
+    def _version(self, path: problems.Path, says: Mapping[str, typing.Any],
+                 version_id: str | None) -> None:
+        names = {
+            key: self.text(says[key], expected, (*path, key))
+            for key, expected in NAMES.items() if key in says}
+        given = names.get('datastore_version_id')
         if version_id is None:
-            version_id = sound.get('datastore_version_id')
-        if version_id is None and not {'datastore', 'datastore_version'
-                                       } <= sound.keys():
-            if sound.keys() == says.keys():
+            version_id = given
+        elif given not in (None, version_id):
+            self.problem(
+                (*path, 'datastore_version_id'),
+                f'{problems.short(given)} is another datastore version than '
+                f'{version_id}')
+        if NOT_UNDERSTOOD in says:
+            self.refuse(
+                says[NOT_UNDERSTOOD], 'accepted; leave it out to remove the '
+                'rows that cannot be understood', (*path, NOT_UNDERSTOOD))
+        limits = self.limits(
+            {key: value for key, value in says.items() if value is not None},
+            path)
+        self.compare(limits, path)
+        flavors = self._flavors(says.get('flavors', []), (*path, 'flavors'))
+        extra_specs = self.extra_specs(
+            says.get('extra_specs', {}), (*path, 'extra_specs'))
+        if version_id is None and not all(map(
+                names.get, ('datastore', 'datastore_version'))):
+            if None not in names.values():
                 self.problem(path, '"datastore_version_id" is missing, or '
                                    '"datastore" and "datastore_version"')
             return
-        self.declared.append(reading.Declared(
-            sound.get('datastore'), sound.get('datastore_version'),
-            reading.Pointer((*path, 'datastore')),
-            reading.Pointer((*path, 'datastore_version')),
+        self.declared.append(checks.Declared(
+            names.get('datastore'), names.get('datastore_version'),
+            problems.Pointer((*path, 'datastore')),
+            problems.Pointer((*path, 'datastore_version')),
             flavors, limits, extra_specs, version_id,
-            reading.Pointer((*path, 'datastore_version_id'))
+            problems.Pointer((*path, 'datastore_version_id'))
             if 'datastore_version_id' in says else None))
+
+    def _flavors(self, value: typing.Any,
+                 path: problems.Path) -> list[checks.Reference]:
+        listed = self.up_to_most(value, 'flavors', path)
+        found = []
+        for at, item in enumerate(listed if len(listed) <= MOST else []):
+            where = (*path, at)
+            by_name = isinstance(item, dict)
+            if by_name:
+                text = self.text_in(item, 'name', 'the name of a flavor',
+                                    where)
+            else:
+                text = self.text(item, 'the id of a flavor, or {"name": '
+                                       'NAME}', where)
+            if text is not None:
+                found.append(checks.Reference(
+                    text, not by_name, problems.Pointer(where), by_name))
+        return found
+
+
+def _count(says: typing.Any) -> int:
+    """The number of flavors and extra specs in a document."""
+    if not isinstance(says, dict):
+        return 0
+    flavors, extra_specs = says.get('flavors'), says.get('extra_specs')
+    count = len(flavors) if isinstance(flavors, list) else 0
+    if isinstance(extra_specs, dict):
+        count += sum(len(values) if isinstance(values, list) else 1
+                     for values in extra_specs.values())
+    return count
 
 
 def write(version: requirement.Version,

@@ -19,12 +19,12 @@ from collections.abc import Mapping
 import sys
 
 from trove_flavor_filter.declaration import planning
-from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.deployment import files
 from trove_flavor_filter import requirement
 
 
-def refusal(error: reading.DeclarationRefused, file: str) -> str:
+def refusal(error: problems.DeclarationRefused, file: str) -> str:
     """Print the problems of a file that is refused, a line each.
 
     :param file: as given on the command line
@@ -33,9 +33,10 @@ def refusal(error: reading.DeclarationRefused, file: str) -> str:
     name = 'standard input' if file == files.STANDARD else file
     for place, message in error.problems:
         print(f'{name}:{":".join(map(str, place))}: {message}')
-    count = len(error.problems)
-    return (f'{name}: {count} problem{"s" if count > 1 else ""}; nothing '
-            f'was changed')
+    if error.more:
+        print(f'{name}: and {error.more} more')
+    return (f'{name}: {error.count} problem{"s" if error.count > 1 else ""}; '
+            f'nothing was changed')
 
 
 def report(changes: Collection[requirement.Change], warnings: Iterable[str],
@@ -47,7 +48,7 @@ def report(changes: Collection[requirement.Change], warnings: Iterable[str],
     :param parsed_args: the options ``dry_run`` and ``detailed_exitcode``
     :returns: the exit code
     """
-    for text in warnings:
+    for text in problems.first(warnings):
         print(f'Warning: {text}.', file=sys.stderr)
     for line in planning.diff(changes, flavors):
         print(line)

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
 
@@ -52,7 +53,8 @@ def delete(flavor_ids: Iterable[str],
         if missing:
             raise exception.NotFound(
                 f'Nothing was deleted: not associated with datastore '
-                f'version {version.id}: {", ".join(missing)}.')
+                f'version {version.id}: '
+                f'{problems.joined(missing, divider=", ")}.')
         wanted[version] = [there[row] for row in there if row not in gone]
     return wanted
 
@@ -157,9 +159,9 @@ def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
     :raises BadRequest: a minimum is above its maximum; or two extra specs
         differ in case only, and the database holds just one of them
     """
-    problems = []
+    found = []
     for version, rows in wanted.items():
-        problems += [
+        found += [
             f'{version}: {text}'
             for text in requirement.Requirement.of(rows).contradictions]
         there: dict[requirement.Row, requirement.Row] = {}
@@ -168,12 +170,12 @@ def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
                 continue
             other = there.setdefault(present.identity(row), row)
             if other != row:
-                problems.append(
+                found.append(
                     f'{version}: this database does not distinguish '
                     f'extra spec {other[1]} from {row[1]}')
-    if problems:
+    if found:
         raise exception.BadRequest(
-            f'Nothing was changed. {"; ".join(problems)}.')
+            f'Nothing was changed. {problems.joined(found)}.')
     return wanted
 
 

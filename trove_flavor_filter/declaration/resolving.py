@@ -18,13 +18,13 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 import typing
 
-from trove_flavor_filter.declaration import reading
+from trove_flavor_filter.declaration import checks
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import exception
 from trove_flavor_filter import requirement
 
-# How many problems get a "did you mean" hint. Searching for close matches
-# among thousands of flavors is slow.
-SUGGESTED = 20
+# How many datastore versions a message lists.
+CANDIDATES = 10
 
 
 class Wanted(typing.NamedTuple):
@@ -38,21 +38,21 @@ class Wanted(typing.NamedTuple):
     warnings: list[str]
 
 
-def resolve(declared: Iterable[reading.Declared],
+def resolve(declared: Iterable[checks.Declared],
             flavors: Iterable[requirement.Flavor] | None,
             present: requirement.Present,
-            problems: Iterable[reading.Problem] = ()) -> Wanted:
+            found: problems.Problems | None = None) -> Wanted:
     """Resolve the declared datastore versions and flavors to ids.
 
     :param flavors: all of Nova's; None to take every flavor for an id
     :param present: the rows of all existing datastore versions
-    :param problems: problems that have been found already
-    :raises reading.DeclarationRefused: with every datastore version and
+    :param found: problems that have been found already
+    :raises problems.DeclarationRefused: with every datastore version and
         flavor that does not exist, is ambiguous or is a duplicate
     """
-    resolver = _Resolver(flavors, present, problems)
+    resolver = _Resolver(flavors, present, found)
     rows: dict[requirement.Version, set[requirement.Row]] = {}
-    places: dict[str, reading.Place | reading.Pointer] = {}
+    places: dict[str, problems.Place | problems.Pointer] = {}
     for one in declared:
         version = resolver.version(one)
         if version is None:
@@ -67,8 +67,8 @@ def resolve(declared: Iterable[reading.Declared],
             *((key, str(value)) for key, value in one.limits.items()),
             *((requirement.EXTRA_SPEC, text) for text in one.extra_specs),
             *resolver.rows(version, one.flavors)}
-    if resolver.problems:
-        raise reading.DeclarationRefused(resolver.problems)
+    if resolver.problems.count:
+        raise problems.DeclarationRefused(resolver.problems)
     return Wanted(rows, resolver.warnings)
 
 
@@ -77,8 +77,8 @@ class _Resolver:
 
     def __init__(self, flavors: Iterable[requirement.Flavor] | None,
                  present: requirement.Present,
-                 problems: Iterable[reading.Problem]):
-        self.problems = list(problems)
+                 found: problems.Problems | None):
+        self.problems = problems.Problems(found)
         self.warnings: list[str] = []
         self._present = present
         self._versions = collections.defaultdict(list)
@@ -87,19 +87,17 @@ class _Resolver:
                 self._versions[version.datastore, name].append(version)
         self._by_id = {version.id: version for version in present.rows}
         self._datastores = {version.datastore for version in present.rows}
+        self._near = problems.CloseMatches().near
+        self._missing: set[problems.Place | problems.Pointer] = set()
         self._validate = flavors is not None
         self._ids = {flavor.id: flavor for flavor in flavors or ()}
         self._names = {flavor.name: flavor for flavor in self._ids.values()}
 
-    def problem(self, place: reading.Place | reading.Pointer,
-                message: str) -> None:
-        self.problems.append(reading.Problem(place, message))
+    def problem(self, place: problems.Place | problems.Pointer,
+                message: problems.Message) -> None:
+        self.problems.add(place, message)
 
-    def _near(self, text: str, known: Iterable[str]) -> str:
-        return (reading.near(text, known)
-                if len(self.problems) < SUGGESTED else '')
-
-    def version(self, declared: reading.Declared
+    def version(self, declared: checks.Declared
                 ) -> requirement.Version | None:
         """The datastore version that is meant; None with a problem."""
         if declared.id is None:
@@ -108,18 +106,18 @@ class _Resolver:
         if version is None:
             self.problem(declared.id_place or declared.place,
                          f'there is no datastore version '
-                         f'{reading.short(declared.id)}')
+                         f'{problems.short(declared.id)}')
             return None
         for given, there, place, what in (
                 (declared.datastore, version.datastore,
                  declared.datastore_place, 'datastore'),
                 (declared.name, version.name, declared.place, 'name')):
             if given not in (None, there):
-                self.problem(place, f'{reading.short(given)} is not the '
+                self.problem(place, f'{problems.short(given)} is not the '
                                     f'{what} of {version}')
         return version
 
-    def _named(self, declared: reading.Declared
+    def _named(self, declared: checks.Declared
                ) -> requirement.Version | None:
         name = f'{declared.datastore}/{declared.name}'
         names: typing.Any = (declared.datastore, declared.name)
@@ -127,28 +125,35 @@ class _Resolver:
         if len(found) == 1:
             return found[0]
         if found:
+            candidates = problems.joined(
+                requirement.names(found[:CANDIDATES]),
+                len(found[CANDIDATES:]), ', ')
             self.problem(
                 declared.place, f'{name} is ambiguous; use one of these ids '
-                f'in place of the name: {requirement.names(found)}')
+                f'in place of the name: {candidates}')
         elif declared.datastore not in self._datastores:
-            self.problem(
-                declared.datastore_place, f'there is no datastore '
-                f'{reading.short(declared.datastore)}'
-                f'{self._near(names[0], self._datastores)}')
+            # In a file, one datastore may have many versions.
+            if declared.datastore_place in self._missing:
+                return None
+            self._missing.add(declared.datastore_place)
+            self.problem(declared.datastore_place, lambda: (
+                f'there is no datastore {problems.short(names[0])}'
+                f'{self._near(names[0], self._datastores)}'))
         else:
-            of_datastore = [name for datastore, name in self._versions
-                            if datastore == declared.datastore]
-            self.problem(
-                declared.place,
-                f'there is no datastore version {reading.short(name)}'
-                f'{self._near(names[1], of_datastore)}')
+            self.problem(declared.place, lambda: (
+                f'there is no datastore version {problems.short(name)}'
+                f'{self._near(names[1], self._names_in(names[0]))}'))
         return None
 
+    def _names_in(self, datastore: str) -> list[str]:
+        """The names and ids of a datastore's versions."""
+        return [name for of, name in self._versions if of == datastore]
+
     def rows(self, version: requirement.Version,
-             flavors: Iterable[reading.Reference]) -> set[requirement.Row]:
+             flavors: Iterable[checks.Reference]) -> set[requirement.Row]:
         """The rows that associate flavors."""
         there = self._present.distinct(self._present.rows[version])
-        places: dict[str, reading.Place | reading.Pointer] = {}
+        places: dict[str, problems.Place | problems.Pointer] = {}
         for reference in flavors:
             flavor_id = self._flavor_id(version, reference, there)
             if flavor_id is None:
@@ -161,20 +166,20 @@ class _Resolver:
         return {(requirement.FLAVOR, flavor_id) for flavor_id in places}
 
     def _flavor_id(self, version: requirement.Version,
-                   reference: reading.Reference,
+                   reference: checks.Reference,
                    there: Collection[requirement.Row]) -> str | None:
         text = reference.text
         if not self._validate:
             if reference.by_name:
                 self.problem(
-                    reference.place, f'the name {reading.short(text)} can '
+                    reference.place, f'the name {problems.short(text)} can '
                     f'only be looked up in Nova; give the id')
                 return None
             if requirement.FLAVOR_ID.match(text) or self._present.identity(
                     (requirement.FLAVOR, text)) in there:
                 return text
             self.problem(reference.place,
-                         f'{reading.short(text)} is not a flavor id')
+                         f'{problems.short(text)} is not a flavor id')
             return None
         named = None if reference.by_id else self._names.get(text)
         if text in self._ids and not reference.by_name:
@@ -192,13 +197,19 @@ class _Resolver:
             self.warnings.append(
                 f'flavor {text} of {version} is no longer in Nova')
             return text
-        hint = id_of_name(text, self._names) if reference.by_id else ''
-        known = [*(() if reference.by_name else self._ids),
-                 *(() if reference.by_id else self._names)]
-        self.problem(reference.place,
-                     f'{reading.NO_FLAVOR} {reading.short(text)}'
-                     f'{hint or self._near(text, known)}')
+        self.problems.misses_flavors = True
+        self.problem(reference.place, lambda: (
+            f'Nova has no flavor {problems.short(text)}'
+            f'{self._hint(reference)}'))
         return None
+
+    def _hint(self, reference: checks.Reference) -> str:
+        """What may have been meant by a reference to an unknown flavor."""
+        by_id, by_name = reference.by_id, reference.by_name
+        return (by_id and id_of_name(reference.text, self._names)
+                or self._near(reference.text, [
+                    *(() if by_name else self._ids),
+                    *(() if by_id else self._names)]))
 
 
 def id_of_name(text: str, names: Mapping[str, requirement.Flavor]) -> str:

@@ -31,6 +31,7 @@ from osc_lib import exceptions
 from oslo_utils import uuidutils
 from troveclient import exceptions as trove_exceptions
 
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import exception
 
 # Column -> key in the document of a flavor. ``id`` is null if the flavor's id
@@ -98,8 +99,7 @@ def find(versions: Iterable[Version], text: str,
             names = dict.fromkeys(version.datastore for version in versions)
             raise exceptions.CommandError(
                 f'There is no datastore {datastore!r} with a version that '
-                f'you may use; give one of these: '
-                f'{", ".join(names) or "(none)"}.')
+                f'you may use; give one of these: {_listed(names)}.')
         versions = there
     found = [version for version in versions if version.is_meant_by(text)]
     if len(found) == 1:
@@ -107,10 +107,14 @@ def find(versions: Iterable[Version], text: str,
     if found:
         raise exceptions.CommandError(
             f'Datastore version {text!r} is ambiguous; give the ID of one of '
-            f'these: {", ".join(map(str, found))}.')
+            f'these: {_listed(found)}.')
     raise exceptions.CommandError(
         f'There is no datastore version {text!r} that you may use; give the '
-        f'ID of one of these: {", ".join(map(str, versions)) or "(none)"}.')
+        f'ID of one of these: {_listed(versions)}.')
+
+
+def _listed(candidates: Iterable[typing.Any]) -> str:
+    return problems.joined(map(str, candidates), divider=', ') or '(none)'
 
 
 def row(flavor: dict[str, typing.Any]) -> tuple[typing.Any, ...]:

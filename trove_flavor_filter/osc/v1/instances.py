@@ -22,6 +22,7 @@ from osc_lib import exceptions
 from oslo_utils import uuidutils
 from troveclient import exceptions as trove_exceptions
 
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.osc.v1 import flavors
 
 
@@ -44,7 +45,7 @@ def find(instances: typing.Any, name: str) -> str:
     if len(found) > 1:
         raise exceptions.CommandError(
             f'Instance {name!r} is ambiguous; give the ID of one of these: '
-            f'{", ".join(found)}.')
+            f'{problems.joined(found, divider=", ")}.')
     return found[0]
 
 

@@ -21,9 +21,11 @@ from osc_lib.cli import format_columns
 from osc_lib.command import command
 from osc_lib import exceptions
 
+from trove_flavor_filter.declaration import checks
 from trove_flavor_filter.declaration import document
 from trove_flavor_filter.declaration import outcome
 from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter.declaration import writing
@@ -381,12 +383,12 @@ datastore version flavor requirement apply --prune - < flavors.yaml
                 known = self.cloud.flavors()
             changes, warnings = self.cloud.repeat(functools.partial(
                 self._apply, declared, known, parsed_args))
-        except reading.DeclarationRefused as error:
+        except problems.DeclarationRefused as error:
             raise exceptions.CommandError(
                 outcome.refusal(error, parsed_args.file)) from None
         return outcome.report(changes, warnings, known, parsed_args)
 
-    def _apply(self, declared: list[reading.Declared],
+    def _apply(self, declared: list[checks.Declared],
                known: dict[str, requirement.Flavor],
                parsed_args: argparse.Namespace
                ) -> tuple[list[requirement.Change], list[str]]:

@@ -51,10 +51,10 @@ OURS = ('alembic.command', 'keystoneauth1.identity.generic',
         'yaml')
 LIBRARIES = {
     'openstackclient.shell': (
-        'openstackclient.shell', 'cliff.formatters.table', 'jsonschema',
+        'openstackclient.shell', 'cliff.formatters.table',
         'oslo_log.log', 'swiftclient.client', 'troveclient.v1.client',
         'troveclient.v1.shell'),
-    'trove_flavor_filter.cmd.manage': (*OURS, 'cliff.lister', 'jsonschema'),
+    'trove_flavor_filter.cmd.manage': (*OURS, 'cliff.lister'),
     'trove_flavor_filter.cmd.status': (*OURS, 'oslo_policy.policy',
                                        'oslo_upgradecheck.upgradecheck',
                                        'paste.deploy.loadwsgi'),

@@ -112,6 +112,18 @@ class ApplyTest(DeclareTestCase):
         self.assertIn('2 problems; nothing was changed', result.stderr)
         self.assertEqual([], self.live())
 
+    def test_of_many_problems_a_hundred_are_told_and_the_rest_counted(self):
+        path = self.declare(*(f'no-such-{number}' for number in range(150)))
+        for program in (('trove-manage', APPLY),
+                        ('openstack', 'datastore', 'version', 'flavor',
+                         'requirement', 'apply')):
+            result = self.cloud.run(*program, path)
+            lines = result.stdout.splitlines()
+            self.assertEqual(101, len(lines))
+            self.assertEqual(f'{path}: and 50 more', lines[-1])
+            self.assertIn(f'{path}: 150 problems; nothing was changed',
+                          result.stderr)
+
     def test_a_form_that_is_wrong_is_told_without_a_database(self):
         path = self.file('datastore_versions:\n\tmysql: {}\n')
         result = self.manage(APPLY, path, code=1)

@@ -52,8 +52,9 @@ FAULT = {
         'code': {'type': 'integer', 'minimum': 400, 'maximum': 599},
         'message': {'type': 'string', 'minLength': 1},
         # Of a document that cannot be taken.
+        'more_problems': {'type': 'integer', 'minimum': 1},
         'problems': {
-            'type': 'array', 'minItems': 1, 'items': {
+            'type': 'array', 'minItems': 1, 'maxItems': 100, 'items': {
                 'type': 'object',
                 'properties': {
                     'pointer': {'type': 'string',

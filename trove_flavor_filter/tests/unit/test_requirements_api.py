@@ -272,6 +272,46 @@ class ProblemTest(RequirementsTestCase):
         self.assertIn('problems: 1000, the first: /flavor_requirement/'
                       'flavors/0', self.log.output)
 
+    def test_of_many_problems_a_hundred_are_told_and_the_rest_counted(self):
+        for count, more in ((99, 0), (100, 0), (101, 1), (5000, 4900)):
+            for response in (
+                    self.put(flavors=[f'{at}/' for at in range(count)]),
+                    self.put(**{f'key{at}': 1 for at in range(count)}),
+                    self.put(extra_specs={f'{at}': 0 for at in range(count)}),
+                    self.put_all(*[0] * count),
+                    self.put_all(*({'datastore_version_id': f'{at}'}
+                                   for at in range(count)))):
+                self.assertEqual(400, response.status_int)
+                fault = response.json['badRequest']
+                self.assertEqual(min(count, 100), len(fault['problems']))
+                self.assertEqual(more, fault.get('more_problems', 0))
+                self.assertEqual(more > 0, fault['message'].endswith(
+                    f'; and {more} more.'))
+                self.assertLess(len(response.body), 60000)
+
+    def test_a_list_that_is_too_long_is_told_with_the_first_mistakes(self):
+        response = self.put_all(*[0] * 600_000)
+        fault = response.json['badRequest']
+        self.assertEqual(
+            {'pointer': '/flavor_requirements', 'message':
+                'a list of 600000 is not a list of up to 10000 requirements'},
+            fault['problems'][0])
+        self.assertEqual((100, 9901),
+                         (len(fault['problems']), fault['more_problems']))
+
+    def test_of_many_mistakes_in_the_query_the_rest_is_counted(self):
+        response = self.send('PUT', f'{self.one()}?' + '&'.join(
+            f'x{at}=1' for at in range(300)), {'flavor_requirement': {}})
+        message = self.assertFault(response, 400, 'badRequest')['message']
+        self.assertIn("unknown parameter 'x99'", message)
+        self.assertTrue(message.endswith('; and 200 more.'), message)
+
+    def test_a_key_cannot_forge_a_line_of_the_log(self):
+        self.put(**{'\nINFO forged': 1, '\ud800': 2})
+        self.assertEqual(1, len(self.our_log()))
+        self.assertIn('/flavor_requirement/\\nINFO forged',
+                      self.log.output)
+
     def test_parameters_of_the_query_are_strict(self):
         for query in ('validate=maybe', 'validate=', 'prune=1', 'x=1',
                       'dry_run=1', 'validate=1&validate=1', '%ff=1',

@@ -28,6 +28,8 @@ class WsgiTestCase(base.DatabaseTestCase):
     policy = ''
     # Sections of trove.conf.
     options = ''
+    # Where there is no Keystone, and so no Nova.
+    auth_url = 'http://127.0.0.1:1/v3'
 
     def setUp(self) -> None:
         super().setUp()
@@ -38,7 +40,7 @@ class WsgiTestCase(base.DatabaseTestCase):
         path = self.trove_conf(
             f'[database]\nconnection = {self.url}\n'
             f'[oslo_policy]\npolicy_file = {policy_file}\n'
-            f'[service_credentials]\nauth_url = http://127.0.0.1:1/v3\n'
+            f'[service_credentials]\nauth_url = {self.auth_url}\n'
             f'username = trove\npassword = pencil\nproject_name = service\n'
             f'{self.options}')
         self.reached = []
