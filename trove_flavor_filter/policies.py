@@ -12,10 +12,12 @@
 
 """The policy rules with their defaults, and how they are enforced."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import logging
 import threading
+import time
 
 from oslo_config import cfg
 from oslo_context import context
@@ -108,26 +110,28 @@ RULES = [
         ]),
 ]
 
+DEFAULTS = [*BASE_RULES, *RULES]
+
 
 class Policy:
-    """Enforces the rules of the deployment's policy file.
+    """Enforces the rules of the deployment's policy files.
 
-    If a file changes, the next request uses the new rules; if one is added,
-    the requests from a second later do. If a file is invalid, the rules
-    loaded before stay in force. If none were loaded, all requests are
-    refused.
+    Each request is decided by the files as they are at that moment, as by a
+    process that has just started. While one of them cannot be read or is
+    invalid, all requests are refused.
 
-    :param conf: ``[oslo_policy]`` names the file
+    :param conf: ``[oslo_policy]`` names the files
+    :param now: the time in nanoseconds since the epoch
     """
 
-    def __init__(self, conf: cfg.ConfigOpts):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 now: Callable[[], int] = time.time_ns):
         self._conf = conf
         self._admin_roles = frozenset(conf.admin_roles)
+        self._files = policy_files.PolicyFiles(conf, now)
         self._loading = threading.Lock()
-        self._rules = policy_checks.Rules(new_enforcer(conf, use_conf=False))
-        self._files = policy_files.PolicyFiles(conf)
-        self._loaded: policy_files.State = {}
-        self._seen: policy_files.State | None = None
+        self._contents: policy_files.Contents | None = None
+        self._problem = ''
         self._current()
 
     def authorize(self, ctx: context.RequestContext, rule: str,
@@ -166,31 +170,26 @@ class Policy:
         return rules.hold('context_is_admin', values)
 
     def _current(self) -> policy_checks.Rules:
-        """The rules in force, reloaded if a file has changed."""
-        state = self._files.state()
-        if state != self._seen:
-            with self._loading:
-                if state != self._seen:
-                    self._load(state)
-                    self._seen = state
-        return self._rules
-
-    def _load(self, state: policy_files.State) -> None:
-        try:
-            # Without the file, the defaults would replace its rules.
-            if gone := self._loaded.keys() - state.keys():
-                raise exception.PolicyUnusable(
-                    ', '.join(sorted(gone)), 'no longer there')
-            rules = load(self._conf, state)
-        except exception.PolicyUnusable as error:
-            LOG.error('The policy cannot be loaded, so %s: %s',
-                      'the rules loaded before stay in force'
-                      if self._seen is not None and self._loaded
-                      else 'all requests are denied', error)
-            return
-        self._rules, self._loaded = rules, state
-        for problem in rules.problems():
-            LOG.error('%s. It denies access to everybody.', problem)
+        """The rules in force, loaded again if a file has changed."""
+        with self._loading:
+            contents = None
+            try:
+                contents = self._files.read()
+                if contents != self._contents:
+                    self._rules = load(self._conf, contents)
+                    self._problem = ''
+                    for problem in describe(self._rules):
+                        LOG.error('%s. It denies access to everybody.',
+                                  problem)
+            except exception.PolicyUnusable as error:
+                self._rules = policy_checks.Rules({}, _enforcer(self._conf))
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    LOG.error('The policy cannot be loaded, so all requests '
+                              'are denied: %s', error)
+            # Without contents, the next request tries again.
+            self._contents = contents
+            return self._rules
 
 
 def _values(ctx: context.RequestContext) -> policy_checks.Values:
@@ -203,22 +202,22 @@ def _values(ctx: context.RequestContext) -> policy_checks.Values:
 
 
 def load(conf: cfg.ConfigOpts,
-         state: policy_files.State) -> policy_checks.Rules:
-    """Load the rules in the deployment's files, and defaults for all others.
+         contents: policy_files.Contents) -> policy_checks.Rules:
+    """The rules in the deployment's files, and defaults for all others.
 
-    :param state: as ``PolicyFiles.state`` returns it
-    :raises PolicyUnusable: a file cannot be used; the message names it
+    :param contents: as ``PolicyFiles.read`` returns it
+    :raises PolicyUnusable: a file is invalid; the message names it
     """
-    for entries in state.values():
-        for path, _changes in entries:
-            policy_files.check(path)
+    rules = {rule.name: rule for rule in DEFAULTS}
+    with _without_tracebacks():
+        for path, data in contents:
+            rules |= policy_files.rules_in(path, data)
     try:
-        enforcer = new_enforcer(conf)
-        with _without_tracebacks():
-            enforcer.load_rules()
-        return policy_checks.Rules(enforcer)
+        return policy_checks.Rules(rules, _enforcer(conf))
     except Exception as error:
-        raise exception.PolicyUnusable(', '.join(state), error) from error
+        # A chain of rules may be too long, and a check third-party code.
+        raise exception.PolicyUnusable(
+            ', '.join(path for path, _data in contents), error) from error
 
 
 @contextlib.contextmanager
@@ -246,18 +245,20 @@ def problems(conf: cfg.ConfigOpts) -> list[str]:
 
     :raises PolicyUnusable: a file cannot be used; the message names it
     """
-    return load(conf, policy_files.PolicyFiles(conf).state()).problems()
+    return describe(load(conf, policy_files.PolicyFiles(conf).read()))
 
 
-def new_enforcer(conf: cfg.ConfigOpts,
-                 use_conf: bool = True) -> policy.Enforcer:
-    """An enforcer for which an undefined rule never holds."""
-    enforcer = policy.Enforcer(conf, default_rule=policy_checks.NOBODY,
-                               use_conf=use_conf)
-    enforcer.register_defaults([*BASE_RULES, *RULES])
-    # Rules reports undefined rules that the plugin checks; others are Trove's.
-    enforcer.skip_undefined_check = True
-    return enforcer
+def describe(rules: policy_checks.Rules) -> list[str]:
+    """As :func:`problems`, of rules that have been loaded."""
+    return [f'Policy rule "{rule.name}" {rules.problems[rule.name]}'
+            for rule in sorted(DEFAULTS, key=lambda rule: rule.name)
+            if rule.name in rules.problems]
+
+
+def _enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
+    """An enforcer that reads no file, and for which no rule is the default."""
+    return policy.Enforcer(conf, default_rule=policy_checks.NOBODY,
+                           use_conf=False)
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:
@@ -270,5 +271,5 @@ def get_enforcer() -> policy.Enforcer:
     # They read the global configuration as well as the enforcer's.
     cfg.CONF([], project='trove')
     enforcer = policy.Enforcer(cfg.CONF)
-    enforcer.register_defaults([*BASE_RULES, *RULES])
+    enforcer.register_defaults(DEFAULTS)
     return enforcer

@@ -12,6 +12,7 @@
 
 """The rules of a policy as checks, in which an error denies access."""
 
+from collections.abc import Mapping
 import inspect
 import typing
 
@@ -35,26 +36,21 @@ class Rules:
     cannot parse by a check that never holds, and "not" inverts that. Here, a
     rule that contains either denies access to everybody.
 
-    :param enforcer: with the files and the defaults loaded
+    :param rules: all rules by name, those of the files before the defaults
+    :param enforcer: for checks that need one; it gets the resolved rules
     """
 
-    def __init__(self, enforcer: policy.Enforcer):
-        self._rules = enforcer.rules
-        self._written = enforcer.file_rules
-        self._checks: dict[str, typing.Any] = {}
-        self._problems: dict[str, str] = {}
-        for name in self._rules:
-            self._resolve(name, ())
-        # From here on, the enforcer reads no file.
-        enforcer.set_rules(self._checks, use_conf=False)
+    def __init__(self, rules: Mapping[str, policy.RuleDefault],
+                 enforcer: policy.Enforcer):
+        self._rules = rules
         self._enforcer = enforcer
+        self._checks: dict[str, typing.Any] = {}
         self._told: set[str] = set()
-
-    def problems(self) -> list[str]:
-        """The problems of the rules that the plugin checks, a text each."""
-        return [f'Policy rule "{name}" {problem}'
-                for name, problem in sorted(self._problems.items())
-                if name in self._enforcer.registered_rules]
+        # Why a rule denies access to everybody, by its name.
+        self.problems: dict[str, str] = {}
+        for name in rules:
+            self._resolve(name, ())
+        enforcer.set_rules(self._checks)
 
     def hold(self, name: str, values: Values,
              owner_id: str | None = None) -> bool:
@@ -85,12 +81,12 @@ class Rules:
         if name in self._checks:
             return
         try:
-            rule = self._written.get(name)
-            if rule is not None and not _is_understood(rule):
+            rule = self._rules[name]
+            if not _is_understood(rule):
                 raise _Undecidable(f'cannot be parsed: {rule.check_str!r}')
-            check = self._put(self._rules[name], (*within, name))
+            check = self._put(rule.check, (*within, name))
         except _Undecidable as error:
-            self._problems[name] = str(error)
+            self.problems[name] = str(error)
             check = NOBODY
         self._checks[name] = check
 
@@ -104,9 +100,9 @@ class Rules:
                 raise _Undecidable(
                     f'names the rule "{name}", which is not defined')
             self._resolve(name, within)
-            if name in self._problems:
+            if name in self.problems:
                 raise _Undecidable(
-                    f'names the rule "{name}", which {self._problems[name]}')
+                    f'names the rule "{name}", which {self.problems[name]}')
             return self._checks[name]
         if isinstance(check, policy.NotCheck):
             return _Not(self._put(check.rule, within))
