@@ -22,9 +22,7 @@ import collections
 from collections.abc import Callable
 import hashlib
 import threading
-import time
 
-from oslo_config import cfg
 from oslo_log import log
 
 from trove_flavor_filter import exception
@@ -49,18 +47,20 @@ def _count(kept: remembered.Remembered[snapshot.Own]) -> int:
 class OwnFlavors:
     """The private flavors of projects, as Nova lists them for each.
 
+    :param times: from the configuration
     :param client: of Nova
     :param cache: shared between processes
     :param essential: whether there is no list without them, so that a
         failure to get them must be raised
     """
 
-    def __init__(self, conf: cfg.ConfigOpts, client: nova.NovaFlavors,
+    def __init__(self, times: remembered.Times, client: nova.NovaFlavors,
                  cache: shared.SharedCache, essential: bool):
         self._nova = client
         self._cache = cache
         self._essential = essential
-        self._times = remembered.Times.of(conf)
+        self._times = times
+        self._clock = times.clock
         self._lists: collections.OrderedDict[
             str, remembered.Remembered[snapshot.Own]] = (
                 collections.OrderedDict())
@@ -87,13 +87,13 @@ class OwnFlavors:
                     caller.project_id, error.reason)
             if self._essential:
                 raise
-            return snapshot.Own(time.time(), ())
+            return snapshot.Own(self._clock.time(), ())
 
     def _of(self, caller: nova.Caller,
             common: snapshot.Snapshot) -> snapshot.Own:
         if not self._times.cache:
             return snapshot.Own.of(
-                time.time(), self._nova.listed_for(caller), common)
+                self._clock.time(), self._nova.listed_for(caller), common)
         kept = self._list(caller.project_id)
         if kept.last is not None and self._times.fresh(kept.last):
             return kept.last
@@ -115,7 +115,7 @@ class OwnFlavors:
     def _renewer(self, caller: nova.Caller, token: bytes,
                  common: snapshot.Snapshot) -> Callable[[bool], snapshot.Own]:
         def ask(_newest: snapshot.Own | None) -> snapshot.Own:
-            now = time.time()
+            now = self._clock.time()
             try:
                 listed = self._nova.listed_for(caller)
             except exception.CallerRefused:
@@ -164,11 +164,11 @@ class OwnFlavors:
 
     def _refuse(self, token: bytes) -> None:
         with self._changing:
-            self._refused[token] = time.monotonic()
+            self._refused[token] = self._clock.monotonic()
             if len(self._refused) > REFUSED:
                 self._refused.popitem(last=False)
 
     def _is_refused(self, token: bytes) -> bool:
         refused = self._refused.get(token)
         return (refused is not None
-                and time.monotonic() - refused < self._times.cache)
+                and self._clock.monotonic() - refused < self._times.cache)

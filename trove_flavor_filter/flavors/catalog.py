@@ -19,13 +19,13 @@ asks Nova.
 
 import collections
 import threading
-import time
 
 from oslo_config import cfg
 from oslo_log import log
 
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import access
+from trove_flavor_filter.flavors import clock as clocks
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter.flavors import remembered
 from trove_flavor_filter.flavors import shared
@@ -55,14 +55,16 @@ class Catalog:
         with the caller's token
     """
 
-    def __init__(self, conf: cfg.ConfigOpts):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 clock: clocks.Clock = clocks.Clock()):
         self._nova = nova.NovaFlavors(conf)
-        self._times = remembered.Times.of(conf)
+        self._clock = clock
+        self._times = remembered.Times.of(conf, clock)
         self._cache = shared.SharedCache(conf)
         self._by_caller = conf.remote_nova_client == CALLERS_CLIENT
         self._common: remembered.Remembered[snapshots.Snapshot] = (
             remembered.Remembered(self._times))
-        self._own = access.OwnFlavors(conf, self._nova, self._cache,
+        self._own = access.OwnFlavors(self._times, self._nova, self._cache,
                                       essential=self._by_caller)
         self._troubled = False
         self._sees_all = True
@@ -130,7 +132,7 @@ class Catalog:
                  caller: nova.Caller) -> requirement.Flavor | None:
         """Look up one flavor in Nova, which accepts several spellings."""
         whose = caller.project_id if self._by_caller else ''
-        now = time.monotonic()
+        now = self._clock.monotonic()
         asked, flavor = self._found.get((whose, flavor_id),
                                         (float('-inf'), None))
         if now - asked < min(FOUND_TIME, self._times.cache):
@@ -158,7 +160,7 @@ class Catalog:
     def _snapshot(self) -> snapshots.Snapshot:
         """The common list: what Nova lists for Trove's service user."""
         if self._by_caller:
-            return snapshots.Snapshot(time.time(), [], True)
+            return snapshots.Snapshot(self._clock.time(), [], True)
         if not self._times.cache:
             return self._ask()
         return self._common.get(self._renew)
@@ -193,7 +195,7 @@ class Catalog:
         return latest
 
     def _ask(self) -> snapshots.Snapshot:
-        asked = time.time()
+        asked = self._clock.time()
         listed = self._nova.listed()
         if self._sees_all and not listed.sees_all:
             LOG.info('%s.', nova.UNSEEN)

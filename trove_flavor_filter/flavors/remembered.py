@@ -19,14 +19,15 @@ list is served for ``flavor_stale_time``.
 """
 
 from collections.abc import Callable
+from concurrent import futures
 import threading
-import time
 import typing
 
 from oslo_config import cfg
 from oslo_log import log
 
 from trove_flavor_filter import exception
+from trove_flavor_filter.flavors import clock as clocks
 
 LOG = log.getLogger(__name__)
 
@@ -54,24 +55,28 @@ class Times(typing.NamedTuple):
 
     cache: float
     stale: float
+    clock: clocks.Clock = clocks.Clock()
 
     @classmethod
-    def of(cls, conf: cfg.ConfigOpts) -> 'Times':
+    def of(cls, conf: cfg.ConfigOpts, clock: clocks.Clock) -> 'Times':
         cache = conf.flavor_filter.flavor_cache_time
-        return cls(cache, max(cache, conf.flavor_filter.flavor_stale_time))
+        return cls(cache, max(cache, conf.flavor_filter.flavor_stale_time),
+                   clock)
 
     def fresh(self, fetched: Fetched) -> bool:
         """Whether it is served without a refresh."""
-        return 0 <= time.time() - fetched.fetched < self.cache
+        return 0 <= self._age(fetched) < self.cache
 
     def timely(self, fetched: Fetched) -> bool:
         """Whether it is served while it is refreshed."""
-        return (0 <= time.time() - fetched.fetched
-                < min(2 * self.cache, self.stale))
+        return 0 <= self._age(fetched) < min(2 * self.cache, self.stale)
 
     def usable(self, fetched: Fetched) -> bool:
         """Whether it is served while Nova is unavailable."""
-        return time.time() - fetched.fetched < self.stale
+        return self._age(fetched) < self.stale
+
+    def _age(self, fetched: Fetched) -> float:
+        return self.clock.time() - fetched.fetched
 
 
 class Remembered(typing.Generic[T]):
@@ -83,7 +88,9 @@ class Remembered(typing.Generic[T]):
 
     # There may be thousands, one for each project.
     __slots__ = ('_failed', '_reason', '_renewal', '_times', 'last')
-    _beginning = threading.Lock()
+    # What a request sees of a refresh, it sees under this lock: either that
+    # it is running, or all that has come of it.
+    _changing = threading.Lock()
 
     def __init__(self, times: Times, last: T | None = None):
         self._times = times
@@ -104,95 +111,110 @@ class Remembered(typing.Generic[T]):
         :raises NovaUnavailable: there is no usable list
         :raises CallerRefused: as renew, when the last list is too old
         """
-        last = self.last
-        if last is not None and self._times.fresh(last):
-            return last
-        timely = last is not None and self._times.timely(last)
-        usable = last is not None and self._times.usable(last)
-        renewal = self._begin(renew, not timely)
+        with self._changing:
+            last = self.last
+            if last is not None and self._times.fresh(last):
+                return last
+            timely = last is not None and self._times.timely(last)
+            renewal, is_new = self._join(not timely)
+            error = exception.NovaUnavailable(self._reason)
+        if renewal is not None and is_new:
+            self._start(renewal, renew)
         if timely:
             return typing.cast(T, last)
-        error: exception.NovaUnavailable | None = None
-        if renewal is None or renewal.is_retry and (usable or patience):
-            error = exception.NovaUnavailable(self._reason)
-        else:
+        usable = last is not None and self._times.usable(last)
+        if renewal is not None and not (
+                renewal.is_retry and (usable or patience)):
             if usable:
                 patience = PATIENCE
-            if not renewal.done.wait(patience and max(
-                    0, renewal.begun + patience - time.monotonic())):
+            try:
+                result = self._times.clock.result(renewal, patience and max(
+                    0, renewal.begun + patience
+                    - self._times.clock.monotonic()))
+            except TimeoutError:
                 error = exception.NovaUnavailable(
                     f'Nova did not list flavors within {patience} s')
-            elif renewal.error is None:
-                result = typing.cast(T, renewal.result)
+            except exception.NovaUnavailable as failure:
+                error = failure
+            else:
                 if renewal.waited_for or self._times.timely(result):
                     return result
                 # This refresh began while the last list was still served, so
                 # it left the request to another process. Start one that
                 # waits.
                 return self.get(renew, patience)
-            else:
-                error = renewal.error
-        if usable and not isinstance(error, exception.CallerRefused):
-            return typing.cast(T, last)
+        # A refresh that failed may have found an older list elsewhere.
+        last = self.last
+        if (last is not None and self._times.usable(last)
+                and not isinstance(error, exception.CallerRefused)):
+            return last
         raise error
 
-    def _begin(self, renew: Callable[[bool], T],
-               waited_for: bool) -> '_Renewal[T] | None':
-        """Start a refresh, or join the one that is running.
+    def _join(self, waited_for: bool) -> tuple['_Renewal[T] | None', bool]:
+        """The refresh that is running, or a new one; and whether it is new.
 
-        :returns: None if one has failed less than RETRY seconds ago
+        :returns: None for the refresh if one has failed less than RETRY
+            seconds ago
         """
-        with self._beginning:
-            if self._renewal is not None and not self._renewal.done.is_set():
-                return self._renewal
-            since = time.monotonic() - self._failed
-            if since < RETRY:
-                return None
-            # After a failure that was longer ago, Nova may be back.
-            self._renewal = _Renewal(
-                waited_for, since < max(self._times.cache, RETRY + 1))
-            renewal = self._renewal
+        if self._renewal is not None:
+            return self._renewal, False
+        now = self._times.clock.monotonic()
+        since = now - self._failed
+        if since < RETRY:
+            return None, False
+        # After a failure that was longer ago, Nova may be back.
+        self._renewal = _Renewal(
+            now, waited_for, since < max(self._times.cache, RETRY + 1))
+        return self._renewal, True
+
+    def _start(self, renewal: '_Renewal[T]',
+               renew: Callable[[bool], T]) -> None:
+        def run() -> None:
+            self._run(renewal, renew)
         try:
-            threading.Thread(
-                target=self._run, args=(renewal, renew),
-                daemon=True, name='flavor-catalog').start()
+            self._times.clock.start(run, 'flavor-catalog')
         except RuntimeError as error:
             LOG.error('Cannot start a thread to list flavors: %s', error)
-            self._run(renewal, renew)
-        return renewal
+            run()
 
     def _run(self, renewal: '_Renewal[T]',
              renew: Callable[[bool], T]) -> None:
+        result: T | None = None
+        error: exception.NovaUnavailable = exception.NovaUnavailable(
+            'listing flavors was interrupted')
         try:
-            renewal.result = self.last = renew(renewal.waited_for)
-            self._failed = float('-inf')
-        except exception.CallerRefused as error:
-            # Nova may accept the next caller's token.
-            renewal.error = error
-        except Exception as error:
-            if not isinstance(error, exception.NovaUnavailable):
-                LOG.exception('Listing flavors failed')
-                error = exception.NovaUnavailable(repr(error))
-            renewal.error = error
-            self._reason = error.reason
-            self._failed = time.monotonic()
+            result = renew(renewal.waited_for)
+        except exception.NovaUnavailable as failure:
+            error = failure
+        except Exception as failure:
+            LOG.exception('Listing flavors failed')
+            error = exception.NovaUnavailable(repr(failure))
         finally:
-            self._renewal = None
-            renewal.done.set()
+            with self._changing:
+                self._renewal = None
+                if result is not None:
+                    self.last = result
+                    self._failed = float('-inf')
+                # After a refusal, Nova may accept the next caller's token.
+                elif not isinstance(error, exception.CallerRefused):
+                    self._failed = self._times.clock.monotonic()
+                    self._reason = error.reason
+            if result is not None:
+                renewal.set_result(result)
+            else:
+                renewal.set_exception(error)
 
 
-class _Renewal(typing.Generic[T]):
+class _Renewal(futures.Future[T]):
     """A running refresh of a list.
 
+    :param begun: its start, in seconds of the monotonic clock
     :param waited_for: whether a request waits, as the last list is too old
     :param is_retry: whether the previous refresh has recently failed
-    :ivar begun: start, in seconds of the monotonic clock
     """
 
-    def __init__(self, waited_for: bool, is_retry: bool):
-        self.begun = time.monotonic()
+    def __init__(self, begun: float, waited_for: bool, is_retry: bool):
+        super().__init__()
+        self.begun = begun
         self.waited_for = waited_for
         self.is_retry = is_retry
-        self.done = threading.Event()
-        self.result: T | None = None
-        self.error: exception.NovaUnavailable | None = None

@@ -12,7 +12,6 @@
 
 """The remembered lists of flavors: when they serve, and their format."""
 
-import threading
 import time
 
 import fixtures
@@ -25,7 +24,6 @@ from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import access
 from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter.flavors import remembered
 from trove_flavor_filter.flavors import shared
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
@@ -117,145 +115,6 @@ class OwnTest(base.TestCase):
             snapshot.Snapshot(0, flavors(*newer)))]
         self.assertEqual(len(set(merged)), len(merged))
         self.assertEqual({*newer} | ({*listed} - {*common}), {*merged})
-
-
-class RememberedTest(base.TestCase):
-    """When a list serves. What gets a newer one is a function of the test."""
-
-    TIMES = remembered.Times(cache=60, stale=3600)
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.asked = 0
-        self.go = threading.Event()
-        self.addCleanup(self.go.set)
-
-    def renew(self, _waited_for: bool) -> snapshot.Own:
-        self.asked += 1
-        self.go.wait(30)
-        return snapshot.Own(time.time(), ())
-
-    def unavailable(self, _waited_for: bool) -> snapshot.Own:
-        self.asked += 1
-        raise exception.NovaUnavailable('of this test')
-
-    def refused(self, _waited_for: bool) -> snapshot.Own:
-        raise exception.CallerRefused('of this test')
-
-    def kept(self, age: float | None) -> remembered.Remembered:
-        return remembered.Remembered(
-            self.TIMES, None if age is None
-            else snapshot.Own(time.time() - age, ()))
-
-    def test_within_the_cache_time_it_serves(self):
-        kept = self.kept(59)
-        self.assertIs(kept.last, kept.get(self.renew))
-        self.assertEqual(0, self.asked)
-
-    def test_within_the_second_one_it_serves_and_is_renewed_behind(self):
-        kept = self.kept(61)
-        last = kept.last
-        self.assertIs(last, kept.get(self.renew))
-        self.go.set()
-        deadline = time.monotonic() + 10
-        while kept.last is last:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        self.assertEqual(1, self.asked)
-
-    def test_after_it_the_request_waits_for_the_newer_one(self):
-        kept = self.kept(180)
-        last = kept.last
-        threading.Timer(0.2, self.go.set).start()
-        self.assertIsNot(last, kept.get(self.renew))
-
-    def test_a_list_from_the_future_is_renewed(self):
-        kept = self.kept(-1000)
-        last = kept.last
-        self.go.set()
-        self.assertIsNot(last, kept.get(self.renew))
-
-    def test_it_waits_for_so_long_and_no_longer(self):
-        self.useFixture(fixtures.MonkeyPatch(
-            'trove_flavor_filter.flavors.remembered.PATIENCE', 0.3))
-        kept = self.kept(180)
-        begun = time.monotonic()
-        self.assertIs(kept.last, kept.get(self.renew))
-        self.assertLess(0.29, time.monotonic() - begun)
-        # Whoever comes later does not wait for the same try again.
-        begun = time.monotonic()
-        self.assertIs(kept.last, kept.get(self.renew))
-        self.assertLess(time.monotonic() - begun, 0.2)
-        self.assertEqual(1, self.asked)
-
-    def test_while_nova_is_away_nobody_waits(self):
-        self.useFixture(fixtures.MonkeyPatch(
-            'trove_flavor_filter.flavors.remembered.RETRY', 0))
-        kept = self.kept(180)
-        self.assertIs(kept.last, kept.get(self.unavailable))
-        begun = time.monotonic()
-        for _turn in range(10):
-            self.assertIs(kept.last, kept.get(self.renew))
-        self.assertLess(time.monotonic() - begun, 1)
-        self.assertEqual(2, self.asked)
-
-    def test_a_try_that_left_the_work_to_others_is_made_again(self):
-        kept = self.kept(119.8)
-        last = kept.last
-
-        def renew(waited_for):
-            if waited_for:
-                return self.renew(waited_for)
-            self.go.wait(30)
-            return last
-        kept.get(renew)
-        threading.Timer(0.5, self.go.set).start()
-        time.sleep(0.3)
-        self.assertIsNot(last, kept.get(renew))
-
-    def test_a_failure_of_long_ago_is_no_reason_not_to_wait(self):
-        kept = self.kept(180)
-        last = kept.last
-        kept._failed = time.monotonic() - 61
-        self.go.set()
-        self.assertIsNot(last, kept.get(self.renew))
-
-    def test_a_list_that_is_too_old_is_not_used(self):
-        kept = self.kept(3601)
-        self.assertRaises(exception.NovaUnavailable, kept.get,
-                          self.unavailable)
-
-    def test_without_a_list_a_failure_is_told(self):
-        error = self.assertRaises(exception.NovaUnavailable,
-                                  self.kept(None).get, self.unavailable)
-        self.assertEqual('of this test', error.reason)
-
-    def test_without_a_list_that_must_be_nobody_waits_for_ever(self):
-        begun = time.monotonic()
-        self.assertRaises(exception.NovaUnavailable,
-                          self.kept(None).get, self.renew, 0.2)
-        self.assertLess(time.monotonic() - begun, 2)
-
-    def test_a_refused_token_makes_no_list_last_longer(self):
-        self.assertRaises(exception.CallerRefused, self.kept(180).get,
-                          self.refused)
-
-    def test_a_refused_token_is_no_failure_of_nova(self):
-        kept = self.kept(None)
-        self.assertRaises(exception.CallerRefused, kept.get, self.refused)
-        self.go.set()
-        self.assertIsNotNone(kept.get(self.renew))
-
-    def test_many_who_ask_at_once_make_one_request(self):
-        kept = self.kept(None)
-        threads = [threading.Thread(target=kept.get, args=(self.renew,))
-                   for _number in range(20)]
-        for thread in threads:
-            thread.start()
-        self.go.set()
-        for thread in threads:
-            thread.join(30)
-        self.assertEqual(1, self.asked)
 
 
 class CatalogTest(base.TestCase):
