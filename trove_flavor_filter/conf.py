@@ -94,6 +94,10 @@ OPTIONS = [
              'option; use its --auth-filter.'),
 ]
 
+# The managers of datastores that Trove knows. Each has a group in trove.conf.
+MANAGERS = ('cassandra', 'couchbase', 'couchdb', 'db2', 'mariadb', 'mongodb',
+            'mysql', 'percona', 'postgresql', 'pxc', 'redis', 'vertica')
+
 # Trove's own options that the plugin reads. Trove registers them, and others
 # of the same groups, on the global object. The plugin registers them on its
 # own object, so that the two definitions cannot conflict.
@@ -139,6 +143,10 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
         cfg.StrOpt('cafile'),
         cfg.BoolOpt('insecure', default=False),
     ],
+    **{manager: [
+        cfg.BoolOpt('volume_support', default=True),
+        cfg.StrOpt('device_path', default='/dev/vdb'),
+    ] for manager in MANAGERS},
 }
 
 

@@ -60,6 +60,7 @@ class Instance(typing.NamedTuple):
     :ivar version_id: id of the datastore version in its row
     :ivar upgrade: its recorded upgrade, if there is one
     :ivar waits: whether any version of its datastore has requirements
+    :ivar cluster_id: id of the cluster that it is a member of, or None
     """
 
     id: str
@@ -68,6 +69,7 @@ class Instance(typing.NamedTuple):
     version_id: str
     upgrade: Upgrade | None = None
     waits: bool = True
+    cluster_id: str | None = None
 
     @property
     def is_busy(self) -> bool:

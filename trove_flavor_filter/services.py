@@ -12,10 +12,12 @@
 
 """The services that handlers use, each built once from the configuration."""
 
+from collections.abc import Mapping
 import typing
 
 from oslo_config import cfg
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
@@ -27,6 +29,12 @@ from trove_flavor_filter import policies
 
 
 class Services(typing.NamedTuple):
+    """All services.
+
+    :ivar storages: where instances store their data, by the manager of their
+        datastore version; a manager that is not Trove's is missing
+    """
+
     conf: cfg.ConfigOpts
     policy: policies.Policy
     requirements: requirements.Requirements
@@ -34,6 +42,7 @@ class Services(typing.NamedTuple):
     upgrades: upgrades.Upgrades
     catalog: catalog.Catalog
     nova: nova.NovaFlavors
+    storages: Mapping[str | None, acceptance.Storage]
 
     @classmethod
     def build(cls, conf: cfg.ConfigOpts) -> 'Services':
@@ -50,4 +59,8 @@ class Services(typing.NamedTuple):
                    requirements=requirements.Requirements(database),
                    targets=targets.Targets(database),
                    upgrades=upgrades.Upgrades(database),
-                   catalog=flavors, nova=nova.NovaFlavors(conf))
+                   catalog=flavors, nova=nova.NovaFlavors(conf),
+                   storages={manager: acceptance.Storage(
+                       conf[manager].volume_support,
+                       conf[manager].device_path)
+                       for manager in config.MANAGERS})

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from oslo_context import context
 import webob
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
@@ -25,6 +26,7 @@ from trove_flavor_filter.db import targets
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
+from trove_flavor_filter import requirement
 from trove_flavor_filter import services
 
 
@@ -34,7 +36,8 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
     """List the flavors that a datastore version allows.
 
     The spec's route. Requirements are read from the database on each request,
-    so an admin's change takes effect at once.
+    so an admin's change takes effect at once. Flavors on which Trove itself
+    does not create an instance are left out.
 
     :param tenant_id: the project in the path
     :param datastore_version_id: as in the path; any text
@@ -55,7 +58,8 @@ def list_associated(request: webob.Request, ctx: context.RequestContext,
     """List the flavors that a datastore version allows, on Trove's own path.
 
     Trove's own answer considers associations only and ignores the datastore.
-    For a datastore version that does not exist, Trove lists all flavors.
+    It includes flavors on which Trove does not create an instance. For a
+    datastore version that does not exist, it has all flavors.
 
     :param datastore: id or name; any text
     :param version_id: id or name of one of its versions; any text
@@ -78,10 +82,11 @@ def list_associated(request: webob.Request, ctx: context.RequestContext,
 def list_for_instance(request: webob.Request, ctx: context.RequestContext,
                       serves: services.Services, tenant_id: str,
                       id: str) -> webob.Response:
-    """List the flavors to which the guard permits an instance to be resized.
+    """List the flavors to which an instance can be resized.
 
-    The datastore version need not be active, since the instance exists
-    already.
+    These are the flavors that the guard permits and Trove itself accepts. The
+    task and the status of the instance are not considered. The datastore
+    version need not be active, since the instance exists already.
 
     :param id: id of the instance; any text
     :raises Unauthorized, Forbidden: the caller is not permitted to
@@ -100,10 +105,27 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     serves.policy.authorize(ctx, policies.LIST_FOR_INSTANCE,
                             found[0].tenant_id)
     listing = serves.catalog.visible(caller)
+    accepted = acceptance.for_resize(
+        resize.allowed(found, listing.flavors),
+        serves.storages.get(found[0].manager),
+        _present_flavor(found[0], serves, caller),
+        found[0].instances[0].cluster_id is not None)
     answer = views.flavor_list(
-        request, serves.conf, tenant_id,
-        resize.allowed(found, listing.flavors), listing.common)
+        request, serves.conf, tenant_id, accepted, listing.common)
     return views.conditional(request, answer)
+
+
+def _present_flavor(target: targets.Target, serves: services.Services,
+                    caller: nova.Caller) -> requirement.Flavor | None:
+    """The flavor of an instance; None if Nova no longer has it."""
+    flavor_id = next(iter(target.flavor_ids), None)
+    if flavor_id is None:
+        return None
+    try:
+        return serves.catalog.find(flavor_id, caller)
+    except exception.BadRequest:
+        # Nova had no such flavor some seconds ago, or it cannot have one.
+        return None
 
 
 def _found(find: Callable[..., list[targets.Target]], longest: int,
@@ -139,6 +161,8 @@ def _list(request: webob.Request, ctx: context.RequestContext,
     allowed = wanted.select(listing.flavors)
     if wanted.extra_specs and len(allowed) < len(listing.flavors):
         serves.catalog.warn_of_hidden_specs(listing, name)
+    accepted = acceptance.for_create(
+        allowed, serves.storages.get(version.manager), wanted)
     answer = views.flavor_list(
-        request, serves.conf, tenant_id, allowed, listing.common)
+        request, serves.conf, tenant_id, accepted, listing.common)
     return views.conditional(request, answer)

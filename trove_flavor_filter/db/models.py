@@ -39,6 +39,7 @@ class DatastoreVersion(Base):
     datastore_id = sa.Column(sa.String(36), sa.ForeignKey('datastores.id'))
     name = sa.Column(sa.String(255))
     version = sa.Column(sa.String(255))
+    manager = sa.Column(sa.String(255))
     active = sa.Column(sa.Boolean, nullable=False)
 
 

@@ -37,9 +37,13 @@ LOG = log.getLogger(__name__)
 
 
 class VersionRequirement(typing.NamedTuple):
-    """The state and the requirement of a datastore version."""
+    """The state and the requirement of a datastore version.
+
+    :ivar manager: Trove's name for what manages its instances
+    """
 
     active: bool
+    manager: str | None
     requirement: requirement.Requirement
 
 
@@ -69,7 +73,7 @@ class Requirements:
         if not rows:
             return None
         return VersionRequirement(
-            active=bool(rows[0].active),
+            active=bool(rows[0].active), manager=rows[0].manager,
             requirement=requirement_in(version_id, rows))
 
     @engine.read
@@ -412,6 +416,7 @@ def with_requirement(*columns: typing.Any) -> sa.Select:
     """Select a datastore version, with one row for each requirement row."""
     return sa.select(
         models.DatastoreVersion.id, models.DatastoreVersion.active,
+        models.DatastoreVersion.manager,
         _KEY, models.DatastoreVersionMetadata.value, _IGNORES_CASE, *columns)
 
 

@@ -41,6 +41,7 @@ class Target(typing.NamedTuple):
     :ivar flavor_ids: ids of the flavors of the existing instances
     :ivar tenant_id: id of their project; None if there are none
     :ivar instances: these instances, if the request changes them
+    :ivar manager: Trove's name for what manages instances of the version
     """
 
     version_id: str
@@ -50,6 +51,7 @@ class Target(typing.NamedTuple):
     flavor_ids: frozenset[str] = frozenset()
     tenant_id: str | None = None
     instances: tuple[running.Instance, ...] = ()
+    manager: str | None = None
 
 
 class Targets:
@@ -385,7 +387,7 @@ _NAMES: tuple[typing.Any, ...] = (
 # The columns of running.Instance.
 _INSTANCE: tuple[typing.Any, ...] = (
     models.Instance.id.label('instance_id'), models.Instance.tenant_id,
-    models.Instance.task_id,
+    models.Instance.task_id, models.Instance.cluster_id,
     models.Instance.datastore_version_id.label('present_id'),
     DATASTORE_REQUIRES.label('waits'))
 
@@ -418,7 +420,7 @@ def _instances(rows: Sequence[typing.Any]) -> list[running.Instance]:
         those[0].present_id,
         running.recorded((row.attempt, row.earlier_id, row.target_id,
                           row.state) for row in those),
-        bool(those[0].waits)) for instance_id, those in by_instance.items()]
+        bool(those[0].waits), those[0].cluster_id) for instance_id, those in by_instance.items()]
 
 
 def _targets(rows: Sequence[typing.Any]) -> list[Target]:
@@ -431,7 +433,8 @@ def _targets(rows: Sequence[typing.Any]) -> list[Target]:
         target = Target(
             version_id, f'{those[0].datastore}/{those[0].name}',
             bool(those[0].active),
-            requirements.requirement_in(version_id, those))
+            requirements.requirement_in(version_id, those),
+            manager=those[0].manager)
         if 'tenant_id' in columns:
             target = target._replace(
                 flavor_ids=frozenset(

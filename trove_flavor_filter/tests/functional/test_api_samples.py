@@ -84,6 +84,7 @@ class ApiSamplesTest(base.FunctionalTestCase):
         large = self.create_named_flavor('db.large', ram=8192, vcpus=4,
                                          disk=80)
         self.create_named_flavor('db.huge', ram=32768, vcpus=16, disk=320)
+        self.create_named_flavor('db.more', ram=16384, vcpus=8, disk=160)
         self.create_named_flavor('db.tiny', ram=512)
         instance_id = self.cloud.create_instance(large, self.version_id)
         self.manage('datastore-version-flavor-require', self.version_id,

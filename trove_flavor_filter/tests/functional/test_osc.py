@@ -83,13 +83,13 @@ class FormatTest(ClientTest):
 
     def test_every_format_says_the_same(self):
         small = self.create_flavor(ram=1024, vcpus=2, disk=7, ephemeral=3)
-        large = self.create_flavor(ram=4096, vcpus=4, disk=9, ephemeral=0)
+        large = self.create_flavor(ram=4096, vcpus=4, disk=9, ephemeral=1)
         self.associate(self.version_id, small, large)
         rows = [
             {'ID': small, 'Name': small, 'RAM': 1024, 'VCPUs': 2, 'Disk': 7,
              'Ephemeral': 3},
             {'ID': large, 'Name': large, 'RAM': 4096, 'VCPUs': 4, 'Disk': 9,
-             'Ephemeral': 0}]
+             'Ephemeral': 1}]
         ordered = (self.version_id, '--sort-column', 'RAM', '-f')
 
         def printed(*words: str) -> str:

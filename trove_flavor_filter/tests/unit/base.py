@@ -85,11 +85,12 @@ class DatabaseTestCase(TestCase):
             return result.all() if result.returns_rows else None
 
     def create_version(self, name: str, number: str | None = None,
-                       active: bool = True, datastore_id: str = 'ds') -> str:
+                       active: bool = True, datastore_id: str = 'ds',
+                       manager: str | None = None) -> str:
         version_id = str(uuid.uuid4())
         self.execute(sa.insert(models.DatastoreVersion).values(
             id=version_id, datastore_id=datastore_id, name=name,
-            version=number or name, active=active))
+            version=number or name, active=active, manager=manager))
         return version_id
 
     def create_row(self, version_id: str, value: str, key: str = 'flavor',

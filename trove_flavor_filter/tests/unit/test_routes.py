@@ -38,13 +38,21 @@ FLAVORS = [
                        ram, vcpus, disk, 0, SPECS[ram])
     for ram in (512, 2048, 8192) for vcpus in (1, 4) for disk in (5, 80)]
 
+# The flavor of every instance, unless told otherwise.
+PRESENT = 'f-2048-1-5'
+OTHERS = [flavor for flavor in FLAVORS if flavor.id != PRESENT]
+
 
 class RouteTestCase(test_guard.GuardTestCase):
     """Nova was there for a moment, and its list serves for long."""
 
     def setUp(self) -> None:
         super().setUp()
+        self.execute(sa.update(models.Instance).values(flavor_id=PRESENT))
         self.remember(self.application)
+
+    def create_instance(self, **values) -> str:
+        return super().create_instance(**{'flavor_id': PRESENT} | values)
 
     def remember(self, application: wsgi.FlavorFilter,
                  listed: list[requirement.Flavor] = FLAVORS) -> None:
@@ -252,12 +260,12 @@ class InstanceTest(RouteTestCase):
         self.assertEqual(['f-512-1-5', 'f-8192-4-80'], self.for_instance())
         self.create_row(self.version_id, '1024', key='min_ram')
         self.assertEqual(['f-8192-4-80'], self.for_instance())
-        self.assertEqual(len(FLAVORS), len(self.for_instance(
+        self.assertEqual(len(OTHERS), len(self.for_instance(
             self.create_instance(datastore_version_id=self.other_id))))
 
     def test_an_inactive_version_is_no_hindrance(self):
         version_id = self.create_version('old', active=False)
-        self.assertEqual(len(FLAVORS), len(self.for_instance(
+        self.assertEqual(len(OTHERS), len(self.for_instance(
             self.create_instance(datastore_version_id=version_id))))
 
     def test_what_is_not_there_is_404_in_troves_words(self):
@@ -274,7 +282,7 @@ class InstanceTest(RouteTestCase):
         instance_id = self.create_instance(
             tenant_id='other', datastore_version_id=self.other_id)
         self.assertNotThere(f'/instances/{instance_id}/flavors')
-        self.assertEqual(len(FLAVORS), len(self.for_instance(
+        self.assertEqual(len(OTHERS), len(self.for_instance(
             instance_id, roles='admin')))
 
     def test_nobody_is_401_and_another_projects_token_403(self):
@@ -316,6 +324,68 @@ class InstanceOnPostgreSQLTest(InstanceTest):
     backend = 'postgresql'
 
 
+class AcceptanceTest(RouteTestCase):
+    """What Trove itself refuses is not in any list, whatever the rules."""
+
+    options = ('[mysql]\nvolume_support = no\n'
+                '[redis]\nvolume_support = no\ndevice_path =\n')
+    LOCAL = [flavor._replace(id=f'local-{flavor.id}', ephemeral=1)
+             for flavor in FLAVORS]
+    # By manager: what is listed of a version, and of an instance.
+    LISTED = {
+        # With Trove's own defaults.
+        'mariadb': (FLAVORS + LOCAL, OTHERS),
+        'mysql': (LOCAL, LOCAL),
+        'redis': (FLAVORS + LOCAL, LOCAL),
+        'custom': (FLAVORS + LOCAL, OTHERS + LOCAL),
+        'Mysql': (FLAVORS + LOCAL, OTHERS + LOCAL),
+        None: (FLAVORS + LOCAL, OTHERS + LOCAL),
+    }
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.remember(self.application, FLAVORS + self.LOCAL)
+
+    def test_each_manager_has_its_storage(self):
+        for manager, (of_version, of_instance) in self.LISTED.items():
+            version_id = self.create_version(f'of {manager}', manager=manager)
+            ids = [flavor.id for flavor in of_version]
+            self.assertEqual(ids, self.ids(
+                f'/flavors/datastores/versions/{version_id}'), manager)
+            self.assertEqual(ids, self.ids(
+                f'/datastores/mysql/versions/{version_id}/flavors'), manager)
+            self.assertEqual(
+                [flavor.id for flavor in of_instance], self.for_instance(
+                    self.create_instance(datastore_version_id=version_id)),
+                manager)
+
+    def test_a_member_of_a_cluster_has_an_empty_list(self):
+        self.assertEqual([], self.for_instance(self.create_instance(
+            datastore_version_id=self.other_id,
+            cluster_id=self.create_cluster())))
+
+    def test_an_instance_on_no_flavor_that_nova_may_have_has_none_too(self):
+        for flavor_id in (None, ''):
+            self.assertEqual([], self.for_instance(self.create_instance(
+                datastore_version_id=self.other_id, flavor_id=flavor_id)))
+
+    def test_a_flavor_that_only_nova_may_know_needs_nova(self):
+        instance_id = self.create_instance(
+            datastore_version_id=self.other_id, flavor_id='private')
+        self.assertFault(
+            self.request(f'/{PROJECT}/instances/{instance_id}/flavors'), 503,
+            'serviceUnavailable')
+
+
+class BypassedAcceptanceTest(AcceptanceTest):
+
+    policy = '"flavor_filter:bypass": "role:member"\n'
+
+    def test_the_rules_are_bypassed(self):
+        self.create_row(self.version_id, 'f-512-1-5')
+        self.assertLess(1, len(self.for_instance()))
+
+
 class AgreementTest(RouteTestCase):
     """The list of an instance, and the guard's verdicts on resizes of it."""
 
@@ -337,7 +407,7 @@ class AgreementTest(RouteTestCase):
 
     def let_through(self) -> list[str]:
         return [
-            flavor.id for flavor in FLAVORS if self.post(
+            flavor.id for flavor in OTHERS if self.post(
                 f'/instances/{self.instance_id}/action',
                 {'resize': {'flavorRef': flavor.id}}).status_int == 200]
 
@@ -358,8 +428,8 @@ class BypassTest(AgreementTest):
 
     policy = '"flavor_filter:bypass": "role:member"\n'
 
-    def test_who_may_bypass_is_listed_all(self):
-        self.assertEqual([flavor.id for flavor in FLAVORS],
+    def test_who_may_bypass_is_listed_all_but_the_present_one(self):
+        self.assertEqual([flavor.id for flavor in OTHERS],
                          self.for_instance())
 
 

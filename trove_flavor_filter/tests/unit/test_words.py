@@ -71,6 +71,8 @@ OPTIONS = [
     ('[keystone_authtoken]\ninsecure = maybe', 'insecure'),
     ('[oslo_policy]\npolicy_file = $nosuch', '[oslo_policy] policy_file'),
     ('[service_credentials]\npassword = a$b', 'write "$$"'),
+    ('[mysql]\nvolume_support = maybe', '[mysql] volume_support'),
+    ('[vertica]\ndevice_path = $nosuch', '[vertica] device_path'),
 ]
 
 # Databases that are none.
