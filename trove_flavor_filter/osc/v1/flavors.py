@@ -285,8 +285,8 @@ class ListDatastoreVersionFlavors(FlavorLister):
     These are the flavors of your project on which an instance of the datastore
     version may run: those that an administrator has associated with it, or all
     flavors if none are associated. Of these, only flavors within its minimums
-    and maximums and with its extra specs are listed. RAM is in MiB, disk and
-    ephemeral disk in GiB.
+    and maximums and with its extra specs are listed, and only those on which
+    Trove creates an instance. RAM is in MiB, disk and ephemeral disk in GiB.
 
     The Trove plugin trove-flavor-filter must be installed in the cloud.
     """

@@ -91,8 +91,8 @@ class ListInstanceFlavors(flavors.FlavorLister):
     """List the flavors that a database instance may be resized to.
 
     These are the flavors of your project that the datastore version of the
-    instance allows; the instance's own flavor is among them if it is allowed.
-    RAM is in MiB, disk and ephemeral disk in GiB.
+    instance allows and Trove accepts, without the instance's own flavor. RAM
+    is in MiB, disk and ephemeral disk in GiB.
 
     The Trove plugin trove-flavor-filter must be installed in the cloud.
     """
