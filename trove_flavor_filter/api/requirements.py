@@ -31,6 +31,7 @@ from oslo_utils import strutils
 import webob
 
 from trove_flavor_filter.api import bodies
+from trove_flavor_filter.api import etags
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
 from trove_flavor_filter.declaration import document
@@ -116,18 +117,32 @@ class Asked(typing.NamedTuple):
         :raises PreconditionFailed: one of them does not hold
         """
         tag = _tag(present.rows, present.revisions)
-        if tag not in self.request.if_match:
-            raise exception.PreconditionFailed(
-                'The requirements have changed in the meantime. Nothing was '
-                'changed.')
-        if self.request.headers.get('If-None-Match', '').strip() == '*':
-            if any(present.rows.values()):
+        if (given := self.request.headers.get('If-Match')) is not None:
+            match = etags.match(given, tag, weak=False)
+            if match is None:
+                raise _no_etag('If-Match')
+            if not match and etags.match(given, tag, weak=True):
                 raise exception.PreconditionFailed(
-                    'There are requirements already. Nothing was changed.')
-        elif tag in self.request.if_none_match:
-            raise exception.PreconditionFailed(
-                'The requirements have not changed in the meantime. Nothing '
-                'was changed.')
+                    'The header If-Match has a weak ETag (W/"..."), which a '
+                    'proxy has made of the strong one. Send it without "W/". '
+                    'Nothing was changed.')
+            if not match:
+                raise exception.PreconditionFailed(
+                    'The requirements have changed in the meantime. Nothing '
+                    'was changed.')
+        if (given := self.request.headers.get('If-None-Match')) is not None:
+            match = etags.match(given, tag, weak=True)
+            if match is None:
+                raise _no_etag('If-None-Match')
+            if given.strip() == '*':
+                if any(present.rows.values()):
+                    raise exception.PreconditionFailed(
+                        'There are requirements already. Nothing was '
+                        'changed.')
+            elif match:
+                raise exception.PreconditionFailed(
+                    'The requirements have not changed in the meantime. '
+                    'Nothing was changed.')
 
     def _log(self, change: requirement.Change) -> None:
         LOG.info(
@@ -135,6 +150,11 @@ class Asked(typing.NamedTuple):
             'datastore_version=%s added=%s ended=%s', self.ctx.user_id,
             self.ctx.project_id, self.ctx.request_id, change.version.id,
             _texts(change.added), _texts(change.ended), context=self.ctx)
+
+
+def _no_etag(header: str) -> exception.PreconditionFailed:
+    return exception.PreconditionFailed(
+        f'The header {header} has no valid ETag. Nothing was changed.')
 
 
 def _texts(rows: Iterable[requirement.Row]) -> str:
@@ -221,10 +241,17 @@ def _tag(rows: Rows, revisions: Mapping[str, int]) -> str:
             rows.items(), key=lambda item: item[0].id)]))
 
 
+def _untransformed(says: dict[str, typing.Any]) -> webob.Response:
+    """A document whose ETag a proxy must not change by compressing it."""
+    answer = views.document(says)
+    answer.cache_control.no_transform = True
+    return answer
+
+
 def _one(present: requirement.Present) -> tuple[webob.Response, str]:
     """The document of one datastore version, and its ETag."""
     (version, rows), = present.rows.items()
-    answer = views.document({document.ONE: document.write(
+    answer = _untransformed({document.ONE: document.write(
         version, requirement.Requirement.of(rows, present.ignores_case))})
     return answer, _tag(present.rows, present.revisions)
 
@@ -298,7 +325,7 @@ def list_all(asked: Asked) -> webob.Response:
     They are sorted by the names of datastore and version.
     """
     present = asked.services.requirements.revised()
-    return views.conditional(asked.request, views.document({document.MANY: [
+    return views.conditional(asked.request, _untransformed({document.MANY: [
         document.write(version, requirement.Requirement.of(
             rows, present.ignores_case))
         for version, rows in present.rows.items() if rows]}),

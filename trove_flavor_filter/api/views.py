@@ -21,6 +21,7 @@ from oslo_config import cfg
 from oslo_serialization import jsonutils
 import webob
 
+from trove_flavor_filter.api import etags
 from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
@@ -105,9 +106,11 @@ def conditional(request: webob.Request, answer: webob.Response,
 
     :param etag: the answer's ETag; None to compute it from the body
     """
-    answer.etag = etag or tag(answer.body)
-    answer.cache_control = 'private'
-    if answer.etag in request.if_none_match:
+    etag = etag or tag(answer.body)
+    answer.etag = etag
+    answer.cache_control.private = True
+    given = request.headers.get('If-None-Match')
+    if given is not None and etags.match(given, etag, weak=True):
         return webob.Response(status=304, headerlist=[
             (name, answer.headers[name])
             for name in ('ETag', 'Cache-Control')])

@@ -380,6 +380,69 @@ class ConditionTest(RequirementsTestCase):
         self.assertEqual(204, self.send(
             'DELETE', self.one(), If_Match=self.tag()).status_int)
 
+    def test_a_condition_without_a_valid_tag_never_holds(self):
+        self.put(flavors=['1'])
+        before, tag = self.all_rows(), self.tag()
+        for value in ('', ' ', ',', '\t, ,', '""', '"', 'x', '*x', '*, *',
+                      f'{tag}"', f'"{tag}', f'{tag} {tag}', f'{tag}; q=1',
+                      f'w/{tag}', f'W/ {tag}', f'{tag}, x', f'*, {tag}',
+                      tag.strip('"'), '\xff', '"a" "b"'):
+            for header in ('If_Match', 'If_None_Match'):
+                if value == '""' and header == 'If_None_Match':
+                    # It is an ETag, and that of another state.
+                    continue
+                for method, path, body in (
+                        ('PUT', f'{self.one()}?validate=0',
+                         {'flavor_requirement': {}}),
+                        ('DELETE', self.one(), None),
+                        ('PUT', f'{ALL}?validate=0&prune=1',
+                         {'flavor_requirements': []})):
+                    response = self.send(method, path, body,
+                                         **{header: value})
+                    fault = self.assertFault(response, 412,
+                                             'preconditionFailed')
+                    if value != '""':
+                        self.assertIn(header.replace('_', '-'),
+                                      fault['message'])
+        self.assertEqual(before, self.all_rows())
+
+    def test_lists_are_read_as_servers_join_headers(self):
+        for value in ('"x",{}', '"x" , {}', '{},"x"', ',{},', 'W/"x",{}',
+                      '"a,b",{}', '"",{}'):
+            self.put(min_ram=1)
+            value = value.format(self.tag())
+            self.assertEqual(412, self.put(headers={
+                'If_None_Match': value}, min_ram=2).status_int, value)
+            self.assertEqual(304, self.get(
+                If_None_Match=value).status_int, value)
+            self.assertEqual(200, self.put(headers={
+                'If_Match': value}, min_ram=2).status_int, value)
+
+    def test_a_tag_that_a_proxy_has_changed_is_known(self):
+        self.put(min_ram=1)
+        for coding in ('-gzip', '--gzip', ';gzip', '-br', '-zstd'):
+            value = f'{self.tag()[:-1]}{coding}"'
+            self.assertEqual(304, self.get(If_None_Match=value).status_int)
+            self.assertEqual(200, self.put(headers={
+                'If_Match': value}, min_ram=1).status_int)
+        for value in (f'{self.tag()[:-1]}0"', f'{self.tag()[:-1]}-"',
+                      f'"x{self.tag()[1:]}'):
+            self.assertEqual(412, self.put(headers={
+                'If_Match': value}).status_int)
+        self.assertEqual(304, self.get(
+            If_None_Match=f'W/{self.tag()}').status_int)
+        fault = self.assertFault(self.put(headers={
+            'If_Match': f'W/{self.tag()}'}), 412, 'preconditionFailed')
+        self.assertIn('Send it without "W/"', fault['message'])
+
+    def test_a_proxy_is_told_not_to_change_the_tag(self):
+        for path in (self.one(), ALL):
+            self.assertEqual('no-transform, private', self.get(
+                path).headers['Cache-Control'])
+            self.assertEqual('no-transform, private', self.get(
+                path, If_None_Match=self.tag(path)).headers['Cache-Control'])
+        self.assertEqual('no-transform', self.put().headers['Cache-Control'])
+
     def test_if_none_match_keeps_what_is_there(self):
         headers = {'If_None_Match': '*'}
         self.assertEqual(200, self.put(headers=headers,
