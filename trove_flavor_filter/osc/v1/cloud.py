@@ -15,7 +15,9 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import random
+import re
 import time
+import types
 import typing
 import urllib.parse
 
@@ -32,6 +34,10 @@ ALL = '/mgmt/flavor-requirements'
 # maximum time between two tries in seconds.
 TRIES = 20
 PAUSE = 0.5
+
+# The plugin's ETag. A proxy that compresses an answer makes it weak or appends
+# the coding.
+ETAG = re.compile(r'(?:W/)?("[0-9a-f]{32})(?:[-;]+[a-z]+)?"')
 
 _Result = typing.TypeVar('_Result')
 
@@ -122,7 +128,7 @@ class Cloud:
             if wanted != rows:
                 self._ask(
                     'PUT', f'{_path(version_id)}?validate={validate}',
-                    version_id, headers={'If-Match': tag},
+                    version_id, headers=_if_match(tag),
                     body={document.ONE: document.write(
                         version, requirement.Requirement.of(wanted))})
         self.repeat(change)
@@ -137,7 +143,7 @@ class Cloud:
         """
         self._ask(
             'PUT', f'{ALL}?validate={validate}&dry_run={dry_run}',
-            headers={'If-Match': tag}, body={document.MANY: [
+            headers=_if_match(tag), body={document.MANY: [
                 document.write(version, requirement.Requirement.of(rows))
                 for version, rows in wanted.items()]})
 
@@ -155,15 +161,19 @@ class Cloud:
             'requirements; try again in a moment.')
 
     def _ask(self, method: str, path: str, version_id: str = '',
+             headers: Mapping[str, str] = types.MappingProxyType({}),
              **kwargs: typing.Any) -> tuple[typing.Any, str]:
         """Send a request; return the response's document and ETag.
 
         :param version_id: the datastore version of the request
+        :returns: the ETag as the plugin has made it; '' without one
         :raises Changed: a condition of the request does not hold
         """
         with flavors.translated():
             response, body = self.trove.client.request(
-                path, method, raise_exc=False, **kwargs)
+                path, method, raise_exc=False,
+                # No proxy has to change the ETag then.
+                headers={'Accept-Encoding': 'identity', **headers}, **kwargs)
         status = response.status_code
         if status == 412:
             raise Changed
@@ -174,9 +184,26 @@ class Cloud:
                 'HTTP; use trove-manage on a host that runs trove-api, or '
                 'have the plugin installed there.')
         if status == 204 or status == 200 and isinstance(body, dict):
-            return body, response.headers.get('ETag', '')
+            tag = response.headers.get('ETag', '')
+            ours = ETAG.fullmatch(tag)
+            return body, f'{ours[1]}"' if ours else tag
         raise flavors.refusal(status, body, version_id,
                               'Trove gave no requirement')
+
+
+def _if_match(tag: str) -> dict[str, str]:
+    """The header for a change that is planned on a state.
+
+    :param tag: the ETag of the state
+    :raises CommandError: there is none
+    """
+    if not tag:
+        raise exceptions.CommandError(
+            'Nothing was changed, because the answer has no ETag, which a '
+            'proxy must have removed; the change could overwrite another '
+            'one. Use trove-manage on a host that runs trove-api, or have '
+            'the proxy keep the header ETag.')
+    return {'If-Match': tag}
 
 
 def _path(version_id: str) -> str:

@@ -1,0 +1,125 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The client's requests and the plugin's answers, and what is between them."""
+
+from collections.abc import Callable
+import functools
+import json
+import types
+import typing
+
+from osc_lib import exceptions
+import webob
+
+from trove_flavor_filter.declaration import planning
+from trove_flavor_filter.osc.v1 import cloud
+from trove_flavor_filter.tests.unit import test_requirements_api
+
+
+class CloudTestCase(test_requirements_api.RequirementsTestCase):
+    """A client whose requests are answered by the plugin in this process.
+
+    :ivar proxy: changes each answer on its way to the client
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.proxy: Callable[[dict[str, str], webob.Response], None] = (
+            lambda _headers, _response: None)
+        trove = types.SimpleNamespace(
+            client=types.SimpleNamespace(request=self.ask),
+            datastores=types.SimpleNamespace(list=lambda: []))
+        self.cloud = cloud.Cloud(types.SimpleNamespace(database=trove))
+
+    def ask(self, path: str, method: str, raise_exc: bool,
+            body: typing.Any = None, headers: dict[str, str] | None = None):
+        """As python-troveclient's client.request()."""
+        headers = headers or {}
+        response = self.send(method, path, body, **headers)
+        self.proxy(headers, response)
+        return types.SimpleNamespace(
+            status_code=response.status_int, headers=response.headers,
+            text=response.text
+        ), json.loads(response.body) if response.body else None
+
+    def add(self, *flavor_ids: str) -> None:
+        self.cloud.change(self.version_id, functools.partial(
+            planning.add, flavor_ids), validate=False)
+
+    def apply(self, **limits: int) -> None:
+        present, tag = self.cloud.present()
+        rows = planning.require(limits, False, present)
+        self.cloud.apply({version: frozenset(rows[version])
+                          for version in present.rows}, tag, False, False)
+
+
+class ProxyTest(CloudTestCase):
+
+    def changes(self, change: Callable[[str], str | None],
+                obedient: bool = False) -> None:
+        """Have a proxy that changes the ETags of what it compresses.
+
+        :param obedient: compress only where the client accepts it
+        """
+        def proxy(headers: dict[str, str], response: webob.Response) -> None:
+            etag = response.headers.pop('ETag', None)
+            if etag is not None and obedient and headers.get(
+                    'Accept-Encoding') == 'identity':
+                response.headers['ETag'] = etag
+            elif etag is not None and (changed := change(etag)):
+                response.headers['ETag'] = changed
+
+        self.proxy = proxy
+
+    def test_a_proxy_that_changes_the_tag_does_not_matter(self):
+        self.put(self.other_id, min_disk=1)
+        for number, change in enumerate((
+                'W/{}"', '{}-gzip"', '{}--gzip"', 'W/{};br"', '{}-zstd"')):
+            self.changes(lambda etag: change.format(etag[:-1]))
+            self.add(f'{number}')
+            self.apply(min_ram=number + 1)
+            self.assertIn(f'{number}', self.shown()['flavors'])
+            self.assertEqual(number + 1, self.shown()['min_ram'])
+
+    def test_what_others_change_meanwhile_is_noticed_all_the_same(self):
+        self.changes(lambda etag: f'W/{etag}')
+        turns = iter('ab')
+
+        def plan(present):
+            self.put(flavors=[next(turns)])
+            return planning.add(['1'], present)
+
+        self.assertRaises(StopIteration, self.cloud.change, self.version_id,
+                          plan, False)
+        self.assertEqual(['b'], self.shown()['flavors'])
+        present, tag = self.cloud.present()
+        self.put(min_ram=1)
+        self.assertRaises(cloud.Changed, self.cloud.apply, {
+            version: frozenset() for version in present.rows}, tag, False,
+            False)
+
+    def test_a_proxy_is_asked_not_to_compress(self):
+        for change in (lambda etag: None, lambda etag: '"unlike"'):
+            self.changes(change, obedient=True)
+            self.add('1')
+
+    def test_without_a_tag_nothing_is_changed_and_the_proxy_named(self):
+        self.put(min_disk=1)
+        self.changes(lambda etag: None)
+        for change in (functools.partial(self.add, '1'),
+                       functools.partial(self.apply, min_ram=1)):
+            error = self.assertRaises(exceptions.CommandError, change)
+            self.assertIn('a proxy', str(error))
+        self.assertEqual((1, None, []), (
+            self.shown()['min_disk'], self.shown()['min_ram'],
+            self.shown()['flavors']))
