@@ -19,6 +19,7 @@ leave Trove's tables alone.
 
 import contextlib
 import pathlib
+import time
 
 from alembic import command
 from alembic import config
@@ -36,20 +37,31 @@ CURE = 'Run "trove-manage flavor-filter-db-sync".'
 
 VERSION_TABLE = 'flavor_filter_alembic_version'
 
-# Seconds to wait while another host migrates the tables.
+# Seconds to wait while another host migrates the tables, and between two
+# tries to get PostgreSQL's lock.
 LOCK_TIMEOUT = 60
+LOCK_RETRY = 0.2
 
 
-def sync(database: engine.Database) -> str:
+class AnotherSync(exception.FlavorFilterError):
+    """Another host is migrating the tables."""
+
+
+def sync(database: engine.Database, timeout: float = LOCK_TIMEOUT) -> str:
     """Upgrade the tables to the newest revision; idempotent.
 
+    :param timeout: seconds to wait while another host migrates them
     :returns: a sentence for the administrator
+    :raises AnotherSync: another host takes longer; nothing was changed
     :raises NotFound: Trove's own tables do not exist
     :raises DatabaseUnavailable: the database is unavailable
     """
     with engine.translated():
         try:
-            return _sync(database)
+            return _sync(database, timeout)
+        except AnotherSync:
+            # The tables are the other's to clean up.
+            raise
         except Exception as error:
             with database.writing() as connection:
                 _clean_up(connection)
@@ -60,10 +72,10 @@ def sync(database: engine.Database) -> str:
             raise
 
 
-def _sync(database: engine.Database) -> str:
+def _sync(database: engine.Database, timeout: float) -> str:
     with database.writing() as connection:
         check(connection)
-        _lock(connection)
+        _lock(connection, timeout)
         before, lost = current(connection), missing(connection)
         if before == head():
             if not lost:
@@ -77,25 +89,39 @@ def _sync(database: engine.Database) -> str:
             f'{head()}.')
 
 
-def _lock(connection: sa.Connection) -> None:
+def _lock(connection: sa.Connection, timeout: float) -> None:
     """Wait until no other host migrates these tables.
 
     The lock lasts as long as the transaction on PostgreSQL, and as long as the
     connection on MariaDB and MySQL, where creating a table ends a
     transaction. SQLite has no such lock; it has one host.
+
+    :raises AnotherSync: another host has the lock for longer than the timeout
     """
+    has_lock = True
     if connection.dialect.name == 'postgresql':
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(
-            sa.func.hashtext(VERSION_TABLE))))
+        lock = sa.select(sa.func.pg_try_advisory_xact_lock(
+            sa.func.hashtext(VERSION_TABLE)))
+        deadline = time.monotonic() + timeout
+        while not (has_lock := bool(connection.scalar(lock))) and (
+                time.monotonic() < deadline):
+            time.sleep(LOCK_RETRY)
     elif connection.dialect.name in ('mysql', 'mariadb'):
-        # Percona XtraDB Cluster refuses this lock. Without it, the second of
-        # two hosts that migrate at once may have to run the command again.
-        with contextlib.suppress(db_exception.DBError):
-            connection.execute(sa.select(sa.func.get_lock(
+        # Percona XtraDB Cluster refuses this lock with an error, which oslo.db
+        # passes on as it is. Without the lock, the second of two hosts that
+        # migrate at once may have to run the command again.
+        with contextlib.suppress(db_exception.DBError, sa.exc.DBAPIError):
+            # 0 after the timeout, NULL if the wait was interrupted.
+            has_lock = connection.scalar(sa.select(sa.func.get_lock(
                 sa.func.concat(sa.func.left(sa.func.database(), 30), '.',
-                               VERSION_TABLE), LOCK_TIMEOUT)))
+                               VERSION_TABLE), timeout))) == 1
             # The pool must not keep the lock.
             connection.detach()
+    if not has_lock:
+        raise AnotherSync(
+            f'Another host has been upgrading the tables for {timeout} '
+            f'seconds. Nothing was changed. Run the command again when the '
+            f'other one has finished.')
 
 
 def missing(connection: sa.Connection) -> list[str]:

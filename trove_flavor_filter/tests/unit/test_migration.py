@@ -12,6 +12,7 @@
 
 """flavor-filter-db-sync, on each kind of database."""
 
+import concurrent.futures
 import functools
 import subprocess
 import sys
@@ -136,7 +137,39 @@ class MigrationTest(base.DatabaseTestCase):
 
 
 class AtOnceTestMixin:
-    """Databases on which a host waits for another one that migrates."""
+    """Databases on which a host waits for another one that migrates.
+
+    :cvar lock, unlock: the statements of another host
+    """
+
+    def test_while_another_holds_the_lock_nothing_is_changed(self):
+        migration.sync(self.database)
+        with self.sql.connect() as other:
+            other.execute(sa.text(self.lock))
+            # As far as the other has come.
+            self.execute(sa.text(f'DELETE FROM {migration.VERSION_TABLE}'))
+            models.FlavorFilterRevision.__table__.drop(self.sql)
+            for timeout in (0, 1):
+                error = self.assertRaises(
+                    exception.FlavorFilterError, migration.sync,
+                    self.database, timeout)
+                self.assertIn('Another host', str(error))
+                self.assertIn('Nothing was changed', str(error))
+            tables = sa.inspect(self.sql).get_table_names()
+            self.assertIn(migration.VERSION_TABLE, tables)
+            self.assertNotIn('flavor_filter_revision', tables)
+            other.execute(sa.text(self.unlock))
+        self.assertIn('Upgraded', migration.sync(self.database))
+
+    def test_what_another_releases_in_time_is_waited_for(self):
+        with self.sql.connect() as other:
+            other.execute(sa.text(self.lock))
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                waiting = pool.submit(migration.sync, self.database)
+                concurrent.futures.wait([waiting], timeout=0.5)
+                self.assertFalse(waiting.done())
+                other.execute(sa.text(self.unlock))
+                self.assertIn('Upgraded', waiting.result())
 
     def test_two_at_once_both_end_well(self):
         tables = [TABLE, models.FlavorFilterRevision.__table__]
@@ -177,6 +210,20 @@ class AtOnceTestMixin:
 class MySQLMigrationTest(AtOnceTestMixin, MigrationTest):
     backend = 'mysql'
     collation = 'utf8mb3_general_ci'
+    name = (f"CONCAT(LEFT(DATABASE(), 30), '.', "
+            f"'{migration.VERSION_TABLE}')")
+    lock, unlock = (f'SELECT GET_LOCK({name}, 0)',
+                    f'SELECT RELEASE_LOCK({name})')
+
+    def test_a_server_that_refuses_the_lock_is_migrated_without_it(self):
+        # Percona XtraDB Cluster in its strict mode.
+        def refuse(_connection, _cursor, statement, parameters, *_more):
+            return (statement.replace('get_lock(', 'no_such_function('),
+                    parameters)
+
+        sa.event.listen(self.database.engine(), 'before_cursor_execute',
+                        refuse, retval=True)
+        self.assertIn('Upgraded', migration.sync(self.database))
 
     def tables(self) -> set[str]:
         return set(sa.inspect(self.sql).get_table_names())
@@ -211,3 +258,6 @@ class MySQLMigrationTest(AtOnceTestMixin, MigrationTest):
 
 class PostgreSQLMigrationTest(AtOnceTestMixin, MigrationTest):
     backend = 'postgresql'
+    lock, unlock = (
+        f"SELECT pg_advisory{do}lock(hashtext('{migration.VERSION_TABLE}'))"
+        for do in ('_', '_un'))
