@@ -60,7 +60,7 @@ class Catalog:
         self._nova = nova.NovaFlavors(conf)
         self._clock = clock
         self._times = remembered.Times.of(conf, clock)
-        self._cache = shared.SharedCache(conf)
+        self._cache = shared.SharedCache(conf, clock)
         self._by_caller = conf.remote_nova_client == CALLERS_CLIENT
         self._common: remembered.Remembered[snapshots.Snapshot] = (
             remembered.Remembered(self._times))

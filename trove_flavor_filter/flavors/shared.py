@@ -10,29 +10,23 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The shared cache for lists of flavors, used by processes and hosts.
-
-Clients fail in different ways when the cache is down. Some raise. Some return
-False for a lock and None for a key, just as when the cache is up and another
-process has the lock. Some block forever. So a thread of its own makes every
-call, with a timeout; and a client's result is trusted only if a value that
-was just stored can be read back.
-"""
+"""The shared cache for lists of flavors, used by processes and hosts."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import hashlib
-import queue
-import threading
-import time
 import typing
 import uuid
 
+from dogpile.cache.backends import memcached
+from dogpile.cache.backends import null
 from oslo_cache import core as oslo_cache
 from oslo_config import cfg
 from oslo_log import log
 
+from trove_flavor_filter.flavors import cache_calls
+from trove_flavor_filter.flavors import clock as clocks
 from trove_flavor_filter.flavors import snapshot
 
 LOG = log.getLogger(__name__)
@@ -40,12 +34,6 @@ LOG = log.getLogger(__name__)
 # The format of the cached lists. It is part of their keys, so that hosts of
 # two releases do not read each other's lists.
 FORMAT = 3
-
-# Timeout of a call, in seconds, after which the cache counts as down.
-PATIENCE = 1
-
-# Seconds between two checks whether the cache is up again.
-RETRY = 2
 
 # While another process gets the list: seconds between two polls, and the
 # timeout, since that process may have been killed.
@@ -55,8 +43,23 @@ WAIT = 1.5
 # The maximum length of a list, in characters. Ours are shorter.
 LONGEST = 2 ** 24
 
-# A backend that stores nothing: the default of [cache].
-NULL = 'dogpile.cache.null'
+# The longest lifetime, in seconds, that memcached takes for one: it takes
+# more for a time since the epoch, so that the value expires at once.
+LONGEST_LIFETIME = 30 * 24 * 3600
+
+# The argument of each backend that lets what is stored expire. The one of
+# bmemcached has none; that of etcd has a lease for all that it stores.
+LIFETIME = {
+    'dogpile.cache.memcached': 'memcached_expire_time',
+    'dogpile.cache.pylibmc': 'memcached_expire_time',
+    'dogpile.cache.pymemcache': 'memcached_expire_time',
+    'oslo_cache.memcache_pool': 'memcached_expire_time',
+    'dogpile.cache.redis': 'redis_expiration_time',
+    'dogpile.cache.redis_sentinel': 'redis_expiration_time',
+    'oslo_cache.dict': 'expiration_time',
+    'dogpile.cache.bmemcached': '',
+    'oslo_cache.etcd3gw': '',
+}
 
 T = typing.TypeVar('T', snapshot.Snapshot, snapshot.Own)
 
@@ -67,18 +70,17 @@ class SharedCache:
     While it is down it acts as an empty cache, and nobody waits for it.
 
     :param conf: the ``[cache]`` of oslo.cache
+    :raises Exception: of any class: oslo.cache does not accept ``[cache]``
     """
 
-    def __init__(self, conf: cfg.ConfigOpts):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 clock: clocks.Clock = clocks.Clock()):
         oslo_cache.configure(conf)
-        self._region: typing.Any = None
-        self._down = False
-        self._calls: queue.Queue[_Call] = queue.Queue()
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
-        if not (conf.cache.enabled and conf.flavor_filter.flavor_cache_time
-                and conf.cache.backend != NULL):
-            return
+        self._clock = clock
+        self._calls = cache_calls.Calls(self._try)
+        self._region: typing.Any = _region(conf)
+        # Without an end of their own, there would be more and more lists.
+        self._expires = conf.cache.backend in LIFETIME
         # Two regions or clouds may share the cache, but not their lists.
         credentials = conf.service_credentials
         whose = '\n'.join(str(part) for part in (
@@ -88,25 +90,15 @@ class SharedCache:
             conf.nova_compute_service_type, conf.remote_nova_client))
         self._prefix = (f'trove_flavor_filter.flavors.{FORMAT}.'
                         f'{hashlib.sha256(whose.encode()).hexdigest()[:16]}')
-        conf.set_override(
-            'backend_argument',
-            [*conf.cache.backend_argument, 'distributed_lock:true',
-             f'lock_timeout:{int(conf.flavor_filter.nova_timeout * 3) + 1}'],
-            group='cache')
-        conf.set_override(
-            'expiration_time', max(conf.flavor_filter.flavor_stale_time,
-                                   conf.flavor_filter.flavor_cache_time),
-            group='cache')
-        region = oslo_cache.create_region()
-        oslo_cache.configure_cache_region(conf, region)
-        self._region = region
 
     def get(self, project_id: str, kind: type[T]) -> T | None:
         """The cached list of a project; None without one.
 
         :param project_id: '' for the common list
         """
-        text = self._call(lambda: self._get(self._key(project_id)))
+        if self._region is None:
+            return None
+        text = self._calls.result(lambda: self._get(self._key(project_id)))
         if not isinstance(text, str):
             return None
         try:
@@ -121,8 +113,10 @@ class SharedCache:
     def set(self, project_id: str,
             latest: snapshot.Snapshot | snapshot.Own) -> None:
         """Put a list in. Nobody waits for that: the list is there to use."""
-        text = latest.to_text()
-        self._post(lambda: self._region.set(self._key(project_id), text))
+        if self._region is not None and not self._calls.down:
+            text = latest.to_text()
+            self._calls.later(
+                lambda: self._region.set(self._key(project_id), text))
 
     def renewed(self, project_id: str, kind: type[T], last: T | None,
                 fresh: Callable[[T], bool], wait: bool,
@@ -134,9 +128,11 @@ class SharedCache:
         :param ask: gets a list from Nova. Its argument is the newest list
             that there is without asking
         """
+        if project_id and not self._expires:
+            return ask(last)
         with self.turn(project_id, kind, fresh, wait) as (found, asks):
             # One from the future is none: the clock was set back since.
-            now = time.time()
+            now = self._clock.time()
             newest = max((one for one in (found, last)
                           if one is not None and one.fetched <= now),
                          key=lambda one: one.fetched, default=None)
@@ -159,42 +155,52 @@ class SharedCache:
             not be asked if that list is fresh, or if another process is
             getting a new one
         """
-        deadline = time.monotonic() + (WAIT if wait else 0)
+        deadline = self._clock.monotonic() + (WAIT if wait else 0)
         mutex = self._region and self._region.backend.get_mutex(
             f'{self._key(project_id)}.lock')
-        held = unheld = False
+
+        def release() -> None:
+            # If Nova took longer than the lock's timeout, another process
+            # may have the lock now. The cache is not down for that.
+            with contextlib.suppress(Exception):
+                mutex.release()
+
+        held: bool | None = False
+        unheld = False
         try:
             while True:
                 # None (the cache is down) counts as having the lock.
-                held = mutex and self._call(
-                    lambda: bool(mutex.acquire(False)))
+                held = mutex and self._calls.result(
+                    lambda: bool(mutex.acquire(False)), undo=release)
                 found = self.get(project_id, kind)
                 if found is not None and fresh(found):
                     yield found, False
                     return
                 # Reading the list may have shown that the cache is down.
-                if held is not False or mutex is None or self._down:
+                if held is not False or mutex is None or self._calls.down:
                     yield found, True
                     return
                 # With several servers, the one for this lock may be down.
-                if not self._call(mutex.locked):
+                if not self._calls.result(mutex.locked):
                     if unheld:
                         yield found, True
                         return
                     unheld = True
-                if time.monotonic() >= deadline:
+                if self._clock.monotonic() >= deadline:
                     yield found, wait
                     return
-                time.sleep(POLL)
+                self._clock.sleep(POLL)
         finally:
             if held:
-                self._post(lambda: _release(mutex))
+                # Also if the cache is down by now: the server may not be.
+                self._calls.later(release)
 
     def _key(self, project_id: str) -> str:
         return f'{self._prefix}.{project_id}' if project_id else self._prefix
 
     def _get(self, key: str) -> typing.Any:
-        value = self._region.get(key)
+        # How old a list may be is for its reader to say.
+        value = self._region.get(key, ignore_expiration=True)
         if not isinstance(value, str):
             # A cache miss; or a client that reports one when it is down.
             self._try()
@@ -211,87 +217,29 @@ class SharedCache:
             raise OSError('a stored value cannot be read back')
         self._region.delete(key)
 
-    def _call(self, function: Callable[[], typing.Any]) -> typing.Any:
-        """The result of a function; None while the cache is down."""
-        call = self._post(function)
-        if call is None:
-            return None
-        if not call.done.wait(PATIENCE):
-            call.abandoned = True
-            self._failed(TimeoutError(f'no answer in {PATIENCE} s'))
-        return call.result
 
-    def _post(self, function: Callable[[], typing.Any]) -> '_Call | None':
-        """Have the thread make a call; not while the cache is down."""
-        if self._region is None or self._down:
-            return None
-        try:
-            self._start()
-        except RuntimeError as error:
-            LOG.error('Cannot start a thread for the cache: %s', error)
-            return None
-        call = _Call(function)
-        self._calls.put(call)
-        return call
+def _region(conf: cfg.ConfigOpts) -> typing.Any:
+    """The region of ``[cache]``; None if nothing is cached.
 
-    def _start(self) -> None:
-        with self._starting:
-            # A forked process does not inherit the thread of its parent.
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._work, daemon=True, name='flavor-cache')
-                self._thread.start()
-
-    def _work(self) -> None:
-        """Make the calls, one after the other.
-
-        One thread makes them for the lifetime of the process, because cache
-        clients keep a connection for every thread that has used them.
-        """
-        while True:
-            call = self._calls.get()
-            call.make()
-            if call.error is not None:
-                self._failed(call.error)
-            call.done.set()
-            while self._down:
-                time.sleep(RETRY)
-                probe = _Call(self._try)
-                probe.make()
-                if probe.error is None:
-                    self._down = False
-                    LOG.info('The cache is up again.')
-
-    def _failed(self, error: Exception) -> None:
-        with self._starting:
-            was_down, self._down = self._down, True
-        if not was_down:
-            LOG.warning('The cache is down; asking Nova instead: %r', error)
-            # Wake up the thread, in case it is waiting for a call.
-            self._calls.put(_Call(lambda: None))
-
-
-def _release(mutex: typing.Any) -> None:
-    # If Nova took longer than the lock's timeout, another process may have
-    # the lock now. This does not mean that the cache is down.
-    with contextlib.suppress(Exception):
-        mutex.release()
-
-
-class _Call:
-    """A call of the cache client, made in another thread."""
-
-    def __init__(self, function: Callable[[], typing.Any]):
-        self._function = function
-        self.result: typing.Any = None
-        self.error: Exception | None = None
-        self.done = threading.Event()
-        self.abandoned = False
-
-    def make(self) -> None:
-        if self.abandoned:
-            return
-        try:
-            self.result = self._function()
-        except Exception as error:
-            self.error = error
+    :raises Exception: as SharedCache
+    """
+    times = conf.flavor_filter
+    lifetime = min(LONGEST_LIFETIME,
+                   max(times.flavor_stale_time, times.flavor_cache_time))
+    lock = int(min(LONGEST_LIFETIME, times.nova_timeout * 3 + 1))
+    arguments = [*conf.cache.backend_argument, 'distributed_lock:true',
+                 'thread_local_lock:false', f'lock_timeout:{lock}']
+    if argument := LIFETIME.get(conf.cache.backend):
+        # [cache] backend_expiration_time has precedence over it.
+        arguments.append(f'{argument}:{lifetime}')
+    conf.set_override('backend_argument', arguments, group='cache')
+    region = oslo_cache.create_region()
+    try:
+        oslo_cache.configure_cache_region(conf, region)
+    finally:
+        conf.clear_override('backend_argument', group='cache')
+    backend = region.actual_backend
+    if isinstance(backend, memcached.BMemcachedBackend):
+        backend.set_arguments = {'time': lifetime}
+    return (None if isinstance(backend, null.NullBackend)
+            or not times.flavor_cache_time else region)

@@ -19,6 +19,8 @@ there, that says nothing, and that is stopped and started.
 import atexit
 import functools
 import importlib.util
+import itertools
+import math
 import pathlib
 import shutil
 import socket
@@ -29,6 +31,7 @@ import unittest
 
 import fixtures
 from oslotest import base
+import redis
 
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.flavors import remembered
@@ -71,9 +74,9 @@ class Outage:
             raise unittest.SkipTest(f'{self.client} is not installed')
         self.log = self.useFixture(fixtures.FakeLogger())
         self.useFixture(fixtures.MonkeyPatch(
-            'trove_flavor_filter.flavors.shared.RETRY', 0.2))
+            'trove_flavor_filter.flavors.cache_calls.RETRY', 0.2))
 
-    def cache(self, port: int) -> shared.SharedCache:
+    def cache(self, port: int, more: str = '') -> shared.SharedCache:
         where = (f'memcache_dead_retry = 1\n'
                  f'memcache_servers = 127.0.0.1:{port}'
                  if self.kind == 'memcached' else
@@ -81,9 +84,26 @@ class Outage:
         path = pathlib.Path(self.useFixture(fixtures.TempDir()).path,
                             'trove.conf')
         path.write_text(f'[cache]\nenabled = true\n'
-                        f'backend = {self.backend}\n{where}\n')
+                        f'backend = {self.backend}\n{where}\n{more}\n')
         return shared.SharedCache(config.load(
             {'oslo_config_file': str(path)}))
+
+    def lifetimes(self, port: int) -> dict[str, float]:
+        """Seconds until each key of the server expires; infinite if never."""
+        if self.kind == 'redis':
+            client = redis.Redis(port=port)
+            return {key.decode(): seconds if seconds >= 0 else math.inf
+                    for key in client.keys()
+                    for seconds in [client.ttl(key)]}
+        with socket.create_connection(('127.0.0.1', port)) as server:
+            server.settimeout(30)
+            server.sendall(b'lru_crawler metadump all\r\n')
+            lines = itertools.takewhile(
+                lambda line: line != 'END\n', server.makefile())
+            keys = [dict(word.split('=') for word in line.split())
+                    for line in lines]
+        return {key['key']: float(key['exp']) - time.time()
+                if key['exp'] != '-1' else math.inf for key in keys}
 
     def listed(self, subject: shared.SharedCache) -> tuple[bool, float]:
         """Get a list as the catalog does.
@@ -111,6 +131,46 @@ class Outage:
         self.assertLess(max(taken[1:]), NORMAL)
         self.assertEqual(
             1, self.log.output.count('The cache is down'))
+
+    def test_all_that_is_stored_expires(self):
+        started = server(self.kind)
+        started.start()
+        started.wait()
+        self.addCleanup(started.kill)
+        month = shared.LONGEST_LIFETIME
+        own = '[flavor_filter]\nflavor_stale_time = '
+        for more, longest in (
+                ('', 3600), (f'expiration_time = 5\n{own}600', 600),
+                (f'{own}0', 60), (f'{own}99999999999', month),
+                ('[flavor_filter]\nnova_timeout = inf', month),
+                (f'backend_argument = redis_expiration_time:0\n'
+                 f'backend_argument = memcached_expire_time:0\n{own}600',
+                 600),
+                *([] if self.backend == 'dogpile.cache.bmemcached' else [
+                    ('expiration_time = 600\nbackend_expiration_time = 900',
+                     900)])):
+            subject = self.cache(started.port, more)
+            with subject.turn('', snapshot.Snapshot, lambda _found: False,
+                              wait=True):
+                subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
+                subject.set('p', snapshot.Own(time.time(), ()))
+                # What is put in before this has been put in by then.
+                self.assertIsNotNone(subject.get('p', snapshot.Own), more)
+                found: dict[str, float] = {}
+                for _turn in range(100):
+                    # memcached passes over what is in use.
+                    found |= self.lifetimes(started.port)
+                    if len(found) == 3:
+                        break
+            self.assertEqual(3, len(found), found)
+            lock = min(month, 31 if 'inf' not in more else math.inf)
+            self.assertLessEqual(max(found.values()), max(longest, lock),
+                                 (more, found))
+            self.assertLessEqual(sorted(found.values())[1], longest + 1,
+                                 (more, found))
+            started.kill()
+            started.start()
+            started.wait()
 
     def test_a_closed_port(self):
         self.assertAsNone(self.cache(process.free_port()), 'closed')
@@ -163,6 +223,28 @@ class Outage:
             subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
         # A request gives a list no more time than this.
         self.assertLess(time.monotonic() - begun, remembered.PATIENCE - 0.5)
+
+    def test_a_lock_that_comes_too_late_is_given_back(self):
+        started = server(self.kind)
+        started.start()
+        started.wait()
+        self.addCleanup(started.kill)
+        door = faults.FaultyDoor(started.port)
+        self.addCleanup(door.close)
+        door.misbehave(faults.SLOW)
+        # The client waits, and nobody waits for the client.
+        subject = self.cache(door.port, 'socket_timeout = 30')
+        begun = time.monotonic()
+        with subject.turn('', snapshot.Snapshot, lambda _found: False,
+                          wait=False) as (_found, asks):
+            self.assertTrue(asks)
+        door.misbehave(faults.PASS)
+        while 'The cache is up again' not in self.log.output:
+            self.assertLess(time.monotonic() - begun, 20)
+            time.sleep(0.05)
+        while any('_lock' in key for key in self.lifetimes(started.port)):
+            self.assertLess(time.monotonic() - begun, 20)
+            time.sleep(0.05)
 
     def test_one_process_asks_while_the_others_wait(self):
         started = server(self.kind)

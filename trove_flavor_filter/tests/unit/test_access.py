@@ -250,7 +250,7 @@ class AccessTest(base.TestCase):
         self.assertLess(time.monotonic() - begun, 1.5)
 
     def test_processes_share_the_lists_of_projects(self):
-        more = '[cache]\nenabled = true\nbackend = dogpile.cache.memory\n'
+        more = '[cache]\nenabled = true\nbackend = oslo_cache.dict\n'
         first, second = self.build(more), self.build(more)
         second._cache._region = first._cache._region
         self.assertEqual('bcdfg', self.seen(first, 'p'))

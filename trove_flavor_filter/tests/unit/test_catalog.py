@@ -24,7 +24,6 @@ from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import access
 from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter.flavors import shared
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.unit import base
@@ -140,6 +139,16 @@ class CatalogTest(base.TestCase):
         subject._common.last = snapshot.Snapshot(time.time() - 600, FLAVORS)
         self.assertIs(FLAVORS, subject.visible(self.caller()).flavors)
 
+    def test_after_a_restart_the_shared_list_serves_while_nova_is_away(self):
+        folder = self.useFixture(fixtures.TempDir()).path
+        more = (f'[cache]\nenabled = true\nbackend = dogpile.cache.dbm\n'
+                f'backend_argument = filename:{folder}/lists\n')
+        before, after = self.catalog(more), self.catalog(more)
+        before._cache.set('', snapshot.Snapshot(time.time() - 600, FLAVORS))
+        # What was put in before has been put in by then.
+        self.assertIsNotNone(before._cache.get('', snapshot.Snapshot))
+        self.assertEqual(FLAVORS, after.visible(self.caller()).flavors)
+
     def test_a_list_that_is_too_old_is_not_used(self):
         subject = self.catalog('[flavor_filter]\nflavor_stale_time = 300\n')
         subject._common.last = snapshot.Snapshot(time.time() - 600, FLAVORS)
@@ -209,69 +218,3 @@ class DocumentTest(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.conf = self.configuration('')
-
-
-class SharedCacheTest(base.TestCase):
-
-    def cache(self, text: str) -> shared.SharedCache:
-        return shared.SharedCache(self.configuration(text))
-
-    def assertAsks(self, subject: shared.SharedCache) -> None:
-        """See that nobody waits for another process's list."""
-        begun = time.monotonic()
-        with subject.turn('', snapshot.Snapshot, lambda _found: True,
-                          wait=True) as (found, asks):
-            self.assertIsNone(found)
-            self.assertTrue(asks)
-        self.assertLess(time.monotonic() - begun, 3)
-
-    def test_what_is_not_enabled_is_empty_and_its_lock_open(self):
-        for text in ('', '[cache]\nenabled = true\n'):
-            subject = self.cache(text)
-            subject.set('', snapshot.Snapshot(1, FLAVORS))
-            self.assertIsNone(subject.get('', snapshot.Snapshot))
-            self.assertAsks(subject)
-
-    def test_what_was_put_in_comes_out(self):
-        for backend in ('dogpile.cache.memory', 'oslo_cache.dict'):
-            subject = self.cache(
-                f'[cache]\nenabled = true\nbackend = {backend}\n')
-            own = snapshot.Own(1, ((None, FLAVORS[0]), ('0', FLAVORS[1])))
-            subject.set('', snapshot.Snapshot(1, FLAVORS))
-            subject.set('p', own)
-            self.assertEqual(
-                FLAVORS, subject.get('', snapshot.Snapshot).flavors)
-            self.assertEqual(own, subject.get('p', snapshot.Own))
-            self.assertIsNone(subject.get('q', snapshot.Own))
-
-    def test_rubbish_is_as_good_as_nothing(self):
-        subject = self.cache('[cache]\nenabled = true\n'
-                             'backend = dogpile.cache.memory\n')
-        self.useFixture(fixtures.FakeLogger())
-        now = time.time()
-        good = ['1', 'one', 1, 1, 1, 1]
-        rows = [[], good[:5], [*good, 1], [1, *good[1:]],
-                ['9' * 5000, *good[1:]], ['1', None, 1, 1, 1, 1],
-                [*good[:2], '1', 1, 1, 1], [*good[:2], -1, 1, 1, 1],
-                [*good[:2], True, 1, 1, 1], [*good[:2], 1e3, 1, 1, 1],
-                [*good[:2], 10 ** 30, 1, 1, 1], {'id': '1'}, 'flavor', None]
-        for rubbish in ('', 'x', '[]', '[1]', '[1, [[]]]', '[1, 2]', '{}',
-                        'null', '["x", false, []]', 7, None, b'bytes',
-                        ['list'], '[' * 10 ** 6, '"' + 'x' * 2 ** 25,
-                        '[1, 0, []]', '[NaN, false, []]',
-                        '[true, false, []]', f'[{now + 99}, false, []]',
-                        *(jsonutils.dumps([now, False, [good, row]])
-                          for row in rows),
-                        *(jsonutils.dumps([now, [[None, good], [None, row]]])
-                          for row in rows),
-                        jsonutils.dumps([now, [[7, good]]])):
-            subject._region.set(subject._key('p'), rubbish)
-            for kind in (snapshot.Snapshot, snapshot.Own):
-                self.assertIsNone(subject.get('p', kind), rubbish)
-
-    def test_two_clouds_have_two_keys(self):
-        keys = {self.cache(
-            f'[cache]\nenabled = true\nbackend = dogpile.cache.memory\n'
-            f'[service_credentials]\nregion_name = {region}\n')._prefix
-            for region in ('one', 'two')}
-        self.assertEqual(2, len(keys))
