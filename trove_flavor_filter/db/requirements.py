@@ -426,17 +426,28 @@ REQUIREMENT: sa.Select = (
     .where(models.DatastoreVersion.id == sa.bindparam('version_id')))
 
 
+# The reasons that were logged for datastore versions that allow no flavor, by
+# id. A member could fill the log otherwise.
+_logged: dict[str, str] = {}
+
+
 def requirement_in(version_id: str, rows: Collection[typing.Any]
                    ) -> requirement.Requirement:
-    """The requirement from rows; logs an error if no flavor can meet it."""
+    """The requirement from rows.
+
+    An error is logged if no flavor can meet it: once, until it changes.
+    """
     found = requirement.Requirement.of(
         ((row.key, row.value) for row in rows),
         any(row.ignores_case for row in rows))
+    reason = ', '.join(found.contradictions)
     if found.nonsense:
-        LOG.error('Datastore version %s allows no flavor: in table '
-                  'datastore_version_metadata, %s cannot be understood',
-                  version_id, ', '.join(found.nonsense))
-    elif found.contradictions:
+        reason = (f'in table datastore_version_metadata, '
+                  f'{", ".join(found.nonsense)} cannot be understood')
+    if not reason:
+        _logged.pop(version_id, None)
+    elif _logged.get(version_id) != reason:
+        _logged[version_id] = reason
         LOG.error('Datastore version %s allows no flavor: %s', version_id,
-                  ', '.join(found.contradictions))
+                  reason)
     return found
