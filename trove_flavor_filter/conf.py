@@ -12,7 +12,6 @@
 
 """The options of [flavor_filter], and how trove.conf is read."""
 
-import argparse
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -83,8 +82,9 @@ OPTIONS = [
     cfg.FloatOpt(
         'nova_timeout',
         default=10, min=0.1,
-        help='Seconds to wait for each response from Keystone and Nova. After '
-             'that, they are treated as unavailable.'),
+        help='Seconds for which a request waits for each response from '
+             'Keystone and Nova. After that, they are treated as unavailable. '
+             'The commands wait for at least 60 seconds.'),
     cfg.StrOpt(
         'auth_filter',
         help='Name of the authentication filter in api-paste.ini, if it is '
@@ -179,52 +179,66 @@ def load(paste: Mapping[str, str]) -> cfg.ConfigOpts:
 
     :param paste: the keys of the paste section. ``oslo_config_project``,
         ``oslo_config_program`` and ``oslo_config_file`` name the files, as
-        in the filters of oslo.middleware. Without them, the files of the
-        process's global configuration are read, which is Trove's.
+        in the filters of oslo.middleware. Without them, the files and
+        folders of the process's global configuration are read, which is
+        Trove's, in the same order.
     :returns: a new ConfigOpts
     :raises Misconfigured: as :func:`parse`
     """
     conf = new()
-    named: dict[str, typing.Any] = {}
-    if 'oslo_config_file' in paste:
-        named['default_config_files'] = [paste['oslo_config_file']]
-    elif 'oslo_config_project' not in paste and _files_of(cfg.CONF):
-        named['default_config_files'] = _files_of(cfg.CONF)
-        named['default_config_dirs'] = list(cfg.CONF.config_dir or [])
-    parse(conf, [], project=paste.get('oslo_config_project', 'trove'),
-          prog=paste.get('oslo_config_program', 'trove-api'), **named)
+    # What Trove was started with; None in a process that is not Trove's. In
+    # oslo.config, nothing public has the order of files and folders.
+    arguments = cfg.CONF._args
+    if arguments is None or paste.keys() & {
+            'oslo_config_file', 'oslo_config_project'}:
+        project = paste.get('oslo_config_project', 'trove')
+        program = paste.get('oslo_config_program', 'trove-api')
+        default = Defaults.of(program, project)
+        if 'oslo_config_file' in paste:
+            default = default._replace(files=[paste['oslo_config_file']])
+        parse(conf, [], program, default, project)
+    else:
+        parse(conf, [f'{option}={path}' for option, path in _named(arguments)],
+              cfg.CONF.prog,
+              Defaults(cfg.CONF.default_config_files,
+                       cfg.CONF.default_config_dirs), cfg.CONF.project)
     return conf
 
 
+class Defaults(typing.NamedTuple):
+    """What is read where a command line names no file, or no folder."""
+
+    files: list[str]
+    folders: list[str]
+
+    @classmethod
+    def of(cls, program: str, project: str = 'trove') -> 'Defaults':
+        """Those of a program: of Trove's, trove-api or trove-manage."""
+        return cls(cfg.find_config_files(project, program),
+                   cfg.find_config_dirs(project, program))
+
+
 def parse(conf: cfg.ConfigOpts, arguments: Sequence[str], prog: str,
-          project: str = 'trove', **named: typing.Any) -> None:
+          default: Defaults, project: str = 'trove') -> None:
     """Parse a command line, and the files that it names or the default ones.
 
+    oslo.config would wait for a pipe, read a device without end, and not name
+    a file that it cannot decode. So the files are checked first.
+
     :param arguments: the command line without the program's name
-    :param prog: the program; its own configuration files are read as well
-    :param named: ``default_config_files`` and ``default_config_dirs``, read
-        in place of the default files
+    :param prog: the program's name, for its usage
     :raises Misconfigured: a file cannot be read, or an option that the
         plugin reads has an invalid value; the message names it
     :raises SystemExit: the command line is wrong
     """
-    given = argparse.ArgumentParser(prog=prog, add_help=False,
-                                    allow_abbrev=False)
-    given.add_argument('--config-file', action='append')
-    given.add_argument('--config-dir', action='append')
-    words, _others = given.parse_known_args(arguments)
-    files = (words.config_file or named.get('default_config_files')
-             or cfg.find_config_files(project, prog))
-    folders = (words.config_dir or named.get('default_config_dirs')
-               or cfg.find_config_dirs(project, prog))
-    for path in (*files, *(
-            path for folder in folders for path in sorted(
-                glob.glob(f'{os.path.expanduser(folder)}/*.conf')))):
-        check_file(os.path.expanduser(path))
+    for path in _files(arguments, default):
+        check_file(path)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            conf(arguments, project=project, prog=prog, **named)
+            conf(arguments, project=project, prog=prog,
+                 default_config_files=default.files,
+                 default_config_dirs=default.folders)
     except (cfg.Error, OSError, ValueError) as error:
         raise exception.Misconfigured(' '.join(str(error).split())) from error
     except SystemExit as left:
@@ -239,6 +253,40 @@ def parse(conf: cfg.ConfigOpts, arguments: Sequence[str], prog: str,
     for group, options in READ.items():
         if group is None or group in conf:
             _check_options(conf, group, options)
+
+
+def _named(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The files and folders that a command line names, in its order.
+
+    :returns: pairs of an option, as it is spelled, and a path
+    """
+    words = iter(arguments)
+    for word in words:
+        option, equals, path = word.partition('=')
+        # argparse takes the beginning of a name for the name.
+        if option.startswith(('--config-f', '--config-d')):
+            if not equals:
+                path = next(words, '-')
+            # argparse will refuse an option in place of a value.
+            if equals or not path.startswith('-'):
+                yield option, path
+
+
+def _files(arguments: Sequence[str], default: Defaults) -> Iterator[str]:
+    """The files that oslo.config will read, in any order."""
+    named = list(_named(arguments))
+    options = {option for option, _path in named}
+    folders = [] if '--config-dir' in options else default.folders
+    if '--config-file' not in options:
+        yield from default.files
+    for option, path in named:
+        path = os.path.expanduser(path)
+        if option.startswith('--config-f'):
+            yield path
+        else:
+            folders = [*folders, path]
+    for folder in folders:
+        yield from glob.glob(f'{folder}/*.conf')
 
 
 def check_file(path: str) -> None:
@@ -297,6 +345,8 @@ def blaming(what: str) -> Iterator[None]:
                        f'"$$" for a "$" ({problem})')
         elif found := INVALID.match(problem):
             option, path, problem = found.groups()
+            if not _may_have(path, option):
+                path = 'trove.conf'
             if not what.endswith(f' {option}'):
                 what = f'{what} {option}'
         elif not isinstance(error, cfg.Error | ValueError):
@@ -304,22 +354,29 @@ def blaming(what: str) -> Iterator[None]:
         raise exception.Misconfigured(f'{path}: {what}: {problem}') from error
 
 
+def _may_have(path: str, option: str) -> bool:
+    """Whether an option can be in the place that oslo.config names.
+
+    It names the last file that has the option's section.
+
+    :param path: a file, or a variable of the environment
+    """
+    sections: dict[str, dict[str, list[str]]] = {}
+    with contextlib.suppress(OSError):
+        cfg.ConfigParser(path, sections).parse()
+    return not sections or any(
+        option in section for section in sections.values())
+
+
 def sources(conf: cfg.ConfigOpts) -> str:
     """Where the settings come from, for a message about a missing one."""
+    # Of several folders, config_dir has only the last.
     files = [*(conf.config_file or []), *(
-        f'{folder}/*.conf' for folder in conf.config_dir or [])]
+        f'{folder}/*.conf' for folder in conf.config_dirs or conf.config_dir)]
     if files:
         return f'read: {", ".join(files)}'
     return ('there is no trove.conf in ~/.trove, ~, /etc/trove or /etc; '
-            'name one with --config-file')
-
-
-def _files_of(conf: cfg.ConfigOpts) -> list[str]:
-    try:
-        return list(conf.config_file or [])
-    except cfg.NoSuchOptError:
-        # Never parsed: this process is not Trove's.
-        return []
+            'name one with --config-file, or a folder with --config-dir')
 
 
 def list_opts() -> Iterator[tuple[cfg.OptGroup, list[cfg.Opt]]]:

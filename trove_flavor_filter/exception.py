@@ -137,6 +137,13 @@ class SchemaIncomplete(DatabaseUnavailable):
         super().__init__(f'{reason} ({self.hint})')
 
 
+class CommitLost(DatabaseUnavailable):
+    """The connection broke while a change was committed.
+
+    The change may have been made.
+    """
+
+
 class NovaUnavailable(Unavailable):
     def __init__(self, reason: str):
         super().__init__('The list of flavors is not available.', reason)

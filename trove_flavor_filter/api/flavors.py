@@ -105,11 +105,14 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     serves.policy.authorize(ctx, policies.LIST_FOR_INSTANCE,
                             found[0].tenant_id)
     listing = serves.catalog.visible(caller)
+    (instance,) = found[0].instances
+    (present,) = (target for target in found
+                  if target.version_id == instance.version_id)
     accepted = acceptance.for_resize(
         resize.allowed(found, listing.flavors),
-        serves.storages.get(found[0].manager),
-        _present_flavor(found[0], serves, caller),
-        found[0].instances[0].cluster_id is not None)
+        serves.storages.get(present.manager),
+        _present_flavor(present, serves, caller),
+        instance.cluster_id is not None)
     answer = views.flavor_list(
         request, serves.conf, tenant_id, accepted, listing.common)
     return views.conditional(request, answer)

@@ -149,15 +149,15 @@ class Add(_OfVersion):
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
         if not parsed_args.no_validate:
-            check_in_nova(nova.NovaFlavors(self.conf), flavor_ids)
+            check_in_nova(nova.NovaFlavors.for_command(self.conf), flavor_ids)
         (change,) = database.change(
             functools.partial(planning.add, flavor_ids), [version.id])
         added = [flavor_id for flavor_id in flavor_ids
                  if (requirement.FLAVOR, flavor_id) in change.added]
         if added:
-            print(f'Associated with {version}: {", ".join(added)}')
+            self.say(f'Associated with {version}: {", ".join(added)}')
         if len(added) < len(flavor_ids):
-            print(f'Associated with {version} already: ' + ', '.join(
+            self.say(f'Associated with {version} already: ' + ', '.join(
                 flavor_id for flavor_id in flavor_ids
                 if flavor_id not in added))
 
@@ -208,12 +208,12 @@ datastore-version-flavor-delete mysql/8.0 \'\'
         version = find_version(database, parsed_args.datastore_version)
         (change,) = database.change(
             functools.partial(planning.delete, flavor_ids), [version.id])
-        print(f'No longer associated with {version}: ' + ', '.join(
+        self.say(f'No longer associated with {version}: ' + ', '.join(
             flavor_id or 'the association without a value'
             for _key, flavor_id in change.ended))
         if not change.requirement.flavor_ids:
-            print(f'Nothing is associated with {version} now: every flavor '
-                  f'is allowed.')
+            self.say(f'Nothing is associated with {version} now: every '
+                     f'flavor is allowed.')
 
 
 def new_size(text: str) -> int:
@@ -318,11 +318,11 @@ datastore-version-flavor-require mysql/8.0 --clear
             [version.id])
         wanted = change.requirement
         if wanted.goes_by_id:
-            print(f'{version} requires no minimum, no maximum and no extra '
-                  f'spec.')
+            self.say(f'{version} requires no minimum, no maximum and no '
+                     f'extra spec.')
         else:
-            print(f'{version} requires '
-                  f'{"at least " if wanted.minimums else ""}{wanted}.')
+            self.say(f'{version} requires '
+                     f'{"at least " if wanted.minimums else ""}{wanted}.')
         self._warn(version, wanted)
 
     def _warn(self, version: requirement.Version,
@@ -381,10 +381,11 @@ datastore-version-flavor-copy mysql/8.0 mysql/8.4 --replace
                 {source.id, target.id})
             if change.before != change.after]
         if not changes:
-            print(f'Nothing to change: {target} requires what {source} does.')
+            self.say(f'Nothing to change: {target} requires what {source} '
+                     f'does.')
             return
         for line in planning.diff(changes, flavors_if_known(self.conf) or {}):
-            print(line)
+            self.say(line)
 
 
 def warn(text: str) -> None:
@@ -397,7 +398,7 @@ def flavors_by_id(conf: cfg.ConfigOpts) -> dict[str, requirement.Flavor]:
     :raises NovaUnavailable: Nova or Keystone is unavailable
     """
     return {flavor.id: flavor
-            for flavor in nova.NovaFlavors(conf).everything()}
+            for flavor in nova.NovaFlavors.for_command(conf).everything()}
 
 
 def flavors_if_known(conf: cfg.ConfigOpts
@@ -406,8 +407,7 @@ def flavors_if_known(conf: cfg.ConfigOpts
     try:
         return flavors_by_id(conf)
     except exception.NovaUnavailable as error:
-        warn(f'flavors cannot be listed, as Nova is unavailable: '
-             f'{" ".join(error.reason.split())}')
+        warn(f'flavors cannot be listed: {" ".join(error.reason.split())}')
         return None
 
 

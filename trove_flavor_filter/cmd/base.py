@@ -14,6 +14,8 @@
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import functools
 import io
 import logging
@@ -73,6 +75,33 @@ def prints(failed: int) -> Callable[[Callable[P, int]], Callable[P, int]]:
     return decorate
 
 
+@contextlib.contextmanager
+def output_only() -> Iterator[typing.TextIO]:
+    """Keep standard output for what a command was asked for.
+
+    All else that is written to it goes to standard error: by sys.stdout, by
+    the number of its file, or as /dev/stdout. The configuration of the log
+    may name any of these.
+
+    :returns: the stream for what was asked for
+    """
+    output = sys.stdout
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        # In a test, the streams need not be files.
+        with contextlib.suppress(io.UnsupportedOperation):
+            number, errors = output.fileno(), sys.stderr.fileno()
+            output.flush()
+            original = os.dup(number)
+            stack.callback(os.close, original)
+            stack.callback(os.dup2, original, number)
+            output = stack.enter_context(
+                open(os.dup(number), 'w', encoding=output.encoding,
+                     errors=output.errors))
+            os.dup2(errors, number)
+        yield output
+
+
 class Subcommand:
     """A mixin for cliff's commands: configuration, and help with examples.
 
@@ -84,11 +113,34 @@ class Subcommand:
     conflict_handler = 'error'
     examples = ''
     exit_codes = '0 done, 1 failed, 2 wrong usage.'
+    # What is left where a service could not be used.
+    left = 'Nothing was changed'
+    app: typing.Any
     app_args: typing.Any
 
     @property
     def conf(self) -> cfg.ConfigOpts:
         return self.app_args.conf
+
+    def say(self, text: str) -> None:
+        """Print a line of what was asked for."""
+        print(text, file=self.app.stdout)
+
+    def failure(self, error: exception.Unavailable,
+                parsed_args: argparse.Namespace) -> str:
+        """What a service that could not be used means for this command."""
+        text = error.reason.rstrip('.')
+        match error:
+            case exception.CommitLost():
+                return (f'The database was lost while the change was '
+                        f'committed: {text}. It may have been made; run the '
+                        f'command again')
+            case exception.DatabaseUnavailable():
+                return f'The database cannot be used: {text}. {self.left}'
+        without = (', or use --no-validate'
+                   if hasattr(parsed_args, 'no_validate') else '')
+        return (f'{text}. {self.left}; run the command again when this is '
+                f'fixed{without}')
 
     def get_epilog(self) -> str:
         lines = ''.join(f'  trove-manage {line}\n'
@@ -98,7 +150,7 @@ class Subcommand:
 
 
 def set_up_logging(conf: cfg.ConfigOpts) -> None:
-    """Show logs on standard error only with ``--debug``.
+    """Log only with ``--debug``: where trove.conf says, or to standard error.
 
     Without it, the libraries' logs would hide the messages that an
     administrator needs, which are printed.

@@ -34,8 +34,10 @@ class DbSync(base.Subcommand, command.Command):
     """
 
     examples = 'flavor-filter-db-sync'
+    # MariaDB and MySQL do not roll back what was done to tables.
+    left = 'Run the command again, it continues where it stopped'
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         # Imported here: alembic is slow, and no other command needs it.
         from trove_flavor_filter.db import migration
-        print(migration.sync(engine.Database(self.conf)))
+        self.say(migration.sync(engine.Database(self.conf)))

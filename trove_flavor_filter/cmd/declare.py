@@ -13,6 +13,7 @@
 """trove-manage datastore-version-flavor-export and -apply."""
 
 import argparse
+import contextlib
 
 from cliff import command
 
@@ -63,7 +64,8 @@ datastore-version-flavor-export flavors.yaml
         text = writing.write(
             database.present(), associations.flavors_if_known(self.conf),
             parsed_args.ids)
-        files.save(parsed_args.file, text.encode())
+        with contextlib.redirect_stdout(self.app.stdout):
+            files.save(parsed_args.file, text.encode())
 
 
 class Apply(base.Subcommand, command.Command):
@@ -126,9 +128,10 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         try:
             return self._apply(parsed_args)
         except problems.DeclarationRefused as error:
-            last = outcome.refusal(error, parsed_args.file)
+            with contextlib.redirect_stdout(self.app.stdout):
+                last = outcome.refusal(error, parsed_args.file)
             if error.misses_flavors and not (
-                    nova.NovaFlavors(self.conf).sees_all()):
+                    nova.NovaFlavors.for_command(self.conf).sees_all()):
                 last += f'. {nova.UNSEEN}'
             raise exception.FlavorFilterError(last) from None
 
@@ -153,6 +156,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         database = associations.table(self.conf)
         made = (database.foresee(plan) if parsed_args.dry_run
                 else database.change(plan))
-        return outcome.report(
-            [change for change in made if change.before != change.after],
-            warnings, flavors or {}, parsed_args)
+        with contextlib.redirect_stdout(self.app.stdout):
+            return outcome.report(
+                [change for change in made if change.before != change.after],
+                warnings, flavors or {}, parsed_args)

@@ -85,14 +85,14 @@ def main() -> int:
         if enable else paste_ini.disable)
     if args.print:
         if (args.paste_config is not None or args.trove_manage is not None
-                or args.config_file or args.dry_run):
+                or args.before or args.after or args.dry_run):
             parser.error('--print reads standard input only; it takes no '
                          'file and no --dry-run')
         return print_edited(args.state, edit_paste)
 
     halves: dict[str, tuple[Callable[[], str], Edit]] = {
         'api-paste.ini': (
-            lambda: paste_config(args.config_file)
+            lambda: paste_config(configuration(args.before + args.after))
             if args.paste_config is None else args.paste_config,
             edit_paste),
         'trove-manage': (
@@ -140,11 +140,7 @@ def next_steps(state: str, changed: dict[str, bool]) -> list[str]:
 def argument_parser() -> argparse.ArgumentParser:
     """The command line, and its help."""
     options = argparse.ArgumentParser(add_help=False)
-    options.add_argument(
-        '--config-file', action='append', default=[], metavar='FILE',
-        help='the trove.conf that names the paste file, as trove-api is '
-             'given it; may be repeated (default: the files that trove-api '
-             'finds, such as /etc/trove/trove.conf)')
+    add_configuration(options, 'after')
     options.add_argument(
         '--paste-config', metavar='FILE',
         help='the paste file (default: api_paste_config in trove.conf)')
@@ -165,6 +161,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='trove-flavor-filter', description=DESCRIPTION, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_configuration(parser, 'before')
     states = parser.add_subparsers(
         dest='state', required=True, metavar='{enable,disable}')
     for state, text in (('enable', 'enable the plugin in Trove'),
@@ -182,30 +179,52 @@ def argument_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def paste_config(config_files: list[str]) -> str:
-    """The paste file of the Trove that is started with these files.
+def add_configuration(parser: argparse.ArgumentParser, dest: str) -> None:
+    """Add the options that name files and folders of the configuration.
 
-    :param config_files: values of ``--config-file``; none for the files that
-        trove-api finds by itself
-    :raises FlavorFilterError: trove.conf cannot be read, or the file that it
-        names does not exist
+    :param dest: the attribute with the options as they are given, in order
+    """
+    for option, metavar, what in (
+            ('--config-file', 'FILE', 'a file of the configuration'),
+            ('--config-dir', 'DIR', 'a folder of such files, *.conf')):
+        parser.add_argument(
+            option, dest=dest, action='append', default=[], metavar=metavar,
+            type=f'{option}={{}}'.format,
+            help=f'{what}, as it is given to trove-api; may be repeated, and '
+                 f'the last one wins (default: what trove-api finds, such as '
+                 f'/etc/trove/trove.conf)')
+
+
+def configuration(arguments: list[str]) -> cfg.ConfigOpts:
+    """What this command needs of the configuration that trove-api reads.
+
+    :param arguments: options ``--config-file`` and ``--config-dir``
+    :raises Misconfigured: as conf.parse()
     """
     conf = cfg.ConfigOpts()
     conf.register_opt(
         cfg.StrOpt('api_paste_config', default='api-paste.ini'))
-    try:
-        config.parse(conf, [f'--config-file={name}' for name in config_files],
-                     prog='trove-api')
-        path = conf.find_file(conf.api_paste_config)
-    except ValueError as error:
-        raise exception.FlavorFilterError(
-            f'[DEFAULT] api_paste_config of trove.conf: {error}') from None
+    config.parse(conf, arguments, 'trove-flavor-filter',
+                 config.Defaults.of('trove-api'))
+    return conf
+
+
+def paste_config(conf: cfg.ConfigOpts) -> str:
+    """The paste file of the Trove with this configuration.
+
+    :raises FlavorFilterError: the file does not exist
+    """
+    path = conf.find_file(conf.api_paste_config)
     if path is None:
-        where = ', '.join(conf.config_file) or 'a trove.conf (none is found)'
+        beside = [*conf.config_dirs, *(
+            os.path.dirname(os.path.abspath(path))
+            for path in conf.config_file)]
+        where = ', '.join(dict.fromkeys(beside)) or (
+            'the directory of a trove.conf (none is found)')
         raise exception.FlavorFilterError(
-            f'{conf.api_paste_config}: no such file in the directory of '
-            f'{where}, nor where Trove looks; name it with --paste-config, '
-            f'or trove.conf with --config-file')
+            f'{conf.api_paste_config}: no such file in {where}, nor where '
+            f'Trove looks; name it with --paste-config, or the configuration '
+            f'with --config-file or --config-dir')
     return path
 
 

@@ -47,7 +47,9 @@ def subcommand(words: list[str]) -> str | None:
         word = words.pop(0)
         if not word.startswith('-'):
             return word
-        if word in VALUED_OPTIONS and words:
+        # argparse takes the beginning of a name for the name.
+        if words and len(word) > 2 and any(
+                name.startswith(word) for name in VALUED_OPTIONS):
             words.pop(0)
     return None
 

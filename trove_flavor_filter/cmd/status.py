@@ -15,6 +15,7 @@
 import argparse
 from collections.abc import Callable
 from collections.abc import Iterable
+import contextlib
 import functools
 import sys
 import typing
@@ -56,6 +57,7 @@ EPILOG = '''\
 Examples:
   trove-flavor-filter-status upgrade check
   trove-flavor-filter-status --config-file /etc/trove/trove.conf upgrade check
+  trove-flavor-filter-status --config-dir /etc/trove/conf.d upgrade check
   trove-flavor-filter-status upgrade check --json
   trove-flavor-filter-status upgrade check --trove-manage /usr/bin/trove-manage
 
@@ -88,14 +90,21 @@ def main() -> int:
         'command', handler=lambda parsers: add_parser(
             parsers, Checks(conf, sys.argv[0]).check)))
     try:
-        config.parse(conf, sys.argv[1:], prog='trove-flavor-filter-status')
-        base.set_up_logging(conf)
+        config.parse(conf, sys.argv[1:], 'trove-flavor-filter-status',
+                     config.Defaults.of('trove-api'))
     except exception.Misconfigured as error:
         print(f'trove-flavor-filter-status: {error}', file=sys.stderr)
         return 255
-    # oslo.upgradecheck reads --json from this object.
-    upgradecheck.CONF = conf
-    return int(upgradecheck.run(conf))
+    with base.output_only() as output:
+        try:
+            base.set_up_logging(conf)
+        except exception.Misconfigured as error:
+            print(f'trove-flavor-filter-status: {error}', file=sys.stderr)
+            return 255
+        # oslo.upgradecheck reads --json from this object.
+        upgradecheck.CONF = conf
+        with contextlib.redirect_stdout(output):
+            return int(upgradecheck.run(conf))
 
 
 def add_parser(parsers: typing.Any, check: Callable[[], int]) -> None:
@@ -134,7 +143,9 @@ def _guarded(check: Check) -> Check:
     @functools.wraps(check)
     def guarded(self: 'Checks') -> upgradecheck.Result:
         try:
-            return check(self)
+            # Where the log goes, it must not get between the results.
+            with contextlib.redirect_stdout(sys.stderr):
+                return check(self)
         except exception.NovaUnavailable:
             return warning(['This cannot be checked while Nova does not list '
                             'its flavors.'])
@@ -175,13 +186,13 @@ class Checks(upgradecheck.UpgradeCommands):
                         | exception.NovaUnavailable):
         """All flavors, fetched once; or the error if that failed."""
         try:
-            return nova.NovaFlavors(self._conf).everything()
+            return nova.NovaFlavors.for_command(self._conf).everything()
         except exception.NovaUnavailable as error:
             return error
 
     @functools.cached_property
     def _sees_all(self) -> bool:
-        return nova.NovaFlavors(self._conf).sees_all()
+        return nova.NovaFlavors.for_command(self._conf).sees_all()
 
     @functools.cached_property
     def _requirements(self) -> list[
@@ -196,8 +207,7 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def pipeline(self) -> upgradecheck.Result:
-        path = self._conf.paste_config or enable.paste_config(
-            list(self._conf.config_file or []))
+        path = self._conf.paste_config or enable.paste_config(self._conf)
         text = files.read(path).decode('utf-8', 'surrogateescape')
         return failure(
             f'{path}: {problem}. "trove-flavor-filter enable" puts the '

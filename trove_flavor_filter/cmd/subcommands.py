@@ -14,6 +14,7 @@
 
 import argparse
 from collections.abc import Callable
+import contextlib
 import os
 import sys
 import types
@@ -50,7 +51,7 @@ def add_parsers(parsers: Parsers, conf: cfg.ConfigOpts) -> None:
     :param conf: the configuration that the commands read when they run
     """
     # The commands use only the stdout of cliff's application.
-    application: typing.Any = types.SimpleNamespace(stdout=sys.stdout)
+    application: typing.Any = types.SimpleNamespace()
     for name, command_class in COMMANDS.items():
         command = command_class(application, base.app_args(conf))
         parser = parsers.add_parser(
@@ -73,17 +74,23 @@ def run(argv: list[str]) -> int:
     conf = config.new()
     conf.register_cli_opt(cfg.SubCommandOpt(
         'action', handler=lambda parsers: add_parsers(parsers, conf)))
-    try:
-        config.parse(conf, argv[1:], prog=program)
-        base.set_up_logging(conf)
-        return conf.action.flavor_filter_command.run(conf.action)
-    except exception.FlavorFilterError as error:
-        message = getattr(error, 'reason', str(error))
-    except BrokenPipeError:
-        raise
-    except (cfg.Error, OSError) as error:
-        message = str(error)
-    except KeyboardInterrupt:
-        message = 'interrupted'
+    with contextlib.ExitStack() as stack:
+        try:
+            config.parse(conf, argv[1:], program,
+                         config.Defaults.of('trove-manage'))
+            command = conf.action.flavor_filter_command
+            command.app.stdout = stack.enter_context(base.output_only())
+            base.set_up_logging(conf)
+            return command.run(conf.action)
+        except exception.Unavailable as error:
+            message = command.failure(error, conf.action)
+        except exception.FlavorFilterError as error:
+            message = getattr(error, 'reason', str(error))
+        except BrokenPipeError:
+            raise
+        except (cfg.Error, OSError) as error:
+            message = str(error)
+        except KeyboardInterrupt:
+            message = 'interrupted'
     print(f'{program}: {" ".join(message.split())}', file=sys.stderr)
     return 1

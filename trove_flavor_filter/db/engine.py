@@ -251,9 +251,16 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction for writing; rolled back on any error."""
-        with self.reading() as connection, connection.begin():
+        """A transaction for writing; rolled back on any error.
+
+        :raises CommitLost: the connection broke during the commit
+        """
+        with self.reading() as connection, connection.begin() as transaction:
             yield connection
+            try:
+                transaction.commit()
+            except db_exception.DBConnectionError as error:
+                raise exception.CommitLost(_first_line(error)) from error
 
     def dispose(self) -> None:
         """Close all connections that are not in use."""

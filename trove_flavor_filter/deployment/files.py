@@ -32,6 +32,8 @@ FS_APPEND_FL = 0x20
 
 # The name of standard input and standard output.
 STANDARD = '-'
+# Standard output as a file. A command may have another one open by its number.
+STANDARD_OUTPUT = ('/dev/stdout', '/dev/fd/1')
 
 
 def load(path: str, largest: int) -> bytes:
@@ -65,7 +67,7 @@ def save(path: str, data: bytes) -> None:
     :raises FlavorFilterError: it could not be done; the message names the
         file, which is as before
     """
-    if path == STANDARD:
+    if path in (STANDARD, *STANDARD_OUTPUT):
         sys.stdout.buffer.write(data)
         return
     try:

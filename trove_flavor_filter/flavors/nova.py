@@ -14,9 +14,11 @@
 
 from collections.abc import Iterator
 import contextlib
+import threading
 import typing
 from urllib import parse
 
+from keystoneauth1 import access
 from keystoneauth1 import exceptions as keystone_exceptions
 from keystoneauth1.identity import generic
 from keystoneauth1 import plugin
@@ -40,6 +42,14 @@ EXTRA_SPECS = {'OpenStack-API-Version': 'compute 2.61'}
 
 URL = types.URI(schemes=['http', 'https'])
 
+# What was waited for, as the errors say it.
+TOKEN = 'Keystone returned no token'
+FLAVORS = 'Nova returned no flavors'
+
+# Seconds for which a command waits for each response, where a request waits
+# for nova_timeout: an administrator would only run the command again.
+COMMAND_TIMEOUT = 60
+
 # How often a list is restarted because a flavor was deleted between two of
 # its pages.
 RESTARTS = 3
@@ -48,26 +58,6 @@ RESTARTS = 3
 UNSEEN = ('Trove\'s service user has no admin role in Nova, so private '
           'flavors of other projects are neither visible to the plugin nor '
           'listed')
-
-
-@contextlib.contextmanager
-def _answered() -> Iterator[None]:
-    """Turn errors of Keystone's and Nova's clients into NovaUnavailable."""
-    try:
-        yield
-    except (keystone_exceptions.ClientException,
-            nova_exceptions.ClientException) as error:
-        raise exception.NovaUnavailable(
-            f'{type(error).__name__}: {error}') from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise exception.NovaUnavailable(
-            f'invalid response from Nova: {error!r}'
-        ) from error
-    except OSError as error:
-        # The clients have words of their own for all but this.
-        raise exception.NovaUnavailable(
-            f'{error} (see "cafile" in [keystone_authtoken] of trove.conf)'
-        ) from error
 
 
 class Caller:
@@ -105,11 +95,18 @@ class NovaFlavors:
 
     :param conf: ``[service_credentials]`` and the ``nova_*`` options have
         the credentials and the endpoint
+    :param timeout: seconds to wait for each response; None for nova_timeout
     """
 
-    def __init__(self, conf: cfg.ConfigOpts):
+    def __init__(self, conf: cfg.ConfigOpts, timeout: float | None = None):
         self._conf = conf
+        self._timeout = timeout or conf.flavor_filter.nova_timeout
         self._client: nova_client.Client | None = None
+
+    @classmethod
+    def for_command(cls, conf: cfg.ConfigOpts) -> 'NovaFlavors':
+        """For a command, which waits longer than a request does."""
+        return cls(conf, max(COMMAND_TIMEOUT, conf.flavor_filter.nova_timeout))
 
     def everything(self) -> list[requirement.Flavor]:
         """Every flavor that the service user may see, in Nova's order.
@@ -118,7 +115,7 @@ class NovaFlavors:
 
         :raises NovaUnavailable: Nova or Keystone is unavailable
         """
-        with _answered():
+        with self._asking(FLAVORS):
             return self._flavors(self._service(), is_public='None')
 
     def sees_all(self) -> bool:
@@ -130,7 +127,7 @@ class NovaFlavors:
 
         :raises NovaUnavailable: as :meth:`everything`
         """
-        with _answered():
+        with self._asking(FLAVORS):
             return not any(
                 document['os-flavor-access:is_public']
                 for document in self._pages(
@@ -144,7 +141,7 @@ class NovaFlavors:
 
         :raises NovaUnavailable: as :meth:`everything`
         """
-        with _answered():
+        with self._asking(FLAVORS):
             nova = self._service()
             documents = self._documents(nova)
             private = {document['id'] for document in documents
@@ -167,7 +164,7 @@ class NovaFlavors:
         :raises CallerRefused: Nova or Keystone refuses the token
         :raises NovaUnavailable: as :meth:`everything`
         """
-        with _answered():
+        with self._asking(FLAVORS):
             try:
                 return self._flavors(self._of(caller))
             except (nova_exceptions.Unauthorized, nova_exceptions.Forbidden,
@@ -188,7 +185,7 @@ class NovaFlavors:
         :raises NovaUnavailable: as :meth:`everything`
         :raises BadRequest: the id leads to another path of Nova's API
         """
-        with _answered():
+        with self._asking(FLAVORS):
             nova = self._service() if caller is None else self._of(caller)
             try:
                 body = self._get(nova, f'/flavors/{flavor_id}')
@@ -200,9 +197,34 @@ class NovaFlavors:
                 raise exception.BadRequest(
                     f'{flavor_id!r} is not the id of a flavor.') from error
 
+    @contextlib.contextmanager
+    def _asking(self, failed: str) -> Iterator[None]:
+        """Turn errors of Keystone's and Nova's clients into NovaUnavailable.
+
+        :param failed: what was waited for in vain
+        """
+        try:
+            yield
+        except keystone_exceptions.ConnectTimeout as error:
+            raise exception.NovaUnavailable(
+                f'{failed}: {error} after {self._timeout:g} seconds'
+            ) from error
+        except (keystone_exceptions.ClientException,
+                nova_exceptions.ClientException) as error:
+            raise exception.NovaUnavailable(
+                f'{failed}: {type(error).__name__}: {error}') from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise exception.NovaUnavailable(
+                f'{failed}: invalid response: {error!r}') from error
+        except OSError as error:
+            # The clients have words of their own for all but this.
+            raise exception.NovaUnavailable(
+                f'{failed}: {error} (see "cafile" in [keystone_authtoken] of '
+                f'trove.conf)') from error
+
     def _service(self) -> nova_client.Client:
         if self._client is None:
-            self._client = connect(self._conf)
+            self._client = connect(self._conf, self._timeout)
         return self._client
 
     def _of(self, caller: Caller) -> nova_client.Client:
@@ -212,12 +234,13 @@ class NovaFlavors:
             url = f'{conf.nova_compute_url.rstrip("/")}/{caller.project_id}'
         else:
             service = self._service().client
-            # If the URL has a project id, it must be that of the token.
-            url = service.get_endpoint().replace(
-                service.get_project_id(), caller.project_id)
+            with self._asking(TOKEN):
+                # If the URL has a project id, it must be that of the token.
+                url = service.get_endpoint().replace(
+                    service.get_project_id(), caller.project_id)
         return nova_client.Client(
             MICROVERSION, session=_session(conf, token_endpoint.Token(
-                url, caller.token)))
+                url, caller.token), self._timeout))
 
     def _flavors(self, nova: nova_client.Client,
                  **query: str) -> list[requirement.Flavor]:
@@ -251,6 +274,9 @@ class NovaFlavors:
         kwargs: dict[str, typing.Any] = {}
         if self._conf.nova_api_insecure:
             kwargs['verify'] = False
+        with self._asking(TOKEN):
+            # If the token has expired, this gets a new one.
+            nova.client.get_token()
         try:
             _response, body = nova.client.get(
                 path, headers=EXTRA_SPECS.copy(), **kwargs)
@@ -268,9 +294,35 @@ def _flavor(document: dict) -> requirement.Flavor:
         extra_specs=snapshot.interned(document.get('extra_specs')))
 
 
-def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
+class _Password(generic.Password):
+    """A password, without a deadlock of keystoneauth.
+
+    If Keystone answers 401 when it is asked for its versions, keystoneauth
+    asks again with a token, and waits for the lock under which it asks.
+    """
+
+    _getting: int | None = None
+
+    def get_auth_ref(self, session: session.Session, **kwargs: typing.Any
+                     ) -> access.AccessInfo:
+        self._getting = threading.get_ident()
+        try:
+            return super().get_auth_ref(session, **kwargs)
+        finally:
+            self._getting = None
+
+    def get_access(self, session: session.Session, **kwargs: typing.Any
+                   ) -> access.AccessInfo:
+        if self._getting == threading.get_ident():
+            raise keystone_exceptions.Unauthorized(
+                'Keystone does not show its versions')
+        return super().get_access(session, **kwargs)
+
+
+def connect(conf: cfg.ConfigOpts, timeout: float) -> nova_client.Client:
     """A Nova client with the credentials of Trove's service user.
 
+    :param timeout: seconds to wait for each response
     :raises NovaUnavailable: trove.conf lacks credentials
     """
     credentials = conf.service_credentials
@@ -283,7 +335,7 @@ def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
     _check_url('[service_credentials] auth_url', credentials.auth_url)
     if conf.nova_compute_url:
         _check_url('[DEFAULT] nova_compute_url', conf.nova_compute_url)
-    auth = generic.Password(
+    auth = _Password(
         auth_url=credentials.auth_url,
         username=credentials.username,
         password=credentials.password,
@@ -298,17 +350,17 @@ def connect(conf: cfg.ConfigOpts) -> nova_client.Client:
                     f'{credentials.project_id}')
     return nova_client.Client(
         MICROVERSION,
-        session=_session(conf, auth),
+        session=_session(conf, auth, timeout),
         service_type=conf.nova_compute_service_type,
         region_name=credentials.region_name,
         endpoint_type=conf.nova_compute_endpoint_type,
         endpoint_override=override)
 
 
-def _session(conf: cfg.ConfigOpts, auth: plugin.BaseAuthPlugin
-             ) -> session.Session:
+def _session(conf: cfg.ConfigOpts, auth: plugin.BaseAuthPlugin,
+             timeout: float) -> session.Session:
     return session.Session(
-        auth=auth, timeout=conf.flavor_filter.nova_timeout,
+        auth=auth, timeout=timeout,
         verify=(not conf.keystone_authtoken.insecure
                 and (conf.keystone_authtoken.cafile or True)),
         app_name='trove-flavor-filter')

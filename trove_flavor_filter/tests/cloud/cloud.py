@@ -417,19 +417,28 @@ class Cloud:
         home = self.directory / 'home' / '.trove'
         home.mkdir(parents=True)
         (home / 'trove.conf').symlink_to(self.trove_conf)
-        if self.server == 'uwsgi':
-            self._add('trove', [
+        self._add_trove('trove', self.server, '--config-file',
+                        str(self.trove_conf))
+
+    def _add_trove(self, name: str, server: str, *words: str,
+                   **env: str) -> None:
+        """Add a trove-api.
+
+        :param server: eventlet or uwsgi
+        :param words: that name its configuration
+        """
+        if server == 'uwsgi':
+            self._add(name, [
                 self._trove_script('uwsgi'), '--http-socket',
-                f'127.0.0.1:{self.ports["trove"]}', '--master',
+                f'127.0.0.1:{self.ports[name]}', '--master',
                 '--die-on-term', '--processes', str(self.workers),
                 '--threads', '8', '--need-app', '--lazy-apps', '--add-header',
                 'Connection: close', '--buffer-size', '65535',
-                '--pyargv', f'--config-file {self.trove_conf}',
+                '--pyargv', ' '.join(words),
                 '--module', 'trove.cmd.app_wsgi:application'],
-                NO_EVENTLET_MONKEYPATCH='1')
+                NO_EVENTLET_MONKEYPATCH='1', **env)
         else:
-            self._add('trove', [self._trove_script('trove-api'),
-                                '--config-file', str(self.trove_conf)])
+            self._add(name, [self._trove_script('trove-api'), *words], **env)
 
     def _copy_scripts(self) -> None:
         if not self.own_scripts:
@@ -572,15 +581,26 @@ class Cloud:
         :returns: its URL, without the version
         """
         port = process.free_port()
-        name = f'trove-{port}'
-        conf = self.trove_conf.with_name(f'{name}.conf')
+        conf = self.trove_conf.with_name(f'trove-{port}.conf')
         conf.write_text(self.trove_conf.read_text().replace(
             f'bind_port = {self.ports["trove"]}\n', f'bind_port = {port}\n'))
-        self.ports[name] = port
         more = conf.with_suffix('.options')
         settings.write(more, options or {})
-        self._add(name, [self._trove_script('trove-api'), '--config-file',
-                         str(conf), '--config-file', str(more)])
+        return self.start_trove(port, 'eventlet', '--config-file', str(conf),
+                                '--config-file', str(more))
+
+    def start_trove(self, port: int, server: str, *words: str,
+                    **env: str) -> str:
+        """Start another trove-api.
+
+        :param port: that its configuration names
+        :param server: eventlet or uwsgi
+        :param words: that name its configuration
+        :returns: its URL, without the version
+        """
+        name = f'trove-{port}'
+        self.ports[name] = port
+        self._add_trove(name, server, *words, **env)
         self.start(name)
         return f'http://127.0.0.1:{port}'
 

@@ -19,11 +19,15 @@ import json
 
 import yaml
 
+from trove_flavor_filter.tests.cloud import faults
 from trove_flavor_filter.tests.functional import base
 
 ADD = 'datastore-version-flavor-add'
 DELETE = 'datastore-version-flavor-delete'
 LIST = 'datastore-version-flavor-list'
+APPLY = 'datastore-version-flavor-apply'
+EXPORT = 'datastore-version-flavor-export'
+REQUIRE = 'datastore-version-flavor-require'
 
 # Commands that print, and how they exit when they cannot.
 PRINTING = {f'trove-manage {LIST}': 1,
@@ -173,11 +177,78 @@ class ManageTest(base.FunctionalTestCase):
                           ('flavor-filter-db-sync',)):
                 result = self.manage('--config-file', str(conf), *words,
                                      code=1)
+                self.assertIn('The database cannot be used: ', result.stderr)
                 self.assertIn('127.0.0.1', result.stderr)
+                self.assertIn('un the command again' if 'sync' in words[0]
+                              else 'Nothing was changed', result.stderr)
                 self.assertNotIn('pencil', result.stderr)
 
     def test_a_conf_that_is_not_there_is_one_clear_line(self):
         self.manage('--config-file', '/no/such/trove.conf', LIST, code=1)
+
+
+class UnavailableTest(base.FunctionalTestCase):
+    """A command says which service failed, and that nothing was changed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.version_id = self.create_version()
+        self.flavor_id = self.create_flavor()
+        self.associate(self.version_id, self.flavor_id)
+        self.doors = {name: faults.FaultyDoor(self.cloud.ports[name])
+                      for name in ('keystone', 'nova')}
+        for door in self.doors.values():
+            self.addCleanup(door.close)
+        conf = self.cloud.directory / f'{self.unique("doors")}.conf'
+        keystone, nova = (f'http://127.0.0.1:{door.port}'
+                          for door in self.doors.values())
+        conf.write_text(f'[DEFAULT]\nnova_compute_url = {nova}/v2.1\n'
+                        f'[service_credentials]\nauth_url = {keystone}/v3\n'
+                        f'[flavor_filter]\nnova_timeout = 0.5\n')
+        self.options = ('--config-file', str(self.cloud.trove_conf),
+                        '--config-file', str(conf))
+        declared = self.cloud.directory / self.unique('declared')
+        name, = (row.name for row in self.cloud.sql(
+            'SELECT name FROM datastore_versions WHERE id = :id',
+            id=self.version_id))
+        declared.write_text(f'datastore_versions: {{mysql: {{{name}: '
+                            f'{{flavors: [{self.flavor_id}]}}}}}}\n')
+        # Those that need Nova, and those that do without it.
+        self.needing = ((ADD, self.version_id, self.flavor_id),
+                        (APPLY, str(declared)),
+                        (LIST, '--flavor', self.flavor_id),
+                        (LIST, '--stale'))
+        self.asking = ((LIST,), (EXPORT,),
+                       (REQUIRE, self.version_id, '--clear'))
+
+    def test_it_names_keystone_or_nova(self):
+        for door, mode, text in (
+                ('nova', '500', 'HTTP 500'), ('nova', '503', 'HTTP 503'),
+                ('nova', faults.REFUSE, 'ConnectFailure'),
+                ('keystone', '500', 'HTTP 500'),
+                ('keystone', '401', 'HTTP 401'),
+                ('keystone', faults.REFUSE, 'ConnectFailure')):
+            self.doors[door].misbehave(mode)
+            failed = {'nova': 'Nova returned no flavors',
+                      'keystone': 'Keystone returned no token'}[door]
+            for words in self.needing:
+                said = self.manage(*self.options, *words, code=1).stderr
+                for part in (failed, text, 'Nothing was changed'):
+                    self.assertIn(part, said, words)
+                self.assertEqual('--no-validate' in said,
+                                 words[0] in (ADD, APPLY), words)
+            for words in self.asking:
+                said = self.manage(*self.options, *words).stderr
+                self.assertIn(f'flavors cannot be listed: {failed}', said)
+            self.doors[door].misbehave(faults.PASS)
+        self.assertEqual([(self.flavor_id, False)],
+                         self.rows(self.version_id))
+
+    def test_it_waits_longer_than_a_request(self):
+        for name, door in self.doors.items():
+            door.misbehave(faults.SLOW)
+            self.manage(*self.options, *self.needing[0])
+            door.misbehave(faults.PASS)
 
 
 class TrovesOwnTest(base.FunctionalTestCase):

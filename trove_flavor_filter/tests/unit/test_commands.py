@@ -16,12 +16,14 @@ import contextlib
 import io
 import pathlib
 
+import sqlalchemy as sa
+
 from trove_flavor_filter.cmd import subcommands
 from trove_flavor_filter.db import models
 from trove_flavor_filter.tests.unit import base
 
 
-class CommandsTest(base.DatabaseTestCase):
+class CommandsTestCase(base.DatabaseTestCase):
 
     def manage(self, *words: str, code: int = 0) -> str:
         """Run a subcommand; what it prints."""
@@ -33,6 +35,9 @@ class CommandsTest(base.DatabaseTestCase):
                 ['trove-manage', '--config-file', conf, *words]),
                 output.getvalue())
         return output.getvalue()
+
+
+class CommandsTest(CommandsTestCase):
 
     def apply(self, text: str, *options: str, code: int = 0) -> str:
         path = pathlib.Path(self.create_tempfiles([('file', text)])[0])
@@ -108,3 +113,31 @@ class CommandsTest(base.DatabaseTestCase):
         said = self.manage('datastore-version-flavor-delete', 'mysql/8.0', '',
                            code=1)
         self.assertIn('one without a value', said)
+
+
+class LostTest(CommandsTestCase):
+    """The connection breaks at the end of a change."""
+
+    backend = 'mysql'
+    server_id, kill = 'SELECT connection_id()', 'KILL {}'
+
+    def lose(self, connection: sa.Connection) -> None:
+        if connection.engine is not self.sql:
+            number = connection.exec_driver_sql(self.server_id).scalar()
+            self.execute(sa.text(self.kill.format(number)))
+
+    def test_it_is_not_said_that_nothing_was_changed(self):
+        arguments = sa.Engine, 'commit', self.lose
+        sa.event.listen(*arguments)
+        self.addCleanup(sa.event.remove, *arguments)
+        said = self.manage('datastore-version-flavor-add', 'mysql/8.0', '1',
+                           '--no-validate', code=1)
+        self.assertIn('It may have been made; run the command again', said)
+        self.assertNotIn('othing was changed', said)
+
+
+class PostgreSQLLostTest(LostTest):
+
+    backend = 'postgresql'
+    server_id = 'SELECT pg_backend_pid()'
+    kill = 'SELECT pg_terminate_backend({})'

@@ -20,7 +20,9 @@ from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
 from novaclient import client as nova_client
 
+from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
+from trove_flavor_filter.tests.cloud import faults
 from trove_flavor_filter.tests.unit import base
 
 FLAVOR = {'id': '1', 'name': 'one', 'ram': 512, 'vcpus': 1, 'disk': 5,
@@ -94,3 +96,61 @@ class NovaTest(base.TestCase):
                 [text for item in specs.items() for text in item]
                 for specs in (first, second))):
             self.assertIs(one, other)
+
+
+class FaultTest(base.TestCase):
+    """The service that failed is named, with what it answered."""
+
+    # Parts of the messages of the clients, by what a service does.
+    SAID = {'500': 'HTTP 500', '503': 'HTTP 503', '401': 'HTTP 401',
+            'half': '', 'garbage': '', 'nonsense': '',
+            faults.REFUSE: 'establish connection',
+            faults.HANG: 'timed out after 0.3 seconds'}
+
+    def setUp(self) -> None:
+        super().setUp()
+        # Nobody is behind it.
+        self.door = faults.FaultyDoor(1)
+        self.addCleanup(self.door.close)
+        self.url = f'http://127.0.0.1:{self.door.port}/v3'
+        self.subject = nova.NovaFlavors(self.configuration(
+            f'[service_credentials]\nauth_url = {self.url}\n'
+            f'username = u\npassword = pencil\nproject_id = p\n'), 0.3)
+        self.caller = nova.Caller('p', 'secret')
+
+    def assertNames(self, service: str) -> None:
+        for mode, text in self.SAID.items():
+            self.door.misbehave(mode)
+            for ask in (self.subject.everything, self.subject.sees_all,
+                        self.subject.listed):
+                error = self.assertRaises(exception.NovaUnavailable, ask)
+                self.assertTrue(
+                    error.reason.startswith(f'{service}: '), error.reason)
+                self.assertIn(text, error.reason)
+                self.assertNotIn('pencil', error.reason)
+
+    def test_keystone(self):
+        self.assertNames('Keystone returned no token')
+
+    def test_nova(self):
+        self.subject._client = nova_client.Client(
+            nova.MICROVERSION, session=session.Session(
+                auth=token_endpoint.Token(self.url, 'token'), timeout=0.3))
+        self.assertNames('Nova returned no flavors')
+
+    def test_a_caller_is_not_refused_for_what_keystone_does(self):
+        self.door.misbehave('401')
+        error = self.assertRaises(
+            exception.NovaUnavailable, self.subject.listed_for, self.caller)
+        self.assertNotIsInstance(error, exception.CallerRefused)
+        self.assertIn('Keystone returned no token', error.reason)
+
+    def test_a_keystone_that_refuses_to_show_its_versions_is_no_deadlock(self):
+        self.door.misbehave('401')
+        for url in (self.url, self.url.removesuffix('/v3')):
+            subject = nova.NovaFlavors(self.configuration(
+                f'[service_credentials]\nauth_url = {url}\n'
+                f'username = u\npassword = p\nproject_id = p\n'), 0.3)
+            error = self.assertRaises(
+                exception.NovaUnavailable, subject.everything)
+            self.assertIn('Keystone returned no token', error.reason)
