@@ -52,7 +52,10 @@ OPTIONS = [
         default=True,
         help='Refuse requests that would create an instance on, or change it '
              'to, a flavor that its datastore version does not allow. When '
-             'false, allowed flavors are listed but not enforced.'),
+             'false, the plugin lists the allowed flavors and refuses none. '
+             'Trove itself still refuses to create an instance on a flavor '
+             'that is not associated, if the datastore version has '
+             'associations.'),
     cfg.BoolOpt(
         'answer_troves_list',
         default=True,
@@ -69,16 +72,20 @@ OPTIONS = [
              'Nova for each request. For the same time again, the stale list '
              'is served while a new one is fetched in the background '
              '(stale-while-revalidate). After that, a request waits for the '
-             'new list for up to 3 seconds. So while Nova answers, no list is '
-             'older than twice this time. Each process caches the list, and '
+             'new list for up to 3 seconds. So no list is older than twice '
+             'this time if Nova lists its flavors within 3 seconds. If it '
+             'takes longer, the stale list is served meanwhile (see '
+             'flavor_stale_time). Each process caches the list, and '
              'the private flavors of each project; if [cache] is enabled, all '
              'processes and hosts that use the same cache share them. '
              'Associations are not cached.'),
     cfg.IntOpt(
         'flavor_stale_time',
         default=3600, min=0,
-        help='Seconds for which the stale list is served while Nova is '
-             'unavailable. Requests do not wait for Nova during this time.'),
+        help='The maximum age in seconds of a list that is served while '
+             'Nova is slow or unavailable. This also holds for a project\'s '
+             'own private flavors: one to which Nova has revoked access can '
+             'stay listed for this time.'),
     cfg.FloatOpt(
         'nova_timeout',
         default=10, min=0.1,

@@ -23,7 +23,7 @@ PLAYBOOK = (pathlib.Path(__file__).parents[3]
             / 'contrib' / 'ansible' / 'trove-flavor-filter.yml')
 
 ENABLE = 'Enable the plugin'
-SYNC = "Bring the table to the plugin's revision"
+SYNC = 'Upgrade the database tables'
 APPLY = 'Apply the file of flavor requirements'
 RESTART = 'Restart trove-api'
 
