@@ -226,7 +226,7 @@ class Defaults(typing.NamedTuple):
 
 
 def parse(conf: cfg.ConfigOpts, arguments: Sequence[str], prog: str,
-          default: Defaults, project: str = 'trove') -> None:
+          default: Defaults, project: str | None = 'trove') -> None:
     """Parse a command line, and the files that it names or the default ones.
 
     oslo.config would wait for a pipe, read a device without end, and not name

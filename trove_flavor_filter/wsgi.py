@@ -42,7 +42,7 @@ TROVES_LIST = ('/{tenant_id}/datastores/{datastore}/versions/{version_id}'
                '/flavors')
 
 # All requests that the plugin answers: path -> method -> handler.
-ROUTES = {
+ROUTES: dict[str, dict[str, Callable[..., webob.Response]]] = {
     '/{tenant_id}/flavors/datastores/versions/{datastore_version_id}': {
         'GET': flavors.list_allowed,
     },

@@ -63,8 +63,8 @@ LONGEST_NAME = 255
 # More than any cluster has: the largest, Redis, is designed for a thousand.
 MOST_NODES = 1000
 
-BUSY = {running.RESIZING: 'being resized',
-        running.UPGRADING: 'being upgraded'}
+BUSY: dict[int | None, str] = {running.RESIZING: 'being resized',
+                               running.UPGRADING: 'being upgraded'}
 
 # Actions on an instance. If a body has several, Trove takes the last one.
 PROMOTE, EJECT = 'promote_to_replica_source', 'eject_replica_source'

@@ -357,8 +357,9 @@ class Checks(upgradecheck.UpgradeCommands):
         return _listed(
             found, 'Instances run on a flavor that their datastore version '
             'does not allow, or that a version does not allow which they may '
-            'still run after an upgrade: {}. They keep running; "openstack database '
-            'instance resize flavor" moves one to a flavor that is allowed.')
+            'still run after an upgrade: {}. They keep running; "openstack '
+            'database instance resize flavor" moves one to a flavor that is '
+            'allowed.')
 
     _upgrade_checks = (
         ('Table and migrations', table),

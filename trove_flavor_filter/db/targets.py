@@ -147,7 +147,8 @@ class Targets:
         upgrade = orm.aliased(models.FlavorFilterUpgrade)
 
         def statement(upgrades: bool) -> sa.Select:
-            may_run = [version.id == instance.datastore_version_id]
+            may_run: list[typing.Any] = [
+                version.id == instance.datastore_version_id]
             if upgrades:
                 may_run.append(sa.exists().where(
                     upgrade.instance_id == instance.id,
@@ -420,7 +421,8 @@ def _instances(rows: Sequence[typing.Any]) -> list[running.Instance]:
         those[0].present_id,
         running.recorded((row.attempt, row.earlier_id, row.target_id,
                           row.state) for row in those),
-        bool(those[0].waits), those[0].cluster_id) for instance_id, those in by_instance.items()]
+        bool(those[0].waits), those[0].cluster_id)
+        for instance_id, those in by_instance.items()]
 
 
 def _targets(rows: Sequence[typing.Any]) -> list[Target]:

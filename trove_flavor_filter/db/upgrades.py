@@ -70,12 +70,12 @@ class Upgrades:
                 # insert a row of the present version, so that one of them
                 # fails and is repeated. Only rows that have been read are
                 # removed.
-                found = running.recorded(tuple(row) for row in (
-                    connection.execute(
-                        sa.select(TABLE.attempt, TABLE.datastore_version_id,
-                                  TABLE.target_id, TABLE.state)
-                        .where(TABLE.instance_id == instance.id)
-                        .with_for_update())))
+                statement: sa.Select = sa.select(
+                    TABLE.attempt, TABLE.datastore_version_id,
+                    TABLE.target_id, TABLE.state).where(
+                        TABLE.instance_id == instance.id).with_for_update()
+                found = running.recorded(
+                    tuple(row) for row in connection.execute(statement))
                 if found == instance.upgrade and instance.can_be_watched:
                     attempt.watchable.add(instance.id)
                 if found is not None:
@@ -117,11 +117,13 @@ class Upgrades:
             .where(instance.id == TABLE.instance_id)
             .correlate(TABLE).scalar_subquery())
         with self._database.writing() as connection:
-            refused = list(connection.scalars(
+            refused: Sequence[str] = connection.scalars(
                 sa.select(TABLE.instance_id).distinct().where(
-                    TABLE.attempt == attempt.id, TABLE.target_id != present)))
+                    TABLE.attempt == attempt.id, TABLE.target_id != present)
+            ).all()
             for some in engine.portions(refused):
-                mine = (TABLE.attempt == attempt.id, TABLE.instance_id.in_(some))
+                mine = (TABLE.attempt == attempt.id,
+                        TABLE.instance_id.in_(some))
                 uncertain = connection.scalars(
                     sa.select(TABLE.instance_id).where(
                         *mine, TABLE.datastore_version_id != present)).all()
@@ -144,7 +146,7 @@ class Upgrades:
         doubt = uuidutils.generate_uuid()
         with self._database.writing() as connection:
             for some in engine.portions(sorted(instance_ids)):
-                mine = TABLE.instance_id.in_(some)
+                mine: sa.ColumnElement[bool] = TABLE.instance_id.in_(some)
                 # Of two requests that doubt, neither may take it back: only
                 # one of them may have been refused.
                 connection.execute(
@@ -180,7 +182,7 @@ class Upgrades:
 def _remove_deleted(connection: sa.Connection) -> None:
     """Remove the records of instances that have been deleted."""
     instance = models.Instance
-    deleted = connection.scalars(
+    deleted: Sequence[str] = connection.scalars(
         sa.select(TABLE.instance_id).distinct()
         .join(instance, instance.id == TABLE.instance_id)
         .where(instance.deleted.is_(True))).all()

@@ -13,9 +13,10 @@
 """A hunt for a way around the guards.
 
 Requests are generated: each asks for a flavor that is not allowed, in a
-spelling of its own, by any route of Trove's mappers that leads there. The oracle is Trove's database: whatever the answers, no
-instance and no cluster may appear, and none may change. Now and then the
-instances and clusters that are there get other tasks.
+spelling of its own, by any route of Trove's mappers that leads there. The
+oracle is Trove's database: whatever the answers, no instance and no cluster
+may appear, and none may change. Now and then the instances and clusters that
+are there get other tasks.
 
 Then pairs of requests are sent, each of which might be allowed by itself: a
 resize and an upgrade, or what might hide one from the other. Again the
@@ -217,7 +218,8 @@ class Hunt:
             instance['replica_count'] = self.chance.choice((1, 2))
         if self.maybe(0.1):
             instance['region_name'] = 'RegionOne'
-        return *self.door('InstanceController.create'), {'instance': instance}
+        return *self.door('InstanceController.create'), {
+            'instance': instance}
 
     def replica(self):
         return *self.door('InstanceController.create'), {'instance': {

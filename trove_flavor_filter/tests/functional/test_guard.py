@@ -100,8 +100,8 @@ class CreateTest(GuardTestCase):
         before = self.count('instances')
         message = self.assertRefused(
             self.create(self.small, self.bound), self.small, self.bound)
-        self.assertIn(f'Allowed flavors: {named(self.large)}, {named(self.huge)}.',
-                      message)
+        self.assertIn(f'Allowed flavors: {named(self.large)}, '
+                      f'{named(self.huge)}.', message)
         self.assertEqual(before, self.count('instances'))
 
     def test_what_is_associated_is_built(self):

@@ -328,7 +328,7 @@ class AcceptanceTest(RouteTestCase):
     """What Trove itself refuses is not in any list, whatever the rules."""
 
     options = ('[mysql]\nvolume_support = no\n'
-                '[redis]\nvolume_support = no\ndevice_path =\n')
+               '[redis]\nvolume_support = no\ndevice_path =\n')
     LOCAL = [flavor._replace(id=f'local-{flavor.id}', ephemeral=1)
              for flavor in FLAVORS]
     # By manager: what is listed of a version, and of an instance.

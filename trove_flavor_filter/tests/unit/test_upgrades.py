@@ -33,7 +33,6 @@ class UpgradeTestCase(test_guard.GuardTestCase):
     Version 5.7 requires nothing; 9.0 allows "big" and "small".
     """
 
-
     def setUp(self) -> None:
         super().setUp()
         self.strict = self.create_version('8.0-ent')
