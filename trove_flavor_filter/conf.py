@@ -160,7 +160,7 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
 # The message of oslo.config for an invalid value: the option, its file, and
 # the problem.
 INVALID = re.compile(
-    r"Value for option (\S+) .*?detail='(.*?)'\) is not valid: (.*)")
+    r"Value for option (\S+) [^']*detail='([^']*)'\) is not valid: (.*)")
 
 # Every option that the plugin itself reads, by group.
 READ: dict[str | None, list[cfg.Opt]] = {

@@ -30,10 +30,11 @@ from trove_flavor_filter import requirement
 # The API's version in the path.
 VERSION = re.compile(r'/v(\d+\.?\d*)')
 
-# The part of a URL in Keystone's catalog that follows the prefix of our links.
+# The part of a URL in Keystone's catalog that follows the prefix of our links,
+# without slashes at its end.
 CATALOG_END = re.compile(
     r'(/v\d+(\.\d+)?)?'
-    r'(/\w*([%$]\((tenant|project)_id\)s|\{(tenant|project)_id\}))?/*$')
+    r'(/\w*([%$]\((tenant|project)_id\)s|\{(tenant|project)_id\}))?$')
 
 
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
@@ -44,8 +45,10 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
     :param conf: determines ``local_storage`` and the prefix of the links
     :param common: caches the parts of its flavors' documents
     """
-    prefix = CATALOG_END.sub(
-        '', conf.flavor_filter.public_endpoint or f'https://{request.host}')
+    endpoint = conf.flavor_filter.public_endpoint
+    # Trove takes the Host header as it is.
+    prefix = (CATALOG_END.sub('', endpoint.rstrip('/')).rstrip('/')
+              if endpoint else f'https://{request.host}')
     version = VERSION.search(
         request.environ.get('SCRIPT_NAME', '') + request.environ['PATH_INFO'])
     own = jsonutils.dumps(

@@ -96,8 +96,9 @@ def output_only() -> Iterator[typing.TextIO]:
             stack.callback(os.close, original)
             stack.callback(os.dup2, original, number)
             output = stack.enter_context(
-                open(os.dup(number), 'w', encoding=output.encoding,
-                     errors=output.errors))
+                # By lines: warnings on standard error keep their place.
+                open(os.dup(number), 'w', buffering=1,
+                     encoding=output.encoding, errors=output.errors))
             os.dup2(errors, number)
         yield output
 

@@ -27,13 +27,14 @@ FLAVOR = requirement.Flavor(
 
 class LinksTest(base.TestCase):
 
-    def links(self, endpoint: str | None) -> list[str]:
+    def links(self, endpoint: str | None,
+              host: str = 'db.example.org') -> list[str]:
         conf = self.configuration(
             f'[flavor_filter]\npublic_endpoint = {endpoint}\n'
             if endpoint else '')
         answer = views.flavor_list(
             webob.Request.blank('/v1.0/p/flavors/datastores/versions/v',
-                                headers={'Host': 'db.example.org'}),
+                                headers={'Host': host}),
             conf, 'p', [FLAVOR], snapshot.Snapshot(0, [FLAVOR]))
         return [link['href']
                 for link in json.loads(answer.body)['flavors'][0]['links']]
@@ -42,6 +43,13 @@ class LinksTest(base.TestCase):
         self.assertEqual(['https://db.example.org/v1.0/p/flavors/2',
                           'https://db.example.org/flavors/2'],
                          self.links(None))
+
+    def test_the_host_is_taken_as_it_is(self):
+        # As in Trove. A search for the end of a version and a project in it
+        # took a time that grew with the square of its slashes.
+        for host in ('h////', 'h/v1.0', f'h{"/" * 7000}x'):
+            self.assertEqual(f'https://{host}/v1.0/p/flavors/2',
+                             self.links(None, host)[0])
 
     def test_a_public_endpoint_may_be_written_as_in_the_catalog(self):
         for prefix in ('https://api.example.org',
