@@ -43,8 +43,8 @@ EXTRA_SPECS = {'OpenStack-API-Version': 'compute 2.61'}
 URL = types.URI(schemes=['http', 'https'])
 
 # What was waited for, as the errors say it.
-NO_TOKEN = 'Keystone returned no token'
-NO_FLAVORS = 'Nova returned no flavors'
+KEYSTONE_FAILED = 'Keystone returned no token'
+NOVA_FAILED = 'Nova returned no flavors'
 
 # Seconds for which a command waits for each response, where a request waits
 # for nova_timeout: an administrator would only run the command again.
@@ -115,7 +115,7 @@ class NovaFlavors:
 
         :raises NovaUnavailable: Nova or Keystone is unavailable
         """
-        with self._asking(NO_FLAVORS):
+        with self._asking(NOVA_FAILED):
             return self._flavors(self._service(), is_public='None')
 
     def sees_all(self) -> bool:
@@ -127,7 +127,7 @@ class NovaFlavors:
 
         :raises NovaUnavailable: as :meth:`everything`
         """
-        with self._asking(NO_FLAVORS):
+        with self._asking(NOVA_FAILED):
             return not any(
                 document['os-flavor-access:is_public']
                 for document in self._pages(
@@ -141,7 +141,7 @@ class NovaFlavors:
 
         :raises NovaUnavailable: as :meth:`everything`
         """
-        with self._asking(NO_FLAVORS):
+        with self._asking(NOVA_FAILED):
             nova = self._service()
             documents = self._documents(nova)
             private = {document['id'] for document in documents
@@ -164,7 +164,7 @@ class NovaFlavors:
         :raises CallerRefused: Nova or Keystone refuses the token
         :raises NovaUnavailable: as :meth:`everything`
         """
-        with self._asking(NO_FLAVORS):
+        with self._asking(NOVA_FAILED):
             try:
                 return self._flavors(self._of(caller))
             except (nova_exceptions.Unauthorized, nova_exceptions.Forbidden,
@@ -185,7 +185,7 @@ class NovaFlavors:
         :raises NovaUnavailable: as :meth:`everything`
         :raises BadRequest: the id leads to another path of Nova's API
         """
-        with self._asking(NO_FLAVORS):
+        with self._asking(NOVA_FAILED):
             nova = self._service() if caller is None else self._of(caller)
             try:
                 body = self._get(nova, f'/flavors/{flavor_id}')
@@ -234,7 +234,7 @@ class NovaFlavors:
             url = f'{conf.nova_compute_url.rstrip("/")}/{caller.project_id}'
         else:
             service = self._service().client
-            with self._asking(NO_TOKEN):
+            with self._asking(KEYSTONE_FAILED):
                 # If the URL has a project id, it must be that of the token.
                 url = service.get_endpoint().replace(
                     service.get_project_id(), caller.project_id)
@@ -274,7 +274,7 @@ class NovaFlavors:
         kwargs: dict[str, typing.Any] = {}
         if self._conf.nova_api_insecure:
             kwargs['verify'] = False
-        with self._asking(NO_TOKEN):
+        with self._asking(KEYSTONE_FAILED):
             # If the token has expired, this gets a new one.
             nova.client.get_token()
         try:

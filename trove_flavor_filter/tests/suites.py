@@ -40,7 +40,7 @@ BY_DATABASE = 'test_guard|test_bypass|OracleTest'
 BY_SERVER = 'test_api|test_route|test_guard|test_bypass|test_doors'
 # A few tests of each kind.
 SMOKE = (r'test_guard\.C|test_bypass|test_doors\.TableTest|OracleTest'
-         r'|TrovesOwnTest')
+         r'|TrovesOwnTest|LayoutTest')
 
 
 @dataclasses.dataclass(frozen=True)

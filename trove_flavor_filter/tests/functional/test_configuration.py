@@ -54,6 +54,8 @@ OPTIONS = [
     ('database', 'max_pool_size', ('1', '2', '3')),
     ('keystone_authtoken', 'insecure', ('yes', 'no')),
     ('keystone_authtoken', 'cafile', ('/a.pem', '/b.pem')),
+    ('mysql', 'volume_support', ('true', 'false')),
+    ('postgresql', 'device_path', ('/dev/vdc', '')),
     ('oslo_policy', 'policy_file', ('one.yaml', 'two.yaml')),
     ('oslo_policy', 'policy_dirs', ('one.d', 'two.d')),
     ('flavor_filter', 'enforce', ('true', 'false')),
@@ -338,15 +340,13 @@ class ServingTest(base.FunctionalTestCase):
                 self.fill(self.folder / 'b', *others, first))))
 
     def test_a_folder_of_links_and_then_a_file(self):
-        first, *others = self.sections
+        last = 'service_credentials'
         self.assertServes(
             'eventlet',
             '--config-file', str(self.decoy(self.folder / 'packaged.conf')),
-            '--config-dir', str(self.config_map(
-                self.fill(self.folder / 'map', *others))),
-            '--config-file', str(self.write(
-                self.folder / 'last.conf', first, 'DEFAULT', 'database',
-                'service_credentials')))
+            '--config-dir', str(self.config_map(self.fill(
+                self.folder / 'map', *self.sections.keys() - {last}))),
+            '--config-file', str(self.write(self.folder / 'last.conf', last)))
 
     def test_the_default_folder(self):
         self.fill(self.folder / '.trove' / 'trove.conf.d', *self.sections)

@@ -513,7 +513,8 @@ class PrintTest(TestCase):
     def test_it_goes_with_no_option_that_names_a_file(self):
         for words in (('--dry-run',), ('--paste-config', str(self.paste)),
                       ('--trove-manage', str(self.script)),
-                      ('--config-file', 'trove.conf')):
+                      ('--config-file', 'trove.conf'),
+                      ('--config-dir', 'conf.d')):
             code, out, err = self.run_print('enable', PASTE, *words)
             self.assertEqual((2, ''), (code, out))
             self.assertIn('--print reads standard input', err)
@@ -567,6 +568,35 @@ class DefaultsTest(TestCase):
         _, out, _ = self.run_main('enable', '--config-file', first,
                                   '--config-file', second, files=False)
         self.assertIn(f'enabled in {self.etc}/mine.ini', out)
+
+    def test_files_and_folders_may_stand_on_both_sides_of_the_word(self):
+        folder = self.etc / 'folder'
+        folder.mkdir()
+        self.trove_conf('[DEFAULT]\napi_paste_config = mine.ini\n',
+                        'folder/10.conf')
+        (folder / 'mine.ini').write_bytes(PASTE)
+        other = self.trove_conf('[DEFAULT]\napi_paste_config = nowhere\n',
+                                'other.conf')
+        for words in (
+                ('--config-file', other, 'enable', f'--config-dir={folder}'),
+                ('enable', '--config-file', other, '--config-dir',
+                 str(folder)),
+                (f'--config-file={other}', '--config-dir', str(folder),
+                 'enable')):
+            _, out, _ = self.run_main(*words, files=False)
+            self.assertIn(f'enabled in {folder}/mine.ini', out)
+        _, _, err = self.run_main(
+            '--config-dir', str(folder), 'enable', '--config-file', other,
+            files=False)
+        self.assertIn(f'nowhere: no such file in {folder}, {self.etc}, ',
+                      err)
+
+    def test_what_only_trove_api_reads_by_itself_counts(self):
+        self.trove_conf('[DEFAULT]\napi_paste_config = nowhere\n')
+        self.trove_conf(f'[DEFAULT]\napi_paste_config = {self.paste}\n',
+                        'trove-api.conf')
+        _, out, _ = self.run_main('enable', files=False)
+        self.assertIn(f'enabled in {self.paste}', out)
 
     def test_a_trove_conf_that_cannot_be_used_is_one_line(self):
         binary = self.etc / 'binary.conf'

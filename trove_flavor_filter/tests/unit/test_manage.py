@@ -28,7 +28,9 @@ class SubcommandTest(base.BaseTestCase):
         for line in ('flavor-filter-db-sync',
                      '--config-file a.conf flavor-filter-db-sync',
                      '--config-file=a.conf --debug flavor-filter-db-sync',
-                     '-d --config-dir db_sync flavor-filter-db-sync --help'):
+                     '-d --config-dir db_sync flavor-filter-db-sync --help',
+                     # argparse takes the beginning of a name.
+                     '--config-f a.conf flavor-filter-db-sync'):
             self.assertEqual('flavor-filter-db-sync',
                              manage.subcommand(line.split()))
 

@@ -263,6 +263,18 @@ class OptionTest(WordsTestCase):
             for code, result in self.commands(path):
                 self.assertSays(text, code, result)
 
+    def test_no_other_file_is_blamed(self):
+        first, second = self.folder / 'first.conf', self.folder / 'second.conf'
+        first.write_text('[flavor_filter]\nnova_timeout = soon\n')
+        second.write_text('[flavor_filter]\nenforce = true\n')
+        for paths, named in (((second, first), str(first)),
+                             ((first, second), 'trove.conf: ')):
+            result = self.run_command(manage.main, *(
+                f'--config-file={path}' for path in paths), LIST)
+            self.assertSays('[flavor_filter] nova_timeout', 1, result)
+            self.assertSays(named, 1, result)
+            self.assertNotIn(str(second), result[1][0])
+
     def test_a_connection_that_is_none_is_named(self):
         path = self.folder / 'trove.conf'
         for url in CONNECTIONS:
@@ -283,6 +295,24 @@ class OptionTest(WordsTestCase):
         for code, result in self.asking(path):
             self.assertSays('"connection" in [database]', code, result)
             self.assertSays(f'read: {path}', code, result)
+
+    def test_so_it_does_of_every_folder(self):
+        folders = [self.folder / 'a', self.folder / 'b']
+        for folder in folders:
+            folder.mkdir()
+        result = self.run_command(manage.main, *(
+            f'--config-dir={folder}' for folder in folders), LIST)
+        self.assertSays(', '.join(f'{folder}/*.conf' for folder in folders),
+                        1, result)
+
+    def test_by_itself_it_reads_what_trove_manage_reads(self):
+        etc = self.folder / '.trove'
+        etc.mkdir()
+        (etc / 'trove-manage.conf').write_text(
+            f'[database]\nconnection = {self.url}\n')
+        # It is called by another name here.
+        self.assertEqual(0, self.run_command(
+            manage.main, *self.asks['list'])[0])
 
     def test_without_any_file_it_says_where_it_looked(self):
         self.useFixture(fixtures.EnvironmentVariable('HOME'))
