@@ -90,6 +90,12 @@ RULES = [
              'method': 'PUT'},
             {'path': '/v1.0/{tenant_id}/configurations/{id}',
              'method': 'PATCH'},
+            {'path': '/v1.0/{tenant_id}/mgmt/instances', 'method': 'POST'},
+            {'path': '/v1.0/{tenant_id}/mgmt/instances/{id}',
+             'method': 'PUT'},
+            {'path': '/v1.0/{tenant_id}/mgmt/instances/{id}/edit',
+             'method': 'GET'},
+            {'path': '/v1.0/{tenant_id}/mgmt/clusters', 'method': 'POST'},
         ]),
     policy.DocumentedRuleDefault(
         name=SHOW_REQUIREMENTS,

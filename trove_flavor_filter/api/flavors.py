@@ -26,7 +26,6 @@ from trove_flavor_filter.db import targets
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
-from trove_flavor_filter import requirement
 from trove_flavor_filter import services
 
 
@@ -108,27 +107,11 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     (instance,) = found[0].instances
     (present,) = (target for target in found
                   if target.version_id == instance.version_id)
-    accepted = acceptance.for_resize(
-        resize.allowed(found, listing.flavors),
-        serves.storages.get(present.manager),
-        _present_flavor(present, serves, caller),
-        instance.cluster_id is not None)
+    accepted = resize.resizable(
+        present, resize.allowed(found, listing.flavors))
     answer = views.flavor_list(
         request, serves.conf, tenant_id, accepted, listing.common)
     return views.conditional(request, answer)
-
-
-def _present_flavor(target: targets.Target, serves: services.Services,
-                    caller: nova.Caller) -> requirement.Flavor | None:
-    """The flavor of an instance; None if Nova no longer has it."""
-    flavor_id = next(iter(target.flavor_ids), None)
-    if flavor_id is None:
-        return None
-    try:
-        return serves.catalog.find(flavor_id, caller)
-    except exception.BadRequest:
-        # Nova had no such flavor some seconds ago, or it cannot have one.
-        return None
 
 
 def _found(find: Callable[..., list[targets.Target]], longest: int,

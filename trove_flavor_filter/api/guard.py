@@ -32,6 +32,7 @@ then a flavor has to be allowed by all versions that the instance may run.
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+import contextlib
 import typing
 from urllib import parse
 
@@ -39,6 +40,7 @@ from oslo_context import context
 from oslo_log import log
 import webob
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.db import targets as db_targets
@@ -153,7 +155,7 @@ class Guard(typing.NamedTuple):
                 if reasons is not None and not self._bypasses(
                         effects.action, case.target.version_id, self.id,
                         flavor_id, '; '.join(reasons) or 'not associated'):
-                    raise self._refusal(case.target, flavor_id, reasons)
+                    raise self._refusal(effects, case, flavor_id, reasons)
 
     def allowed(self, targets: Iterable[db_targets.Target],
                 flavors: Sequence[requirement.Flavor]
@@ -218,26 +220,54 @@ class Guard(typing.NamedTuple):
         # Nova may write the id differently; the flavor is associated.
         return wanted.shortcomings(flavor._replace(id=flavor_id)) or None
 
-    def _refusal(self, target: db_targets.Target, flavor_id: str,
+    def _refusal(self, effects: Effects, case: Case, flavor_id: str,
                  reasons: list[str]) -> exception.FlavorRefused:
         reason = '; '.join(reasons)
-        visible = self._visible()
+        visible: Sequence[requirement.Flavor] = ()
+        # The request is refused all the same if Nova is unavailable.
+        suggestion = ''
+        with contextlib.suppress(exception.NovaUnavailable):
+            visible = self.services.catalog.visible(self.caller).flavors
+            suggestion = _suggestion(self._accepted(effects, case, visible))
         # The caller must not see the names of other flavors.
-        flavor = next((_named(flavor) for flavor in visible or ()
+        flavor = next((_named(flavor) for flavor in visible
                        if flavor.id == flavor_id), flavor_id[:LONGEST_NAME])
         return exception.FlavorRefused(
             f'Flavor {flavor} is not supported for datastore version '
-            f'{target.name} ({target.version_id})'
-            f'{": " + reason if reason else ""}.'
-            f'{_suggestion(target.requirement, visible)}')
+            f'{case.target.name} ({case.target.version_id})'
+            f'{": " + reason if reason else ""}.{suggestion}')
 
-    def _visible(self) -> Sequence[requirement.Flavor] | None:
-        """The flavors that the caller sees; None if Nova is unavailable."""
-        try:
-            return self.services.catalog.visible(self.caller).flavors
-        except exception.NovaUnavailable:
-            # The request is refused all the same, without suggestions.
-            return None
+    def _accepted(self, effects: Effects, case: Case,
+                  visible: Sequence[requirement.Flavor]
+                  ) -> Sequence[requirement.Flavor]:
+        """The flavors that are accepted in place of one that is refused."""
+        # An instance may run several versions, and all have to allow it.
+        flavors = visible
+        for each in effects.cases:
+            flavors = each.target.requirement.select(flavors)
+        if effects.action == RESIZE:
+            return self.resizable(case.target, flavors)
+        return acceptance.for_create(
+            flavors, self.services.storages.get(case.target.manager),
+            case.target.requirement)
+
+    def resizable(self, target: db_targets.Target,
+                  flavors: Sequence[requirement.Flavor]
+                  ) -> Sequence[requirement.Flavor]:
+        """The flavors to which Trove itself resizes an instance.
+
+        :param target: the instance, with its flavor
+        :param flavors: flavors that are allowed
+        :raises NovaUnavailable: the instance's flavor cannot be looked up
+        """
+        present = None
+        # If Nova no longer has the flavor, or cannot have had it.
+        with contextlib.suppress(exception.BadRequest):
+            for flavor_id in target.flavor_ids:
+                present = self.services.catalog.find(flavor_id, self.caller)
+        return acceptance.for_resize(
+            flavors, self.services.storages.get(target.manager), present,
+            target.instances[0].cluster_id is not None)
 
     def own(self, found: Iterable[_Owned]) -> list[_Owned]:
         """Those to which Trove permits the caller access."""
@@ -384,16 +414,12 @@ class Guard(typing.NamedTuple):
             target_ids=[target.version_id for target in found])
 
 
-def _suggestion(wanted: requirement.Requirement,
-                visible: Sequence[requirement.Flavor] | None) -> str:
-    """A sentence that lists the smallest allowed flavors."""
-    if visible is None:
-        return ''
-    flavors = wanted.select(visible)
+def _suggestion(accepted: Iterable[requirement.Flavor]) -> str:
+    """A sentence that lists the smallest of the flavors."""
+    flavors = sorted(accepted, key=lambda flavor: (
+        flavor.ram, flavor.vcpus, flavor.disk, flavor.id))
     if not flavors:
         return ' No flavor is allowed.'
-    flavors.sort(key=lambda flavor: (flavor.ram, flavor.vcpus,
-                                     flavor.disk, flavor.id))
     more = len(flavors) - SUGGESTIONS
     return (f' Allowed flavors: '
             f'{", ".join(map(_named, flavors[:SUGGESTIONS]))}'

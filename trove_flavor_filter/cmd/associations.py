@@ -14,6 +14,7 @@
 
 import argparse
 from collections.abc import Iterable
+import difflib
 import functools
 import sys
 import typing
@@ -85,8 +86,13 @@ def find_version(database: requirements.Requirements,
         raise exception.NotFound(
             f'{text} is ambiguous; specify the id of one of these: '
             f'{problems.joined(requirement.names(found), divider=", ")}')
-    available = problems.joined(
-        requirement.names(database.versions()), divider=', ')
+    # The nearest first, since a long list is cut.
+    versions = sorted(
+        database.versions(), reverse=True,
+        key=lambda version: difflib.SequenceMatcher(
+            None, f'{version.datastore}/{version.name}'.casefold(),
+            text.casefold()).quick_ratio())
+    available = problems.joined(requirement.names(versions), divider=', ')
     raise exception.NotFound(
         f'There is no datastore version {text!r}. Specify an id, or '
         f'DATASTORE/VERSION by name. Available: {available or "none"}')

@@ -89,7 +89,7 @@ SUITES = {
     **{f'functional-trove{number}': functional(number)
        for number in OLDER_TROVES},
     **{f'smoke-trove{number}': Suite(include=SMOKE, trove=number, environment={
-        'FLAVOR_FILTER_HUNT': '100'}) for number in OLDER_TROVES},
+        'FLAVOR_FILTER_HUNT': '400'}) for number in OLDER_TROVES},
     **{f'dashboard-{number}': Suite(include=r'test_dashboard\.',
                                     dashboard=number)
        for number in OLDER_DASHBOARDS},

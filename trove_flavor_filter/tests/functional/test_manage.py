@@ -97,9 +97,13 @@ class ManageTest(base.FunctionalTestCase):
                          self.rows(self.version_id))
 
     def test_an_unknown_version_is_told_which_there_are(self):
+        for text in (f'mysql/{self.name}x', f'mysql/{self.name[:-1]}',
+                     f'MYSQL/{self.name.upper()}', f'mysql/{self.name}é'):
+            result = self.manage(ADD, text, 'x', code=1)
+            self.assertIn(f'Available: {self.version_id} ', result.stderr)
         for text in ('no-such-version', 'mysql/no-such', 'x' * 300, 'é'):
             result = self.manage(ADD, text, 'x', code=1)
-            self.assertIn(self.version_id, result.stderr)
+            self.assertRegex(result.stderr, r'Available: [\w-]{36} \(')
 
     def test_an_ambiguous_name_is_told_the_candidates(self):
         other = self.cloud.create_datastore_version(

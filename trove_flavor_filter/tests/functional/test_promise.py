@@ -17,8 +17,10 @@ The real Trove is asked for every flavor that it lists.
 
 import functools
 import json
+import re
 import subprocess
 
+from trove_flavor_filter.api import guard
 from trove_flavor_filter import conf as config
 from trove_flavor_filter import services
 from trove_flavor_filter.tests.functional import base
@@ -142,6 +144,19 @@ class ResizeOracleTest(PromiseTestCase):
                                   ('ephemeral disk', self.large)):
             self.assertIn(expected, self.assertPromised(
                 storage, 400, *([501] if storage == 'volume' else [])))
+
+    def test_a_refusal_names_flavors_of_the_list(self):
+        self.require(self.free, min_ram=2048)
+        self.use(self.bare)
+        listed = self.ids('volume', f'/instances/{self.instance_id}/flavors')
+        answer = self.ask('volume', f'/instances/{self.instance_id}/action',
+                          {'resize': {'flavorRef': self.small}})
+        message = answer.json()['badRequest']['message']
+        named = re.findall(r'\(([^ ()]+)\)(?=,| and \d+ more|\.$)',
+                           message.partition('Allowed flavors: ')[2])
+        self.assertLessEqual({*named}, {*listed}, answer.text)
+        self.assertEqual(min(guard.SUGGESTIONS, len(listed)), len(named),
+                         answer.text)
 
     def test_who_may_bypass_the_rules_is_promised_no_more(self):
         self.require(self.free, min_ram=4096)
