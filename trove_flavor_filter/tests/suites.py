@@ -55,6 +55,7 @@ class Suite:
     :ivar environment: default values of environment variables
     :ivar trove: the release of Trove; None for the newest
     :ivar dashboard: the release of trove-dashboard; None for no Horizon
+    :ivar note: printed at the end
     """
 
     folder: str = 'functional'
@@ -64,8 +65,13 @@ class Suite:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     trove: str | None = None
     dashboard: str | None = None
+    note: str = ''
 
 
+# Unit tests that are run on more than one database, start programs, or try
+# thousands of inputs.
+SLOW = ('MySQL|PostgreSQL|Galera|AsOneIn|ProcessTest|ServerTest|TroveManage'
+        '|LargeTest|test_bounds|test_hostile|test_paste_forms')
 # Tests that start servers of their own, and wait for them.
 SEVERAL = 'test_faults|test_hosts|test_writers'
 
@@ -77,6 +83,10 @@ def functional(trove: str | None) -> Suite:
 
 SUITES = {
     'py3': Suite('unit', workers=2),
+    'quick': Suite('unit', exclude=SLOW, workers=2, note=(
+        'Left out: unit tests on MariaDB and PostgreSQL, of programs and of '
+        'generated inputs (tox -e py3), all functional tests (tox -e '
+        'functional), style and types (tox -e pep8).')),
     'functional': functional(None),
     'faults': Suite(include=SEVERAL),
     'smoke': Suite(include=SMOKE),
@@ -192,7 +202,10 @@ def main() -> int:
                         help='selects tests by name')
     args = parser.parse_args()
     if args.suite:
-        return start(args.suite, args.patterns, [], None).wait()
+        code = start(args.suite, args.patterns, [], None).wait()
+        if note := SUITES[args.suite].note:
+            process.say(sys.stdout, note)
+        return code
     with concurrent.futures.ThreadPoolExecutor() as pool:
         return int(not all(list(pool.map(run_lane, LANES))))
 
