@@ -40,13 +40,19 @@ from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import servers
 
 TOTALS = (24, 1000, 5000)
-CLIENTS = (1, 8)
+# What is measured of a database: numbers of clients, of flavors, and requests.
+# MariaDB, which most clouds run, comes first.
 ROUTE, ROUTE_OFF, IN_TREE = 'this route, warm', 'this route, cache off', \
     'Trove\'s own route'
 # Private flavors, of projects, beside public ones; and how often a cold list
 # is asked for.
 PRIVATE, PROJECTS, PUBLIC, COLD = 2000, 40, 24, 9
 LIMITS, NOTHING, NOVA = 'GET /limits', 'an unmatched path', 'Nova itself'
+MEASURED = {
+    'mysql': ((1, 8, 64), (24, 1000), (ROUTE, IN_TREE, NOTHING)),
+    'sqlite': ((1, 8), TOTALS,
+               (ROUTE, ROUTE_OFF, IN_TREE, LIMITS, NOTHING, NOVA))}
+NAMES = {'mysql': 'MariaDB', 'sqlite': 'SQLite'}
 
 
 def main() -> int:
@@ -71,7 +77,9 @@ def main() -> int:
     try:
         results = {'machine': machine(),
                    'inside a process': microbenchmark.figures(),
-                   'over HTTP': http_figures(args),
+                   'over HTTP': [
+                       row for database in MEASURED
+                       for row in http_figures(args, database)],
                    'cold': cold_figures(args),
                    'calls of Nova': call_figures(args)}
     except process.ServiceFailed as error:
@@ -117,32 +125,35 @@ def memory(booted: cloud.Cloud) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def http_figures(args: argparse.Namespace) -> list[dict]:
+def http_figures(args: argparse.Namespace, database: str) -> list[dict]:
     """Latencies and rates, by flavors, clients and request."""
     found = []
-    with cloud.Cloud(args.database, args.workers, args.server) as booted:
+    counts, totals, requests = MEASURED[database]
+    with cloud.Cloud(database, args.workers, args.server) as booted:
         booted.enable()
         version_id = booted.create_datastore_version('mysql', 'benchmark')
         route = f'/flavors/datastores/versions/{version_id}'
         before = 0
-        for total in TOTALS:
+        for total in totals:
             booted.create_many_flavors(total - before, prefix=f'to{total}')
             before = total
             for cached in (True, False):
+                base = f'{booted.trove_url}/v1.0/{booted.project_id()}'
+                urls = {ROUTE: base + route,
+                        IN_TREE: f'{base}/datastores/mysql/versions/'
+                                 f'{version_id}/flavors',
+                        LIMITS: f'{base}/limits', NOTHING: f'{base}/nothing',
+                        NOVA: f'{booted.nova_url}/flavors/detail'
+                        } if cached else {ROUTE_OFF: base + route}
+                urls = {what: url for what, url in urls.items()
+                        if what in requests}
+                if not urls:
+                    continue
                 booted.options['flavor_filter'] = {
                     'answer_troves_list': False,
                     **({} if cached else {'flavor_cache_time': 0})}
                 booted.reconfigure()
                 booted.restart('trove')
-                base = f'{booted.trove_url}/v1.0/{booted.project_id()}'
-                urls = {ROUTE: base + route} if cached else {
-                    ROUTE_OFF: base + route}
-                if cached:
-                    urls |= {
-                        IN_TREE: f'{base}/datastores/mysql/versions/'
-                                 f'{version_id}/flavors',
-                        LIMITS: f'{base}/limits', NOTHING: f'{base}/nothing',
-                        NOVA: f'{booted.nova_url}/flavors/detail'}
                 empty = memory(booted)
                 for what, url in urls.items():
                     user = 'admin' if what == NOVA else 'demo'
@@ -150,18 +161,20 @@ def http_figures(args: argparse.Namespace) -> list[dict]:
                     # The first response may take longer than a measurement.
                     booted.session(user).get(url, raise_exc=False)
                     wrk(url, [token], 1, 1)
-                    for clients in CLIENTS:
-                        # Eight clients of a slow service wait seconds
-                        # for an answer, and one is no figure.
+                    for clients in counts:
+                        # Clients of a slow service wait seconds for an
+                        # answer, and one is no figure.
                         seconds = args.seconds
                         if what not in (ROUTE, LIMITS, NOTHING):
                             seconds *= 1 + min(total // 500, 4)
                         result = wrk(url, [token], clients, seconds)
                         found.append({
+                            'database': database,
                             'flavors': total, 'clients': clients,
                             'what': what, **result,
                             'RSS': memory(booted), 'RSS before': empty})
-                        print(f'{total} flavors, {clients} clients, {what}: '
+                        print(f'{NAMES[database]}, {total} flavors, '
+                              f'{clients} clients, {what}: '
                               f'{result["p50"]:.1f} ms', file=sys.stderr,
                               flush=True)
     return found
@@ -257,11 +270,11 @@ def call_figures(args: argparse.Namespace) -> dict[str, int]:
     return found
 
 
-def _cell(results: dict, total: int, clients: int, what: str
-          ) -> dict[str, typing.Any] | None:
+def _cell(results: dict, total: int, clients: int, what: str,
+          database: str = 'sqlite') -> dict[str, typing.Any] | None:
     return next((row for row in results['over HTTP']
-                 if (row['flavors'], row['clients'], row['what'])
-                 == (total, clients, what)), None)
+                 if (row['database'], row['flavors'], row['clients'],
+                     row['what']) == (database, total, clients, what)), None)
 
 
 def machine() -> dict[str, str]:
@@ -286,9 +299,16 @@ def goals(results: dict) -> list[tuple[str, str, str, str]]:
         one, two = (_cell(results, total, 1, each) for each in (what, other))
         return f'{one["p50"] / two["p50"]:.2f}' if one and two else ''
 
+    def fairness(database: str) -> str:
+        row = _cell(results, 24, 8, ROUTE, database)
+        return f'{row["p99"] / row["p50"]:.2f}' if row else ''
+
     measured = [
-        ('warm list of 24: ratio to an unmatched path', 'at most 1.35',
+        ('warm list of 24: ratio to an unmatched path', 'at most 1.25',
          times(24, ROUTE, NOTHING)),
+        *((f'eight clients of a warm list of 24 on {NAMES[database]}: ratio '
+           f'of p99 to p50', 'at most 4', fairness(database))
+          for database in MEASURED),
         *((f'Trove\'s own list: ratio to the warm list of {total}',
            f'at least {least}', times(total, IN_TREE, ROUTE))
           for total, least in ((24, 8), (1000, 90))),
@@ -303,7 +323,7 @@ def goals(results: dict) -> list[tuple[str, str, str, str]]:
               ('Redis, 2 workers, 2,000 private flavors, 1 project', 3),
               ('Redis, 2 workers, 2,000 private flavors, 100 projects',
                102))),
-        ('guarded create that passes, in a process, ms', 'at most 0.6',
+        ('guarded create that passes, in a process, ms', 'at most 0.4',
          f'{inside["filter"]["guarded: create"] / 1000:.2f}'),
         ('MiB of 5,000 flavors', 'less than 10',
          f'{inside["memory MiB of 5,000 flavors"]:.1f}'),
@@ -327,34 +347,15 @@ def is_met(goal: str, measured: str) -> str:
 
 def report(results: dict) -> str:
     """The figures as tables in reStructuredText."""
-    rows = [('flavors', 'clients', 'what', 'p50 ms', 'p99 ms', 'req/s',
-             'ratio of Trove\'s own p50', 'RSS MiB')]
-    for total in TOTALS:
-        for clients in CLIENTS:
-            own = _cell(results, total, clients, IN_TREE)
-            for what in (ROUTE, ROUTE_OFF, IN_TREE, LIMITS, NOTHING, NOVA):
-                row = _cell(results, total, clients, what)
-                if row is None or own is None:
-                    continue
-                if not row['requests']:
-                    rows.append((str(total), str(clients), what,
-                                 'no answer', '', '', '', ''))
-                    continue
-                rows.append((
-                    str(total), str(clients), what, f'{row["p50"]:.1f}',
-                    f'{row["p99"]:.1f}', f'{row["rate"]:.0f}',
-                    # Of several clients one is served and others starve,
-                    # so that the median tells nothing.
-                    f'{own["p50"] / row["p50"]:.1f}' if clients == 1 else '',
-                    f'{row["RSS"]:.0f}' if what == ROUTE else ''))
     inside = results['inside a process']
     run = ', '.join(f'{name} {value}'
                     for name, value in results['machine'].items())
     return '\n'.join((
         f'Run: {run}.\n',
+        *(f'Trove on {NAMES[database]}:\n\n{_requests(results, database)}'
+          for database in MEASURED),
         'Goals, and what was measured:\n',
         _table(goals(results)),
-        _table(rows),
         'Inside a process, medians in microseconds:\n',
         _table([('what', 'microseconds'),
                 *((name, f'{value:.1f}')
@@ -377,6 +378,34 @@ def report(results: dict) -> str:
         f'{inside["sql"].get("mysql", {}).get("statements a request")}.\n'))
 
 
+def _requests(results: dict, database: str) -> str:
+    """A table of requests over HTTP, with Trove on one database."""
+    counts, totals, requests = MEASURED[database]
+    rows = [('flavors', 'clients', 'what', 'p50 ms', 'p99 ms', 'req/s',
+             'ratio of Trove\'s own p50', 'RSS MiB')]
+    for total in totals:
+        for clients in counts:
+            own = _cell(results, total, clients, IN_TREE, database)
+            for what in requests:
+                row = _cell(results, total, clients, what, database)
+                if row is None or own is None:
+                    continue
+                numbers = ('no answer', '', '', '')
+                if row['requests']:
+                    numbers = (
+                        f'{row["p50"]:.1f}', f'{row["p99"]:.1f}',
+                        f'{row["rate"]:.0f}',
+                        # Where few of the clients are served at a time, the
+                        # median tells nothing.
+                        f'{own["p50"] / row["p50"]:.1f}'
+                        if own['requests'] and row['p99'] < 5 * row['p50']
+                        else '')
+                rows.append((
+                    str(total), str(clients), what, *numbers,
+                    f'{row["RSS"]:.0f}' if what == ROUTE else ''))
+    return _table(rows)
+
+
 def _table(rows: list[tuple[str, ...]]) -> str:
     widths = [max(len(row[column]) for row in rows)
               for column in range(len(rows[0]))]
@@ -392,23 +421,39 @@ def plot(results: dict, path: pathlib.Path) -> None:
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5))
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4.5))
     for what in (IN_TREE, NOVA, ROUTE_OFF, LIMITS, ROUTE, NOTHING):
         cells = [_cell(results, total, 1, what) for total in TOTALS]
         left.plot(TOTALS, [cell['p50'] for cell in cells if cell],
                   marker='o', label=what)
     left.set(xscale='log', yscale='log', xlabel='flavors in Nova',
-             ylabel='median ms, one client', title='A request')
-    left.legend()
+             ylabel='median ms, one client', title='A request, on SQLite')
     for backend, found in results['inside a process']['sql'].items():
         right.plot(microbenchmark.ROWS,
                    [found[f'{rows} rows'] for rows in microbenchmark.ROWS],
                    marker='o', label=backend)
     right.set(xscale='log', xlabel='rows in the table', ylim=(0, None),
               ylabel='median microseconds', title='Its one SQL statement')
-    right.legend()
+    for axes in (left, right):
+        label(axes)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
+
+
+def label(axes: typing.Any) -> None:
+    """Name each line at its right end, in its color; no name on another."""
+    height = 0.0
+    ends = sorted(
+        (axes.transAxes.inverted().transform(
+            axes.transData.transform(line.get_xydata()[-1]))[1], index)
+        for index, line in enumerate(axes.lines))
+    for place, index in ends:
+        line = axes.lines[index]
+        height = max(place, height)
+        axes.annotate(line.get_label(), (1.02, height), va='center',
+                      xycoords='axes fraction', color=line.get_color(),
+                      annotation_clip=False)
+        height += 0.06
 
 
 if __name__ == '__main__':
