@@ -259,7 +259,8 @@ class Require(base.Subcommand, command.Command):
 
     Requirements that are not given are kept; --clear removes them. The given
     values of an extra spec replace its earlier ones; --no-extra-spec removes
-    an extra spec.
+    an extra spec. A value replaces an invalid row of the same key;
+    --clear-invalid removes all invalid rows.
 
     Use it to allow flavors by their properties rather than by their ids.
     """
@@ -295,6 +296,9 @@ datastore-version-flavor-require mysql/8.0 --clear
             '--clear', action='store_true',
             help='remove all requirements that are not given; associations '
                  'are kept')
+        parser.add_argument(
+            '--clear-invalid', action='store_true',
+            help='remove invalid rows, and associations without a value')
         self._usage_error = parser.error
         return parser
 
@@ -303,9 +307,9 @@ datastore-version-flavor-require mysql/8.0 --clear
                   if (value := getattr(parsed_args, key)) is not None}
         ended = parsed_args.no_extra_spec
         if not (limits or parsed_args.extra_spec or ended
-                or parsed_args.clear):
+                or parsed_args.clear or parsed_args.clear_invalid):
             self._usage_error('specify a minimum, a maximum, an extra spec, '
-                              'or --clear')
+                              '--clear or --clear-invalid')
         if both := {key for key, _value in parsed_args.extra_spec} & {*ended}:
             self._usage_error(f'extra spec {min(both)} is given to both '
                               f'--extra-spec and --no-extra-spec')
@@ -314,7 +318,8 @@ datastore-version-flavor-require mysql/8.0 --clear
         (change,) = database.change(
             functools.partial(
                 planning.require, limits, parsed_args.clear,
-                extra_specs=parsed_args.extra_spec, ended=ended),
+                extra_specs=parsed_args.extra_spec, ended=ended,
+                clear_invalid=parsed_args.clear_invalid),
             [version.id])
         wanted = change.requirement
         if wanted.goes_by_id:
@@ -328,6 +333,10 @@ datastore-version-flavor-require mysql/8.0 --clear
     def _warn(self, version: requirement.Version,
               wanted: requirement.Requirement) -> None:
         """Warn of associated flavors that are no longer allowed."""
+        if wanted.nonsense:
+            warn(f'{version} allows no flavor because of invalid rows: '
+                 f'{", ".join(wanted.nonsense)}; --clear-invalid removes them')
+            return
         flavors = flavors_if_known(self.conf)
         if flavors is None:
             return

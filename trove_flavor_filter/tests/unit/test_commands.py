@@ -114,6 +114,24 @@ class CommandsTest(CommandsTestCase):
                            code=1)
         self.assertIn('one without a value', said)
 
+    def test_invalid_rows_are_listed_and_removed_by_the_option_named(self):
+        self.create_row(self.version_id, 'x', key='min_ram')
+        self.create_row(self.version_id, None)
+        self.create_row(self.version_id, '1')
+        self.assertIn('invalid row flavor=, invalid row min_ram=x',
+                      self.manage('datastore-version-flavor-list', '-f',
+                                  'csv'))
+        require = ('datastore-version-flavor-require', 'mysql/8.0')
+        said = self.manage(*require, '--max-ram', '9')
+        self.assertIn('allows no flavor because of invalid rows: min_ram=x; '
+                      '--clear-invalid removes them', said)
+        self.assertNotIn('invalid', self.manage(*require, '--clear-invalid'))
+        self.assertEqual(
+            {(self.version_id, '1', False), (self.version_id, None, True)},
+            set(self.rows()))
+        self.assertEqual([(self.version_id, '9', False)],
+                         self.rows('max_ram'))
+
 
 class LostTest(CommandsTestCase):
     """The connection breaks at the end of a change."""
