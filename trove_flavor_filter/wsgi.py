@@ -37,6 +37,10 @@ Environ = dict[str, typing.Any]
 StartResponse = Callable[..., typing.Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+# Marks the plugin's own answers for clients. If a 404 lacks it, the cloud has
+# no such route of the plugin.
+MARK = ('Trove-Flavor-Filter', '1')
+
 # Trove has this path too. Trove handles the methods that have no handler here.
 TROVES_LIST = ('/{tenant_id}/datastores/{datastore}/versions/{version_id}'
                '/flavors')
@@ -174,6 +178,9 @@ class FlavorFilter:
                           context=identity.context_of(environ))
             answers = views.fault(exception.Unavailable(
                 'The request could not be answered.', repr(error)))
+        if (isinstance(answers, webob.Response)
+                and answers is not self._application):
+            answers.headers.add(*MARK)
         return answers(environ, start_response)
 
     def _route(self, environ: Environ, method: str, controller: str,

@@ -169,14 +169,16 @@ class Cloud:
         :raises Changed: a condition of the request does not hold
         """
         with flavors.translated():
-            response, body = self.trove.client.request(
+            client = self.trove.client
+            response, body = client.request(
                 path, method, raise_exc=False,
                 # No proxy has to change the ETag then.
                 headers={'Accept-Encoding': 'identity', **headers}, **kwargs)
+            is_there = flavors.has_route(client, path, response)
         status = response.status_code
         if status == 412:
             raise Changed
-        if status == 404 and not flavors.is_of_plugin(body):
+        if not is_there:
             raise exceptions.CommandError(
                 'This cloud does not have trove-flavor-filter, or a release '
                 'that does not let administrators change requirements over '

@@ -25,6 +25,7 @@ import webob
 from trove_flavor_filter.db import models
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.osc.v1 import cloud
+from trove_flavor_filter.osc.v1 import flavors
 from trove_flavor_filter.osc.v1 import requirements
 from trove_flavor_filter.tests.unit import test_requirements_api
 
@@ -127,6 +128,38 @@ class ProxyTest(CloudTestCase):
         self.assertEqual((1, None, []), (
             self.shown()['min_disk'], self.shown()['min_ram'],
             self.shown()['flavors']))
+
+
+class RouteTest(CloudTestCase):
+    """What the client takes a 404 for."""
+
+    def shows(self, version_id: str) -> str:
+        return str(self.assertRaises(
+            exceptions.CommandError, self.cloud.requirement_of, version_id))
+
+    def test_a_version_that_is_not_there_is_told_from_a_missing_plugin(self):
+        self.assertIn("no datastore version 'no-such'", self.shows('no-such'))
+
+        def without_plugin(_headers, response):
+            response.status = 404
+            response.headers.pop('Trove-Flavor-Filter')
+
+        self.proxy = without_plugin
+        self.assertIn('does not have trove-flavor-filter',
+                      self.shows(self.version_id))
+
+    def test_so_it_is_with_a_release_that_does_not_mark_its_answers(self):
+        self.proxy = lambda _headers, response: response.headers.pop(
+            'Trove-Flavor-Filter')
+        self.assertIn("no datastore version 'no-such'", self.shows('no-such'))
+
+    def test_for_a_path_that_is_not_the_plugins_the_cloud_lacks_it(self):
+        self.application._application = webob.Response(status=404)
+        response, _body = self.ask('/flavors/datastores/versions', 'GET',
+                                   False)
+        self.assertFalse(flavors.has_route(
+            types.SimpleNamespace(request=self.ask),
+            '/flavors/datastores/versions', response))
 
 
 class InvalidRowTest(CloudTestCase):

@@ -78,7 +78,12 @@ class WsgiTestCase(base.DatabaseTestCase):
         self.assertEqual(status, response.json[name]['code'])
         self.assertEqual({'code', 'message'}, set(response.json[name]))
         self.assertEqual([], self.reached)
+        self.assertMarked(response)
         return response.json[name]
+
+    def assertMarked(self, response: webob.Response) -> None:
+        self.assertEqual(['1'],
+                         response.headers.getall('Trove-Flavor-Filter'))
 
     def our_log(self) -> list[str]:
         return [line for line in self.log.output.splitlines()
@@ -237,13 +242,27 @@ class DownstreamTest(WsgiTestCase):
             self.assertIs(self.streamed, body)
             self.assertIs(environ, self.reached[0])
             self.assertEqual(before, environ)
-            self.assertEqual(1, len(answered))
+            self.assertEqual(
+                [('200 OK', [('Content-Type', 'text/plain')])], answered)
+
+    def test_an_answer_that_is_troves_is_not_marked_whatever_it_is(self):
+        self.application._application = webob.Response(status=404)
+        for method, path in (
+                ('GET', f'/{PROJECT}/flavors/datastores/versions'),
+                ('POST', f'/{PROJECT}/mgmt/instances/x/y'),
+                ('POST', f'/{PROJECT}/instances'),
+                ('DELETE', f'/{PROJECT}/datastores/a/versions/b/flavors')):
+            response = self.request(path, method)
+            self.assertEqual(404, response.status_int)
+            self.assertNotIn('Trove-Flavor-Filter', response.headers)
 
     def test_the_app_has_nothing_behind_it(self):
         application = wsgi.app_factory(
             {}, oslo_config_file=self.trove_conf(''))
         response = webob.Request.blank('/anything').get_response(application)
-        self.assertFault(response, 404, 'itemNotFound')
+        self.assertEqual((404, ['itemNotFound']),
+                         (response.status_int, list(response.json)))
+        self.assertNotIn('Trove-Flavor-Filter', response.headers)
 
 
 class PasteTest(base.TestCase):
