@@ -150,8 +150,9 @@ class Add(_OfVersion):
         version = find_version(database, parsed_args.datastore_version)
         if not parsed_args.no_validate:
             check_in_nova(nova.NovaFlavors.for_command(self.conf), flavor_ids)
-        (change,) = database.change(
-            functools.partial(planning.add, flavor_ids), [version.id])
+        (change,) = self.change(
+            database, functools.partial(planning.add, flavor_ids),
+            [version.id])
         added = [flavor_id for flavor_id in flavor_ids
                  if (requirement.FLAVOR, flavor_id) in change.added]
         if added:
@@ -206,8 +207,9 @@ datastore-version-flavor-delete mysql/8.0 \'\'
         flavor_ids = self.flavor_ids(parsed_args)
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        (change,) = database.change(
-            functools.partial(planning.delete, flavor_ids), [version.id])
+        (change,) = self.change(
+            database, functools.partial(planning.delete, flavor_ids),
+            [version.id])
         self.say(f'No longer associated with {version}: ' + ', '.join(
             flavor_id or 'the association without a value'
             for _key, flavor_id in change.ended))
@@ -315,8 +317,8 @@ datastore-version-flavor-require mysql/8.0 --clear
                               f'--extra-spec and --no-extra-spec')
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        (change,) = database.change(
-            functools.partial(
+        (change,) = self.change(
+            database, functools.partial(
                 planning.require, limits, parsed_args.clear,
                 extra_specs=parsed_args.extra_spec, ended=ended,
                 clear_invalid=parsed_args.clear_invalid),
@@ -384,9 +386,10 @@ datastore-version-flavor-copy mysql/8.0 mysql/8.4 --replace
         source = find_version(database, parsed_args.from_datastore_version)
         target = find_version(database, parsed_args.to_datastore_version)
         changes = [
-            change for change in database.change(
-                functools.partial(planning.copy, source.id, target.id,
-                                  parsed_args.replace),
+            change for change in self.change(
+                database, functools.partial(
+                    planning.copy, source.id, target.id,
+                    parsed_args.replace),
                 {source.id, target.id})
             if change.before != change.after]
         if not changes:
