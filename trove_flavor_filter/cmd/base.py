@@ -38,10 +38,10 @@ from trove_flavor_filter import requirement
 
 P = typing.ParamSpec('P')
 
-# The options of oslo.log that send the log somewhere.
-SYSLOG = 'use_syslog'
-DESTINATIONS = ('log_config_append', 'log_file', 'log_dir', 'use_stderr',
-                'use_journal', SYSLOG)
+# The options of oslo.log that may send the log to other places than standard
+# error, where a command prints its messages.
+DESTINATIONS = ('log_config_append', 'log_file', 'log_dir', 'use_journal',
+                'use_syslog')
 
 
 def prints(failed: int) -> Callable[[Callable[P, int]], Callable[P, int]]:
@@ -209,8 +209,9 @@ def _log_changes(conf: cfg.ConfigOpts,
                  changes: Iterable[requirement.Change]) -> None:
     """Log changes that have been made, where trove.conf says.
 
-    Without ``--debug``, this is all that a command logs. If trove.conf sends
-    the logs nowhere, nothing is logged.
+    Without ``--debug``, this is all that a command logs, and it is not
+    printed between the messages. If trove.conf has no other place for the
+    logs than standard error, nothing is logged.
     """
     if conf.debug:
         change_log.write(changes, _user_name())
@@ -224,15 +225,20 @@ def _log_changes(conf: cfg.ConfigOpts,
         print(f'Warning: the change is not in the log: {error}.',
               file=sys.stderr)
         return
-    if not any(conf[name] for name in DESTINATIONS if name != SYSLOG):
-        # For syslog alone, oslo.log prints each line as well.
-        root = logging.getLogger()
-        root.handlers[:] = [
-            handler for handler in root.handlers
-            if not isinstance(handler, logging.StreamHandler)]
+    logger: logging.Logger | None = logging.getLogger(change_log.__name__)
+    while logger is not None:
+        logger.handlers[:] = [handler for handler in logger.handlers
+                              if not _prints(handler)]
+        logger = logger.parent
     change_log.write(changes, _user_name())
     # What the libraries log from now on is dropped again.
     set_up_logging(conf)
+
+
+def _prints(handler: logging.Handler) -> bool:
+    return (isinstance(handler, logging.StreamHandler)
+            and handler.stream in (sys.stdout, sys.stderr, sys.__stdout__,
+                                   sys.__stderr__))
 
 
 def _user_name() -> str:

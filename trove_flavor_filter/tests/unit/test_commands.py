@@ -28,6 +28,29 @@ from trove_flavor_filter.db import models
 from trove_flavor_filter.tests.unit import base
 
 
+CONSOLE = '''
+[loggers]
+keys = root, own
+[handlers]
+keys = output, errors
+[formatters]
+keys =
+[logger_root]
+level = INFO
+handlers = output
+[logger_own]
+level = INFO
+handlers = errors
+qualname = trove_flavor_filter
+[handler_output]
+class = StreamHandler
+args = (sys.stdout,)
+[handler_errors]
+class = StreamHandler
+args = (sys.stderr,)
+'''
+
+
 class CommandsTestCase(base.DatabaseTestCase):
 
     # Of trove.conf.
@@ -204,12 +227,15 @@ class ChangeLogTest(CommandsTestCase):
         self.require('--max-ram', '5')
         self.assertEqual(1, len(self.logged()))
 
-    def test_nothing_is_printed_where_the_log_goes_nowhere(self):
-        self.require('--max-ram', '5')
+    def test_nothing_is_printed_whatever_the_log_is(self):
+        (path,) = self.create_tempfiles([('log', CONSOLE)])
+        for number, self.options in enumerate((
+                '', 'use_stderr = true', f'log_config_append = {path}')):
+            self.require('--max-ram', f'{number + 1}')
         self.assertEqual([], self.logged())
 
     def test_syslog_has_it_and_it_is_not_printed(self):
-        self.options = 'use_syslog = true'
+        self.options = 'use_syslog = true\nuse_stderr = true'
         lines = []
         self.useFixture(fixtures.MonkeyPatch(
             'syslog.syslog', lambda _priority, line: lines.append(line)))
