@@ -129,6 +129,19 @@ def mapper(answers_troves_list: bool = True) -> routes.Mapper:
     return found
 
 
+def by_slashes(whole: routes.Mapper) -> dict[int, routes.Mapper]:
+    """Divide a mapper by the number of slashes in a path.
+
+    No variable of a route matches a slash. In a path with more slashes, the
+    expression of an id and a format suffix would try each pair of dots.
+    """
+    found: dict[int, routes.Mapper] = {}
+    for route in whole.matchlist:
+        found.setdefault(route.routepath.count('/'), routes.Mapper()
+                         ).extend([route])
+    return found
+
+
 def guard_of(controller: str, action: str, method: str
              ) -> guard.Action | None:
     """The check of a request that matches GUARDED or GUARDED_RESOURCES.
@@ -153,14 +166,18 @@ class FlavorFilter:
     def __init__(self, application: Application, conf: cfg.ConfigOpts):
         self._application = application
         self._services = services.Services.build(conf)
-        self._mapper = mapper(conf.flavor_filter.answer_troves_list)
+        self._mappers = by_slashes(
+            mapper(conf.flavor_filter.answer_troves_list))
 
     def __call__(self, environ: Environ,
                  start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get('PATH_INFO', '')
+        paths = self._mappers.get(path.count('/'))
+        if paths is None:
+            return self._application(environ, start_response)
         method = guard.method_of(environ)
-        match = self._mapper.match(
-            environ.get('PATH_INFO', ''), environ if method == environ[
-                'REQUEST_METHOD'] else {**environ, 'REQUEST_METHOD': method})
+        match = paths.match(path, environ if method == environ[
+            'REQUEST_METHOD'] else {**environ, 'REQUEST_METHOD': method})
         if not match:
             return self._application(environ, start_response)
         answers = self._application
