@@ -143,12 +143,12 @@ def texts(pattern: re.Pattern, size: int) -> Iterator[str]:
     whole = ''.join(named)
     beginnings = dict.fromkeys(itertools.accumulate(
         ''.join(run) for _ends, run in itertools.groupby(named, bool)))
-    parts = [*dict.fromkeys(['a', '.', *filter(None, named)])][:6]
-    parts += sorted(runs, key=len)[-3:]
+    parts = [*dict.fromkeys(['a', '.', *filter(None, named)])][:5]
+    parts += sorted(runs, key=len)[-2:]
     for one, two in itertools.product(parts, ['', *parts]):
         repeated = (one + two) * (size // len(one + two))
         for before, after in itertools.product(
-                {'', *[*beginnings][-5:]}, (OTHER, f'{OTHER}{whole}', '/')):
+                {'', *[*beginnings][-4:]}, (OTHER, f'{OTHER}{whole}', '/')):
             yield before + repeated + after
 
 
@@ -211,7 +211,7 @@ class ExpressionsTest(base.BaseTestCase):
         for source, method in (
                 ('/+$', 'search'), ('(a+)+b', 'match'),
                 (r'(\w|aa)*!', 'match'), ('a.*b', 'search'),
-                (r'\s*,', 'sub'), ('x*x*x*y', 'match'),
+                (r'\s*,', 'sub'), ('x*x*y', 'match'),
                 ('[ ,]*"', 'search'), (r'<[^>]*>', 'findall'),
                 (r'([^.]+\.?)*/', 'match'), (b'(%[0-9]*)*%$', 'search')):
             self.assertIsNotNone(slow(re.compile(source), {method}), source)
