@@ -237,6 +237,15 @@ class Requirement:
         return not (self.limits or self.extra_specs)
 
     @property
+    def invalid_rows(self) -> list[str]:
+        """Rows to repair, as ``key=value``.
+
+        These are the invalid rows, and an association without a value.
+        """
+        return sorted([*self.nonsense, *(
+            f'{FLAVOR}=' for flavor_id in self.flavor_ids if not flavor_id)])
+
+    @property
     def contradictions(self) -> list[str]:
         """The minimums that are above their maximums, as texts."""
         return [
@@ -254,7 +263,8 @@ class Requirement:
             [LIMITS[key].format(value) if key in MINIMUMS
              else f'at most {LIMITS[key].format(value)}'
              for key, value in self.limits.items()]
-            + [f'extra spec {text}' for text in self._extra_spec_texts()])
+            + [f'extra spec {text}' for text in self._extra_spec_texts()]
+            + [f'invalid row {text}' for text in self.invalid_rows])
 
     def _extra_spec_texts(self) -> list[str]:
         return [' or '.join(f'{key}={value}' for value in sorted(values))

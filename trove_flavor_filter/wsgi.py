@@ -18,7 +18,6 @@ import time
 import typing
 
 from oslo_config import cfg
-from oslo_context import context
 from oslo_log import log
 import routes
 import webob
@@ -37,6 +36,13 @@ LOG = log.getLogger(__name__)
 Environ = dict[str, typing.Any]
 StartResponse = Callable[..., typing.Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+# Marks the plugin's own answers for clients. If a 404 lacks it, the cloud has
+# no such route of the plugin.
+MARK = ('Trove-Flavor-Filter', '1')
+
+# For how many seconds a failure of one kind is not logged at ERROR again.
+REPEAT_TIME = 60
 
 # Trove has this path too. Trove handles the methods that have no handler here.
 TROVES_LIST = ('/{tenant_id}/datastores/{datastore}/versions/{version_id}'
@@ -126,6 +132,19 @@ def mapper(answers_troves_list: bool = True) -> routes.Mapper:
     return found
 
 
+def by_slashes(whole: routes.Mapper) -> dict[int, routes.Mapper]:
+    """Divide a mapper by the number of slashes in a path.
+
+    No variable of a route matches a slash. In a path with more slashes, the
+    expression of an id and a format suffix would try each pair of dots.
+    """
+    found: dict[int, routes.Mapper] = {}
+    for route in whole.matchlist:
+        found.setdefault(route.routepath.count('/'), routes.Mapper()
+                         ).extend([route])
+    return found
+
+
 def guard_of(controller: str, action: str, method: str
              ) -> guard.Action | None:
     """The check of a request that matches GUARDED or GUARDED_RESOURCES.
@@ -150,14 +169,20 @@ class FlavorFilter:
     def __init__(self, application: Application, conf: cfg.ConfigOpts):
         self._application = application
         self._services = services.Services.build(conf)
-        self._mapper = mapper(conf.flavor_filter.answer_troves_list)
+        self._mappers = by_slashes(
+            mapper(conf.flavor_filter.answer_troves_list))
+        # When a failure was logged at ERROR, by its kind.
+        self._failures: dict[type, float] = {}
 
     def __call__(self, environ: Environ,
                  start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get('PATH_INFO', '')
+        paths = self._mappers.get(path.count('/'))
+        if paths is None:
+            return self._application(environ, start_response)
         method = guard.method_of(environ)
-        match = self._mapper.match(
-            environ.get('PATH_INFO', ''), environ if method == environ[
-                'REQUEST_METHOD'] else {**environ, 'REQUEST_METHOD': method})
+        match = paths.match(path, environ if method == environ[
+            'REQUEST_METHOD'] else {**environ, 'REQUEST_METHOD': method})
         if not match:
             return self._application(environ, start_response)
         # Under eventlet, let other clients have their turn: a request that
@@ -168,16 +193,20 @@ class FlavorFilter:
             answers = self._route(environ, method, **match)
         except exception.FlavorFilterError as error:
             if not error.is_logged:
-                _log(environ, identity.context_of(environ), error)
+                self._log(environ, error)
             answers = views.fault(error)
         except Exception as error:
             # Even an unexpected error must not show a traceback to a client
             # or stop the service.
-            LOG.exception('%s %r failed', environ['REQUEST_METHOD'],
-                          environ['PATH_INFO'],
-                          context=identity.context_of(environ))
+            write = LOG.error if self._is_new(error) else LOG.info
+            write('%s %r failed', environ['REQUEST_METHOD'],
+                  environ['PATH_INFO'], exc_info=True,
+                  context=identity.context_of(environ))
             answers = views.fault(exception.Unavailable(
                 'The request could not be answered.', repr(error)))
+        if (isinstance(answers, webob.Response)
+                and answers is not self._application):
+            answers.headers.add(*MARK)
         return answers(environ, start_response)
 
     def _route(self, environ: Environ, method: str, controller: str,
@@ -200,7 +229,7 @@ class FlavorFilter:
         finish = guard.check(check, environ, identity.context_of(environ),
                              self._services, **path)
         return (self._application if finish is None
-                else _followed(self._application, finish))
+                else _followed(self._application, finish, self._log))
 
     def _answer(self, environ: Environ, methods: dict[str, typing.Any],
                 path: dict[str, str]) -> webob.Response:
@@ -213,11 +242,37 @@ class FlavorFilter:
             self._services,
             **{name: _decoded(value) for name, value in path.items()})
 
+    def _log(self, environ: Environ,
+             error: exception.FlavorFilterError) -> None:
+        """Log one line for a request that was refused or failed."""
+        write = (LOG.error if isinstance(error, exception.Unavailable)
+                 and self._is_new(error) else LOG.info)
+        write('%s %r answered with %d: %s', environ['REQUEST_METHOD'],
+              environ['PATH_INFO'], error.status,
+              getattr(error, 'reason', str(error)),
+              context=identity.context_of(environ))
 
-def _followed(application: Application, finish: guard.Finish) -> Application:
+    def _is_new(self, error: Exception) -> bool:
+        """Whether a failure is logged at ERROR: each kind once a minute.
+
+        Any member can repeat a request that fails, and alternate it with one
+        that does not.
+        """
+        now = time.monotonic()
+        before = self._failures.get(type(error))
+        if before is not None and now - before < REPEAT_TIME:
+            return False
+        self._failures[type(error)] = now
+        return True
+
+
+def _followed(application: Application, finish: guard.Finish,
+              log_failure: Callable[[Environ, exception.FlavorFilterError],
+                                    None]) -> Application:
     """An application, with something to do when it has answered.
 
     :param finish: called with the status; 500 if the application fails
+    :param log_failure: called if that cannot be done
     """
     def call(environ: Environ,
              start_response: StartResponse) -> Iterable[bytes]:
@@ -238,23 +293,13 @@ def _followed(application: Application, finish: guard.Finish) -> Application:
             except exception.FlavorFilterError as error:
                 # The record stays as it was when Trove got the request. The
                 # next upgrade of the instance replaces it.
-                _log(environ, identity.context_of(environ), error)
+                log_failure(environ, error)
     return call
 
 
 def _decoded(value: str) -> str:
     """A part of PATH_INFO as text; WSGI passes its bytes in a str."""
     return value.encode('latin-1').decode('utf-8', 'replace')
-
-
-def _log(environ: Environ, ctx: context.RequestContext,
-         error: exception.FlavorFilterError) -> None:
-    """Log one line for a request that was refused or failed."""
-    write = (LOG.error if isinstance(error, exception.Unavailable)
-             else LOG.info)
-    write('%s %r answered with %d: %s', environ['REQUEST_METHOD'],
-          environ['PATH_INFO'], error.status,
-          getattr(error, 'reason', str(error)), context=ctx)
 
 
 def filter_factory(global_conf: dict[str, str],

@@ -31,6 +31,9 @@ LOG = logging.getLogger(__name__)
 VERSION = '/flavors/datastores/versions/%s'
 INSTANCE = '/instances/%s/flavors'
 
+# The header of all answers of the plugin.
+MARK = 'Trove-Flavor-Filter'
+
 # After Trove has answered that it lacks a route, the time in seconds until it
 # is asked again.
 ABSENCE_TIME = 60
@@ -73,16 +76,15 @@ def allowed(request: HttpRequest, route: str,
     path = route % resource_id
     # Without raise_exc, since troveclient's exceptions cannot handle the
     # header Retry-After.
-    response, body = trove.troveclient(request).client.get(
-        path, raise_exc=False)
+    client = trove.troveclient(request).client
+    response, body = client.get(path, raise_exc=False)
     if response.status_code == 200:
         return [_flavor(document) for document in body['flavors']]
     if response.status_code == 401:
         raise exceptions.Unauthorized(response.text)
     if response.status_code == 404:
-        if resource_id in response.text:
-            # This 404 is the plugin's own, as it names the resource: for
-            # example a datastore version that has become inactive.
+        if _has_route(client, path, response):
+            # For example, a datastore version has become inactive.
             return []
         _absent.set(_key(request, route), True)
         return None
@@ -90,6 +92,19 @@ def allowed(request: HttpRequest, route: str,
     LOG.warning('The dialog offers all flavors: %s', failure)
     _failures(request).append(failure)
     return None
+
+
+def _has_route(client: typing.Any, path: str,
+               response: typing.Any) -> bool:
+    """Whether Trove has the route that it has answered with 404.
+
+    The plugin marks its answers. Its earlier releases do not, but they answer
+    405 to a method that a route of theirs does not have.
+    """
+    if MARK in response.headers:
+        return True
+    response, _body = client.request(path, 'OPTIONS', raise_exc=False)
+    return response.status_code == 405
 
 
 @memoized.memoized

@@ -19,13 +19,11 @@ and {GET,PUT} /{tenant_id}/mgmt/flavor-requirements
 import collections
 from collections.abc import Callable
 from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Mapping
 import functools
 import typing
 
 from oslo_context import context
-from oslo_log import log
 from oslo_serialization import jsonutils
 from oslo_utils import strutils
 import webob
@@ -34,6 +32,7 @@ from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import etags
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
+from trove_flavor_filter import change_log
 from trove_flavor_filter.declaration import document
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import problems
@@ -43,8 +42,6 @@ from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
 from trove_flavor_filter import requirement
 from trove_flavor_filter import services
-
-LOG = log.getLogger(__name__)
 
 # The maximum size of a body, in bytes: about ten times that of ten thousand
 # associations.
@@ -106,9 +103,8 @@ class Asked(typing.NamedTuple):
             if error.misses_flavors and not self.services.nova.sees_all():
                 error.advice = nova.UNSEEN
             raise
-        for change in changes:
-            if change.before != change.after:
-                self._log(change)
+        change_log.write(changes, self.ctx.user_id, self.ctx.project_id,
+                         self.ctx.request_id, context=self.ctx)
         return changes
 
     def _check(self, present: requirement.Present) -> None:
@@ -144,21 +140,10 @@ class Asked(typing.NamedTuple):
                     'The requirements have not changed in the meantime. '
                     'Nothing was changed.')
 
-    def _log(self, change: requirement.Change) -> None:
-        LOG.info(
-            'flavor requirement changed: user=%s project=%s request_id=%s '
-            'datastore_version=%s added=%s ended=%s', self.ctx.user_id,
-            self.ctx.project_id, self.ctx.request_id, change.version.id,
-            _texts(change.added), _texts(change.ended), context=self.ctx)
-
 
 def _no_etag(header: str) -> exception.PreconditionFailed:
     return exception.PreconditionFailed(
         f'The header {header} has no valid ETag. Nothing was changed.')
-
-
-def _texts(rows: Iterable[requirement.Row]) -> str:
-    return jsonutils.dumps([f'{key}={value}' for key, value in rows])
 
 
 Handler = Callable[..., webob.Response]

@@ -156,8 +156,9 @@ class Add(_OfVersion):
         version = find_version(database, parsed_args.datastore_version)
         if not parsed_args.no_validate:
             check_in_nova(nova.NovaFlavors.for_command(self.conf), flavor_ids)
-        (change,) = database.change(
-            functools.partial(planning.add, flavor_ids), [version.id])
+        (change,) = self.change(
+            database, functools.partial(planning.add, flavor_ids),
+            [version.id])
         added = [flavor_id for flavor_id in flavor_ids
                  if (requirement.FLAVOR, flavor_id) in change.added]
         if added:
@@ -212,8 +213,9 @@ datastore-version-flavor-delete mysql/8.0 \'\'
         flavor_ids = self.flavor_ids(parsed_args)
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        (change,) = database.change(
-            functools.partial(planning.delete, flavor_ids), [version.id])
+        (change,) = self.change(
+            database, functools.partial(planning.delete, flavor_ids),
+            [version.id])
         self.say(f'No longer associated with {version}: ' + ', '.join(
             flavor_id or 'the association without a value'
             for _key, flavor_id in change.ended))
@@ -265,7 +267,8 @@ class Require(base.Subcommand, command.Command):
 
     Requirements that are not given are kept; --clear removes them. The given
     values of an extra spec replace its earlier ones; --no-extra-spec removes
-    an extra spec.
+    an extra spec. A value replaces an invalid row of the same key;
+    --clear-invalid removes all invalid rows.
 
     Use it to allow flavors by their properties rather than by their ids.
     """
@@ -301,6 +304,9 @@ datastore-version-flavor-require mysql/8.0 --clear
             '--clear', action='store_true',
             help='remove all requirements that are not given; associations '
                  'are kept')
+        parser.add_argument(
+            '--clear-invalid', action='store_true',
+            help='remove invalid rows, and associations without a value')
         self._usage_error = parser.error
         return parser
 
@@ -309,18 +315,19 @@ datastore-version-flavor-require mysql/8.0 --clear
                   if (value := getattr(parsed_args, key)) is not None}
         ended = parsed_args.no_extra_spec
         if not (limits or parsed_args.extra_spec or ended
-                or parsed_args.clear):
+                or parsed_args.clear or parsed_args.clear_invalid):
             self._usage_error('specify a minimum, a maximum, an extra spec, '
-                              'or --clear')
+                              '--clear or --clear-invalid')
         if both := {key for key, _value in parsed_args.extra_spec} & {*ended}:
             self._usage_error(f'extra spec {min(both)} is given to both '
                               f'--extra-spec and --no-extra-spec')
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        (change,) = database.change(
-            functools.partial(
+        (change,) = self.change(
+            database, functools.partial(
                 planning.require, limits, parsed_args.clear,
-                extra_specs=parsed_args.extra_spec, ended=ended),
+                extra_specs=parsed_args.extra_spec, ended=ended,
+                clear_invalid=parsed_args.clear_invalid),
             [version.id])
         wanted = change.requirement
         if wanted.goes_by_id:
@@ -334,6 +341,10 @@ datastore-version-flavor-require mysql/8.0 --clear
     def _warn(self, version: requirement.Version,
               wanted: requirement.Requirement) -> None:
         """Warn of associated flavors that are no longer allowed."""
+        if wanted.nonsense:
+            warn(f'{version} allows no flavor because of invalid rows: '
+                 f'{", ".join(wanted.nonsense)}; --clear-invalid removes them')
+            return
         flavors = flavors_if_known(self.conf)
         if flavors is None:
             return
@@ -381,9 +392,10 @@ datastore-version-flavor-copy mysql/8.0 mysql/8.4 --replace
         source = find_version(database, parsed_args.from_datastore_version)
         target = find_version(database, parsed_args.to_datastore_version)
         changes = [
-            change for change in database.change(
-                functools.partial(planning.copy, source.id, target.id,
-                                  parsed_args.replace),
+            change for change in self.change(
+                database, functools.partial(
+                    planning.copy, source.id, target.id,
+                    parsed_args.replace),
                 {source.id, target.id})
             if change.before != change.after]
         if not changes:

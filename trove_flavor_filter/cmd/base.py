@@ -14,12 +14,15 @@
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import functools
 import io
 import logging
 import os
+import pwd
 import signal
 import sys
 import typing
@@ -27,10 +30,18 @@ import typing
 from oslo_config import cfg
 from oslo_log import log
 
+from trove_flavor_filter import change_log
 from trove_flavor_filter import conf as config
+from trove_flavor_filter.db import requirements
 from trove_flavor_filter import exception
+from trove_flavor_filter import requirement
 
 P = typing.ParamSpec('P')
+
+# The options of oslo.log that may send the log to other places than standard
+# error, where a command prints its messages.
+DESTINATIONS = ('log_config_append', 'log_file', 'log_dir', 'use_journal',
+                'use_syslog')
 
 
 def prints(failed: int) -> Callable[[Callable[P, int]], Callable[P, int]]:
@@ -127,6 +138,19 @@ class Subcommand:
         """Print a line of what was asked for."""
         print(text, file=self.app.stdout)
 
+    def change(self, database: requirements.Requirements,
+               plan: requirement.Plan,
+               version_ids: Collection[str] | None = None
+               ) -> list[requirement.Change]:
+        """Change requirements, and log it as trove-api logs its changes.
+
+        For the arguments, see :meth:`requirements.Requirements.change`.
+        """
+        made = database.change(plan, version_ids)
+        if any(change.before != change.after for change in made):
+            _log_changes(self.conf, made)
+        return made
+
     def failure(self, error: exception.Unavailable,
                 parsed_args: argparse.Namespace) -> str:
         """What a service that could not be used means for this command."""
@@ -154,26 +178,78 @@ def set_up_logging(conf: cfg.ConfigOpts) -> None:
     """Log only with ``--debug``: where trove.conf says, or to standard error.
 
     Without it, the libraries' logs would hide the messages that an
-    administrator needs, which are printed.
+    administrator needs, which are printed. Changes are logged all the same,
+    see :meth:`Subcommand.change`.
 
     :raises Misconfigured: the logging options in trove.conf are invalid
     """
     if conf.debug:
-        try:
-            if conf.log_config_append:
-                config.check_file(conf.log_config_append)
-            log.setup(conf, 'trove')
-        except Exception as error:
-            # The file may name handlers from any library.
-            option = ('log_config_append' if conf.log_config_append
-                      else 'log_file, log_dir or another option of the log')
-            raise exception.Misconfigured(
-                f'[DEFAULT] {option} of trove.conf: '
-                f'{" ".join(str(error).split())}') from error
+        _open_log(conf)
     else:
         logging.captureWarnings(True)
         # This removes the handler that oslo.log uses until it is set up.
         logging.getLogger().handlers[:] = [logging.NullHandler()]
+
+
+def _open_log(conf: cfg.ConfigOpts) -> None:
+    try:
+        if conf.log_config_append:
+            config.check_file(conf.log_config_append)
+        log.setup(conf, 'trove')
+    except Exception as error:
+        # The file may name handlers from any library.
+        option = ('log_config_append' if conf.log_config_append
+                  else 'log_file, log_dir or another option of the log')
+        raise exception.Misconfigured(
+            f'[DEFAULT] {option} of trove.conf: '
+            f'{" ".join(str(error).split())}') from error
+
+
+def _log_changes(conf: cfg.ConfigOpts,
+                 changes: Iterable[requirement.Change]) -> None:
+    """Log changes that have been made, where trove.conf says.
+
+    Without ``--debug``, this is all that a command logs, and it is not
+    printed between the messages. If trove.conf has no other place for the
+    logs than standard error, nothing is logged.
+    """
+    if conf.debug:
+        change_log.write(changes, _user_name())
+        return
+    if not any(conf[name] for name in DESTINATIONS):
+        return
+    try:
+        _open_log(conf)
+    except exception.Misconfigured as error:
+        # The change has been made all the same.
+        print(f'Warning: the change is not in the log: {error}.',
+              file=sys.stderr)
+        return
+    logger: logging.Logger | None = logging.getLogger(change_log.__name__)
+    while logger is not None:
+        logger.handlers[:] = [handler for handler in logger.handlers
+                              if not _prints(handler)]
+        logger = logger.parent
+    change_log.write(changes, _user_name())
+    # What the libraries log from now on is dropped again.
+    set_up_logging(conf)
+
+
+def _prints(handler: logging.Handler) -> bool:
+    return (isinstance(handler, logging.StreamHandler)
+            and handler.stream in (sys.stdout, sys.stderr, sys.__stdout__,
+                                   sys.__stderr__))
+
+
+def _user_name() -> str:
+    """The system user who runs the command; with sudo, who called it."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:
+        name = f'{number}'
+    caller = os.environ.get('SUDO_USER')
+    return f'{caller}(sudo:{name})' if caller and number == 0 else name
 
 
 def app_args(conf: cfg.ConfigOpts) -> argparse.Namespace:

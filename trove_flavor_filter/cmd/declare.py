@@ -155,7 +155,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
 
         database = associations.table(self.conf)
         made = (database.foresee(plan) if parsed_args.dry_run
-                else database.change(plan))
+                else self.change(database, plan))
         with contextlib.redirect_stdout(self.app.stdout):
             return outcome.report(
                 [change for change in made if change.before != change.after],

@@ -190,9 +190,7 @@ def write(version: requirement.Version,
     What cannot be understood is shown under a key of its own, which is there
     only then. Such a document cannot be read: the rows would be lost.
     """
-    strange = [*wanted.nonsense, *(
-        f'{requirement.FLAVOR}={flavor_id}'
-        for flavor_id in wanted.flavor_ids if not flavor_id)]
+    strange = wanted.invalid_rows
     return {
         'datastore_version_id': version.id,
         'datastore': version.datastore,
@@ -202,7 +200,7 @@ def write(version: requirement.Version,
         'extra_specs': {
             key: next(iter(values)) if len(values) == 1 else sorted(values)
             for key, values in sorted(wanted.extra_specs.items())},
-        **({NOT_UNDERSTOOD: sorted(strange)} if strange else {})}
+        **({NOT_UNDERSTOOD: strange} if strange else {})}
 
 
 def rows(document: Mapping[str, typing.Any]) -> frozenset[requirement.Row]:

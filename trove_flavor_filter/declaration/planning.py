@@ -63,7 +63,8 @@ def require(limits: Mapping[str, int], clear: bool,
             present: requirement.Present,
             extra_specs: Iterable[tuple[str, str]] = (),
             ended: Iterable[str] = (),
-            ended_limits: Iterable[str] = ()) -> Wanted:
+            ended_limits: Iterable[str] = (),
+            clear_invalid: bool = False) -> Wanted:
     """Set minimums, maximums and extra specs.
 
     Requirements that are not given are kept. The given values of an extra
@@ -76,6 +77,8 @@ def require(limits: Mapping[str, int], clear: bool,
         alternatives
     :param ended: keys of extra specs to remove
     :param ended_limits: keys of minimums and maximums to remove
+    :param clear_invalid: remove invalid rows, and associations without a
+        value
     :raises BadRequest: as :func:`checked`
     """
     new = {*((key, str(value)) for key, value in limits.items()),
@@ -87,8 +90,10 @@ def require(limits: Mapping[str, int], clear: bool,
     return checked({
         version: {*new, *(
             row for row in rows
-            if row[0] == requirement.FLAVOR
-            or not clear and _subject(row) not in subjects)}
+            if (row[0] == requirement.FLAVOR
+                or not clear and _subject(row) not in subjects)
+            and not (clear_invalid
+                     and requirement.Requirement.of([row]).invalid_rows))}
         for version, rows in present.rows.items()}, present)
 
 

@@ -25,9 +25,6 @@ from trove_flavor_filter.declaration import checks
 from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import requirement
 
-# libyaml is ten times as fast as pure Python.
-LOADER: typing.Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-
 # The maximum size of a file, in bytes.
 LARGEST = 64 * 2 ** 20
 
@@ -35,6 +32,13 @@ LARGEST = 64 * 2 ** 20
 DEPTH = 6
 
 TOP = 'datastore_versions'
+
+# The tags that change nothing. Any other would be lost: names are always
+# strings.
+TAG = 'tag:yaml.org,2002:'
+TAGS: dict[type, str] = {
+    yaml.ScalarEvent: f'{TAG}str', yaml.SequenceStartEvent: f'{TAG}seq',
+    yaml.MappingStartEvent: f'{TAG}map'}
 
 
 def read(data: bytes) -> list[checks.Declared]:
@@ -51,6 +55,49 @@ def read(data: bytes) -> list[checks.Declared]:
     return declared
 
 
+class Loader(yaml.SafeLoader):
+    """Loads YAML without aliases, tags and deep nesting.
+
+    It is PyYAML's loader in Python. libyaml is ten times as fast. But not
+    every host has it, and the two do not accept the same files.
+    """
+
+    def __init__(self, stream: str):
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None,
+                     index: typing.Any) -> yaml.Node | None:
+        event: typing.Any = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse('aliases are not supported; repeat the value')
+        elif event.tag not in (None, TAGS[type(event)]):
+            shown = event.tag
+            if shown.startswith(TAG):
+                shown = f'!!{shown.removeprefix(TAG)}'
+            self._refuse(f'the tag {problems.short(shown)} is not supported; '
+                         f'remove it')
+        is_collection = isinstance(event, yaml.CollectionStartEvent)
+        if is_collection and self._depth == DEPTH:
+            self._refuse('nested too deep')
+        self._depth += is_collection
+        node = super().compose_node(parent, index)
+        self._depth -= is_collection
+        return node
+
+    def _refuse(self, problem: str) -> typing.NoReturn:
+        raise yaml.MarkedYAMLError(
+            problem=problem, problem_mark=self.peek_event().start_mark)
+
+    def scan_to_next_token(self) -> None:
+        """Skip spaces and comments; tabs too, where they do not indent."""
+        super().scan_to_next_token()
+        while self.peek() == '\t' and (
+                self.flow_level or not self.allow_simple_key):
+            self.forward()
+            super().scan_to_next_token()
+
+
 class _Reader(checks.Checker):
     """Converts YAML nodes to plain values, and keeps their positions."""
 
@@ -63,8 +110,8 @@ class _Reader(checks.Checker):
     def of(cls, data: bytes) -> 'tuple[yaml.Node | None, _Reader]':
         """The root node of a file, and a reader for it.
 
-        :raises DeclarationRefused: it is not valid YAML, has aliases, or is
-            nested too deep
+        :raises DeclarationRefused: it is not valid YAML, has aliases or
+            tags, or is nested too deep
         """
         try:
             text = data.decode('utf-8-sig')
@@ -73,8 +120,7 @@ class _Reader(checks.Checker):
             raise _refused(problems.Place(len(lines), len(lines[-1]) + 1),
                            'this is not UTF-8') from None
         try:
-            _refuse_tricks(text)
-            return yaml.compose(text, Loader=LOADER), cls()
+            return yaml.compose(text, Loader=Loader), cls()
         except yaml.YAMLError as error:
             raise _refused(*_yaml_problem(error, text)) from None
 
@@ -165,24 +211,6 @@ class _Reader(checks.Checker):
             if text is not None:
                 found.append(checks.Reference(text, by_id, place))
         return found
-
-
-def _refuse_tricks(text: str) -> None:
-    """Refuse aliases and deep nesting, before any node is built."""
-    depth = 0
-    for event in yaml.parse(text, Loader=LOADER):
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(
-                problem='aliases are not supported; repeat the value',
-                problem_mark=event.start_mark)
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > DEPTH:
-                raise yaml.MarkedYAMLError(
-                    problem='nested too deep',
-                    problem_mark=event.start_mark)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 def _refused(place: problems.Place,

@@ -112,13 +112,15 @@ class Catalog:
                              version: str) -> None:
         """Log that Nova does not show the extra specs of all flavors.
 
-        This is logged once, and again only if Nova has shown them meanwhile.
+        This is logged once, and again only if Nova has shown them meanwhile,
+        in the common list.
 
         :param listing: from :meth:`visible`
         :param version: a datastore version that requires extra specs
         """
         # The common list is the same for all callers, so that two callers
         # who see different things do not have this logged on each request.
+        # Where it is empty, a list that shows them all tells nothing.
         hides = any(flavor.extra_specs is None for flavor in
                     listing.common.flavors or listing.flavors)
         if hides and not self._hides_specs:
@@ -126,7 +128,8 @@ class Catalog:
                         'Nova does not show those of all flavors; '
                         '"trove-flavor-filter-status upgrade check" says '
                         'what to do.', version)
-        self._hides_specs = hides
+        if hides or listing.common.flavors:
+            self._hides_specs = hides
 
     def _look_up(self, flavor_id: str,
                  caller: nova.Caller) -> requirement.Flavor | None:

@@ -129,8 +129,7 @@ class Cloud:
                 self._ask(
                     'PUT', f'{_path(version_id)}?validate={validate}',
                     version_id, headers=_if_match(tag),
-                    body={document.ONE: document.write(
-                        version, requirement.Requirement.of(wanted))})
+                    body={document.ONE: _document(version, wanted)})
         self.repeat(change)
 
     def apply(self, wanted: Mapping[requirement.Version,
@@ -144,7 +143,7 @@ class Cloud:
         self._ask(
             'PUT', f'{ALL}?validate={validate}&dry_run={dry_run}',
             headers=_if_match(tag), body={document.MANY: [
-                document.write(version, requirement.Requirement.of(rows))
+                _document(version, rows)
                 for version, rows in wanted.items()]})
 
     @staticmethod
@@ -170,14 +169,16 @@ class Cloud:
         :raises Changed: a condition of the request does not hold
         """
         with flavors.translated():
-            response, body = self.trove.client.request(
+            client = self.trove.client
+            response, body = client.request(
                 path, method, raise_exc=False,
                 # No proxy has to change the ETag then.
                 headers={'Accept-Encoding': 'identity', **headers}, **kwargs)
+            is_there = flavors.has_route(client, path, response)
         status = response.status_code
         if status == 412:
             raise Changed
-        if status == 404 and not flavors.is_of_plugin(body):
+        if not is_there:
             raise exceptions.CommandError(
                 'This cloud does not have trove-flavor-filter, or a release '
                 'that does not let administrators change requirements over '
@@ -204,6 +205,22 @@ def _if_match(tag: str) -> dict[str, str]:
             'one. Use trove-manage on a host that runs trove-api, or have '
             'the proxy keep the header ETag.')
     return {'If-Match': tag}
+
+
+def _document(version: requirement.Version,
+              rows: frozenset[requirement.Row]) -> dict[str, typing.Any]:
+    """The document with the wanted rows of a datastore version.
+
+    :raises CommandError: some of them are invalid, so Trove would refuse it
+    """
+    wanted = requirement.Requirement.of(rows)
+    if wanted.invalid_rows:
+        raise exceptions.CommandError(
+            f'Nothing was changed, because datastore version {version} has '
+            f'invalid rows: {", ".join(wanted.invalid_rows)}; remove them '
+            f'with "openstack datastore version flavor requirement unset '
+            f'{version.id} --invalid", or set valid values.')
+    return document.write(version, wanted)
 
 
 def _path(version_id: str) -> str:

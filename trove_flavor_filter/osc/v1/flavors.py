@@ -39,6 +39,9 @@ from trove_flavor_filter import exception
 COLUMNS = {'ID': 'str_id', 'Name': 'name', 'RAM': 'ram', 'VCPUs': 'vcpus',
            'Disk': 'disk', 'Ephemeral': 'ephemeral'}
 
+# The header of all answers of the plugin.
+MARK = 'Trove-Flavor-Filter'
+
 # What the user can do about an HTTP status from Trove.
 ADVICE = {
     400: 'correct it and try again',
@@ -122,16 +125,17 @@ def row(flavor: dict[str, typing.Any]) -> tuple[typing.Any, ...]:
     return tuple(flavor.get(field) for field in COLUMNS.values())
 
 
-def failure(status: int, body: typing.Any, version_id: str,
+def failure(status: int, body: typing.Any, is_there: bool, version_id: str,
             datastore: str | None = None) -> exceptions.CommandError:
     """The error for a response from Trove that is not a list of flavors.
 
     :param status: the HTTP status
     :param body: the JSON of the response; None if it is not JSON
+    :param is_there: whether the cloud has the route
     :param version_id: the datastore version of the request
     :param datastore: its datastore's name; None if it is not known
     """
-    if status == 404 and not is_of_plugin(body):
+    if not is_there:
         return exceptions.CommandError(
             f'This cloud does not have trove-flavor-filter, so it does not '
             f'list the flavors that a datastore version allows; try Trove\'s '
@@ -143,11 +147,11 @@ def failure(status: int, body: typing.Any, version_id: str,
 
 def refusal(status: int, body: typing.Any, version_id: str,
             otherwise: str) -> exceptions.CommandError:
-    """The error for a response with a fault from the plugin or Trove.
+    """The error for a response with a fault, on a route that is there.
 
     :param otherwise: the message if the body is not a fault
     """
-    if status == 404 and is_of_plugin(body):
+    if status == 404:
         return exceptions.CommandError(
             f'There is no datastore version {version_id!r} that you may use; '
             f'"openstack datastore list" and "openstack datastore version '
@@ -157,13 +161,21 @@ def refusal(status: int, body: typing.Any, version_id: str,
     return exceptions.CommandError(f'{reason} (HTTP {status}); {advice}.')
 
 
-def is_of_plugin(body: typing.Any) -> bool:
-    """Whether a body with status 404 comes from the plugin.
+def has_route(client: typing.Any, path: str, response: typing.Any) -> bool:
+    """Whether the cloud has a route of the plugin.
 
-    The plugin's message names the datastore version. The messages of Trove's
-    router and of proxies do not.
+    The answer 404 may be that of Trove without the plugin, or of a proxy. The
+    plugin marks its answers. Its earlier releases do not, but they answer 405
+    to a method that a route of theirs does not have.
+
+    :param client: python-troveclient's HTTP client
+    :param path: of the route
+    :param response: its response
     """
-    return _message(body).startswith('Datastore version ')
+    if response.status_code != 404 or MARK in response.headers:
+        return True
+    response, _body = client.request(path, 'OPTIONS', raise_exc=False)
+    return response.status_code == 405
 
 
 def _message(body: typing.Any) -> str:
@@ -261,21 +273,25 @@ class FlavorLister(Explained, command.Lister):
         return manager.database
 
     def listed(self, path: str,
-               error: Callable[[int, typing.Any], exceptions.CommandError]
+               error: Callable[[int, typing.Any, bool],
+                               exceptions.CommandError]
                ) -> tuple[tuple[str, ...], list[tuple]]:
         """The flavors that Trove lists on a path, in Nova's order.
 
         :param error: makes the error from the status and the JSON of a
-            response that is not a list of flavors
+            response that is not a list of flavors, and from whether the cloud
+            has the route
         :returns: the names of the columns, and a row for each flavor
         :raises CommandError: the list cannot be fetched; the message is one
             sentence that says what to do
         """
         with translated():
-            response, body = self.client.client.get(path, raise_exc=False)
+            client = self.client.client
+            response, body = client.get(path, raise_exc=False)
+            is_there = has_route(client, path, response)
         flavors = body.get('flavors') if isinstance(body, dict) else None
         if response.status_code != 200 or flavors is None:
-            raise error(response.status_code, body)
+            raise error(response.status_code, body, is_there)
         return tuple(COLUMNS), [row(flavor) for flavor in flavors]
 
 

@@ -67,20 +67,18 @@ def unknown(instance: str) -> exceptions.CommandError:
         f'database instance list" shows the available ones.')
 
 
-def failure(status: int, body: typing.Any,
+def failure(status: int, body: typing.Any, is_there: bool,
             instance_id: str) -> exceptions.CommandError:
     """The error for a response from Trove that is not a list of flavors.
 
     :param status: the HTTP status
     :param body: the JSON of the response; None if it is not JSON
+    :param is_there: whether the cloud has the route
     """
     if status != 404:
-        return flavors.failure(status, body, instance_id)
-    if body == {'itemNotFound': {
-            'code': 404,
-            'message': f'Resource {instance_id} cannot be found.'}}:
+        return flavors.failure(status, body, is_there, instance_id)
+    if is_there:
         return unknown(instance_id)
-    # From Trove's router, which does not have this path, or from a proxy.
     return exceptions.CommandError(
         'This cloud does not have trove-flavor-filter, or a release that '
         'does not list the flavors that an instance may be resized to; '

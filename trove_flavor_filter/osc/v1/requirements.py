@@ -154,8 +154,9 @@ datastore version flavor remove mysql/8.0 db.medium
 class ListFlavorRequirements(_Admin, command.Lister):
     """List the flavor requirements of datastore versions.
 
-    Datastore versions without requirements are not listed. You must be an
-    administrator.
+    Datastore versions without requirements are not listed. A datastore version
+    with an invalid row allows no flavor; "unset --invalid" removes such rows.
+    You must be an administrator.
     """
 
     examples = '''
@@ -167,8 +168,8 @@ datastore version flavor requirement list --long -f json
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--long', action='store_true',
-            help='show minimums, maximums and extra specs in columns of their '
-                 'own')
+            help='show minimums, maximums, extra specs and invalid rows in '
+                 'columns of their own')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace
@@ -184,10 +185,11 @@ datastore version flavor requirement list --long -f json
                 version.id, version.datastore, version.name,
                 format_columns.ListColumn(says['flavors']),
                 *((*(says[key] for key in UNITS),
-                   format_columns.DictColumn(says['extra_specs']))
+                   format_columns.DictColumn(says['extra_specs']),
+                   format_columns.ListColumn(wanted.invalid_rows))
                   if parsed_args.long else (str(wanted),))))
         return ('Datastore Version ID', 'Datastore', 'Version', 'Flavors', *(
-            (*(_title(key) for key in UNITS), 'Extra Specs')
+            (*(_title(key) for key in UNITS), 'Extra Specs', 'Invalid Rows')
             if parsed_args.long else ('Requires',))), rows
 
 
@@ -201,7 +203,9 @@ def _title(key: str) -> str:
 class ShowFlavorRequirement(_Admin, command.ShowOne):
     """Show the flavor requirement of a datastore version.
 
-    RAM is in MiB, disk in GiB. You must be an administrator.
+    RAM is in MiB, disk in GiB. Invalid rows of the table are shown as
+    "not_understood"; while there are any, no flavor is allowed. You must be an
+    administrator.
     """
 
     examples = '''
@@ -227,7 +231,8 @@ class SetFlavorRequirement(_Admin):
 
     Requirements that are not given are kept. The given values of an extra
     spec replace its earlier ones; several values of one extra spec are
-    alternatives. You must be an administrator.
+    alternatives. A value replaces an invalid row of the same key. You must be
+    an administrator.
     """
 
     examples = '''
@@ -268,12 +273,14 @@ class UnsetFlavorRequirement(_Admin):
     """Remove minimums, maximums and extra specs of a datastore version.
 
     All other requirements are kept, including associations, unless --all is
-    given. You must be an administrator.
+    given. --invalid removes the invalid rows, which "show" lists. You must be
+    an administrator.
     """
 
     examples = '''
 datastore version flavor requirement unset mysql/8.0 --min-ram
 datastore version flavor requirement unset mysql/8.0 --extra-spec db
+datastore version flavor requirement unset mysql/8.0 --invalid
 datastore version flavor requirement unset mysql/8.0 --all
 '''
 
@@ -290,22 +297,27 @@ datastore version flavor requirement unset mysql/8.0 --all
             '--extra-spec', metavar='<key>', action='append', default=[],
             help='remove the requirement of this extra spec; may be repeated')
         parser.add_argument(
+            '--invalid', action='store_true',
+            help='remove invalid rows, and associations without a value')
+        parser.add_argument(
             '--all', action='store_true',
             help='remove all requirements, including associations')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         limits = [key for key in UNITS if getattr(parsed_args, key)]
-        if not (limits or parsed_args.extra_spec or parsed_args.all):
+        if not (limits or parsed_args.extra_spec or parsed_args.invalid
+                or parsed_args.all):
             self._usage_error('specify a minimum, a maximum, an extra spec, '
-                              'or --all')
+                              '--invalid or --all')
         version_id = self.version_id(parsed_args)
         if parsed_args.all:
             self.cloud.end(version_id)
             return
         self.cloud.change(version_id, functools.partial(
             planning.require, {}, False, ended=parsed_args.extra_spec,
-            ended_limits=limits), validate=False)
+            ended_limits=limits, clear_invalid=parsed_args.invalid),
+            validate=False)
 
 
 class ExportFlavorRequirements(_Admin):

@@ -218,3 +218,17 @@ class DocumentTest(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.conf = self.configuration('')
+
+
+class HiddenSpecsTest(base.DatabaseTestCase):
+
+    def test_callers_who_see_different_things_have_it_logged_once(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        # As where Trove asks Nova with the token of each caller.
+        nobody = snapshot.Snapshot(0, [], True)
+        asked = catalog.Catalog(self.conf)
+        for _turn in range(3):
+            for own in (FLAVORS, FLAVORS[1:], []):
+                asked.warn_of_hidden_specs(
+                    snapshot.Listing(own, nobody), 'mysql')
+        self.assertEqual(1, log.output.count('Nova does not show those'))

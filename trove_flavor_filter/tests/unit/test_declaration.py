@@ -154,6 +154,37 @@ datastore_versions:
             self.assertEqual(1, len(found), found)
             self.assertIn(wanted, found[0])
 
+    def test_a_tag_that_would_be_lost_is_refused(self):
+        for value, shown in (
+                ('flavors: [!secret db]', "2:21: the tag '!secret'"),
+                ('!env_var X: []', "2:11: the tag '!env_var'"),
+                ('min_ram: !x 1', "2:20: the tag '!x'"),
+                ('min_ram: !!int 1', "2:20: the tag '!!int'"),
+                ('flavors: !x [db]', "2:20: the tag '!x'"),
+                ('flavors: !!str [db]', "2:20: the tag '!!str'"),
+                ('extra_specs: !!set {a}', "2:24: the tag '!!set'"),
+                ('extra_specs: {a: ! b}', "2:28: the tag '!'"),
+                ('flavors: [!<x:y> db]', "2:21: the tag 'x:y'")):
+            (problem,) = self.refused(
+                f'datastore_versions:\n  a: {{b: {{{value}}}}}')
+            self.assertEqual(f'{shown} is not supported; remove it',
+                             problem)
+
+    def test_a_tag_that_says_what_is_so_anyway_is_read(self):
+        wanted = {'flavors': ['8.0'], 'extra_specs': {'a': 'b'}}
+        says = yaml.safe_dump({'datastore_versions': {'a': {'b': wanted}}})
+        tagged = says
+        for plain, with_tag in (("'8.0'", '!!str 8.0'),
+                                ('flavors:', 'flavors: !!seq'),
+                                ('extra_specs:', 'extra_specs: !!map')):
+            tagged = tagged.replace(plain, with_tag)
+        self.assertEqual(
+            [(['8.0'], ['a=b'])] * 2, [
+                ([flavor.text for flavor in declared.flavors],
+                 declared.extra_specs)
+                for text in (says, tagged)
+                for declared in reading.read(text.encode())])
+
     def test_an_anchor_bomb_is_refused(self):
         lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
         lines += [f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 10)}]'
@@ -248,7 +279,7 @@ datastore_versions:
         for text, problem in (
                 ('7', "4:20: '7' is not a mapping of the keys of extra "
                       "specs"),
-                ('{a: }', '4:24: nothing is not the value of an extra spec, '
+                ('{a: }', '4:23: nothing is not the value of an extra spec, '
                           'or a list of values'),
                 ('{a: []}', '4:24: a list is not the value of an extra '
                             'spec, or a list of values'),

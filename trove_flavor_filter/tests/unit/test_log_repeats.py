@@ -15,6 +15,7 @@
 import itertools
 import uuid
 
+import fixtures
 import sqlalchemy as sa
 
 from trove_flavor_filter.db import models
@@ -121,3 +122,44 @@ class MemberTest(test_requirements_api.RequirementsTestCase):
         self.assertIn('extra_spec=x, max_disk=-1, min_ram=x cannot', first)
         self.assertIn('min_vcpus=y cannot', second)
         self.assertEqual(second, third)
+
+
+class OutageTest(test_wsgi.WsgiTestCase):
+    """A member's requests while a service is away, or the plugin fails."""
+
+    def errors(self) -> list[str]:
+        return [line for line in self.our_log() if line.startswith('ERROR')]
+
+    def send_all(self) -> None:
+        """Requests that fail, alternating with some that do not."""
+        for _turn in range(3):
+            for path, status in ((self.path(), 503),
+                                 (self.path('no-such'), 404),
+                                 (self.path(self.other_id), 503)):
+                self.assertEqual(status, self.request(path).status_int)
+
+    def test_it_is_an_error_once_a_minute_and_each_request_has_its_line(self):
+        self.send_all()
+        (told,) = self.errors()
+        self.assertIn('answered with 503', told)
+        self.assertEqual(9, len(self.our_log()))
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.wsgi.REPEAT_TIME', 0))
+        self.send_all()
+        self.assertEqual(7, len(self.errors()))
+
+    def test_another_service_that_fails_is_told_as_well(self):
+        self.send_all()
+        models.DatastoreVersionMetadata.__table__.drop(self.sql)
+        for _turn in range(3):
+            self.request(self.path())
+        self.assertEqual(2, len(self.errors()))
+
+    def test_so_is_a_fault_of_the_plugin_with_a_traceback(self):
+        self.application._services = None
+        for _turn in range(3):
+            self.assertFault(self.request(self.path()), 503,
+                             'serviceUnavailable')
+        (told,) = self.errors()
+        self.assertIn(' failed', told)
+        self.assertEqual(3, self.log.output.count('AttributeError: '))

@@ -19,10 +19,14 @@ import types
 import typing
 
 from osc_lib import exceptions
+import sqlalchemy as sa
 import webob
 
+from trove_flavor_filter.db import models
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.osc.v1 import cloud
+from trove_flavor_filter.osc.v1 import flavors
+from trove_flavor_filter.osc.v1 import requirements
 from trove_flavor_filter.tests.unit import test_requirements_api
 
 
@@ -39,7 +43,8 @@ class CloudTestCase(test_requirements_api.RequirementsTestCase):
         trove = types.SimpleNamespace(
             client=types.SimpleNamespace(request=self.ask),
             datastores=types.SimpleNamespace(list=lambda: []))
-        self.cloud = cloud.Cloud(types.SimpleNamespace(database=trove))
+        self.manager = types.SimpleNamespace(database=trove)
+        self.cloud = cloud.Cloud(self.manager)
 
     def ask(self, path: str, method: str, raise_exc: bool,
             body: typing.Any = None, headers: dict[str, str] | None = None):
@@ -123,3 +128,108 @@ class ProxyTest(CloudTestCase):
         self.assertEqual((1, None, []), (
             self.shown()['min_disk'], self.shown()['min_ram'],
             self.shown()['flavors']))
+
+
+class RouteTest(CloudTestCase):
+    """What the client takes a 404 for."""
+
+    def shows(self, version_id: str) -> str:
+        return str(self.assertRaises(
+            exceptions.CommandError, self.cloud.requirement_of, version_id))
+
+    def test_a_version_that_is_not_there_is_told_from_a_missing_plugin(self):
+        self.assertIn("no datastore version 'no-such'", self.shows('no-such'))
+
+        def without_plugin(_headers, response):
+            response.status = 404
+            response.headers.pop('Trove-Flavor-Filter')
+
+        self.proxy = without_plugin
+        self.assertIn('does not have trove-flavor-filter',
+                      self.shows(self.version_id))
+
+    def test_so_it_is_with_a_release_that_does_not_mark_its_answers(self):
+        self.proxy = lambda _headers, response: response.headers.pop(
+            'Trove-Flavor-Filter')
+        self.assertIn("no datastore version 'no-such'", self.shows('no-such'))
+
+    def test_for_a_path_that_is_not_the_plugins_the_cloud_lacks_it(self):
+        self.application._application = webob.Response(status=404)
+        response, _body = self.ask('/flavors/datastores/versions', 'GET',
+                                   False)
+        self.assertFalse(flavors.has_route(
+            types.SimpleNamespace(request=self.ask),
+            '/flavors/datastores/versions', response))
+
+
+class InvalidRowTest(CloudTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.create_row(self.version_id, 'x', key='min_ram')
+        self.create_row(self.version_id, '')
+        self.create_row(self.version_id, '1')
+
+    def openstack(self, command_class: typing.Any,
+                  *words: str) -> typing.Any:
+        """Run a command; what it returns."""
+        command = command_class(
+            types.SimpleNamespace(client_manager=self.manager), None)
+        return command.take_action(
+            command.get_parser('openstack').parse_args(words))
+
+    def invalid(self) -> list[str] | None:
+        return self.shown().get('not_understood')
+
+    def test_it_is_listed_and_shown(self):
+        columns, (row,) = self.openstack(requirements.ListFlavorRequirements)
+        self.assertEqual('invalid row flavor=, invalid row min_ram=x',
+                         row[columns.index('Requires')])
+        columns, (row,) = self.openstack(requirements.ListFlavorRequirements,
+                                         '--long')
+        self.assertEqual(
+            ['flavor=', 'min_ram=x'],
+            row[columns.index('Invalid Rows')].machine_readable())
+        columns, row = self.openstack(requirements.ShowFlavorRequirement,
+                                      self.version_id)
+        self.assertEqual(
+            ['flavor=', 'min_ram=x'],
+            row[columns.index('not_understood')].machine_readable())
+
+    def test_the_command_that_removes_it_is_named_and_works(self):
+        commands = (
+            (requirements.AddDatastoreVersionFlavor, self.version_id, '2',
+             '--no-validate'),
+            (requirements.RemoveDatastoreVersionFlavor, self.version_id,
+             '1'),
+            (requirements.SetFlavorRequirement, self.version_id,
+             '--max-disk', '9'))
+        for command in commands:
+            message = str(self.assertRaises(
+                exceptions.CommandError, self.openstack, *command))
+            self.assertIn('flavor=, min_ram=x', message)
+            cure = (f'openstack datastore version flavor requirement unset '
+                    f'{self.version_id} --invalid')
+            self.assertIn(f'"{cure}"', message)
+        message = str(self.assertRaises(
+            exceptions.CommandError, self.apply, max_disk=9))
+        self.assertIn(f'"{cure}"', message)
+        self.assertEqual(['1'], self.shown()['flavors'])
+        self.openstack(requirements.UnsetFlavorRequirement,
+                       *cure.split()[6:])
+        self.assertIsNone(self.invalid())
+        for command in commands:
+            self.openstack(*command)
+        self.assertEqual((['2'], 9), (self.shown()['flavors'],
+                                      self.shown()['max_disk']))
+
+    def test_a_valid_value_replaces_that_of_the_same_key(self):
+        self.execute(sa.delete(models.DatastoreVersionMetadata).where(
+            models.DatastoreVersionMetadata.value == ''))
+        self.create_row(self.version_id, 'db', key='extra_spec')
+        self.openstack(requirements.SetFlavorRequirement, self.version_id,
+                       '--min-ram', '5', '--extra-spec', 'db=mysql')
+        self.assertIsNone(self.invalid())
+        self.assertEqual((['1'], 5, {'db': 'mysql'}), tuple(
+            self.shown()[key] for key in (
+                'flavors', 'min_ram', 'extra_specs')))

@@ -57,6 +57,7 @@ class RequirementsTestCase(test_wsgi.WsgiTestCase):
     def get(self, path: str | None = None, **headers) -> webob.Response:
         response = self.send('GET', path or self.one(), **headers)
         self.assertIn(response.status_int, (200, 304), response.text)
+        self.assertMarked(response)
         return response
 
     def shown(self, version_id: str | None = None) -> dict:
@@ -138,6 +139,7 @@ class OneTest(RequirementsTestCase):
             response = self.send('DELETE', self.one())
             self.assertEqual((204, b''),
                              (response.status_int, response.body))
+            self.assertMarked(response)
         self.assertEqual([], self.shown()['flavors'])
 
     def test_rows_of_volume_types_stay(self):
