@@ -167,8 +167,8 @@ datastore version flavor requirement list --long -f json
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--long', action='store_true',
-            help='show minimums, maximums and extra specs in columns of their '
-                 'own')
+            help='show minimums, maximums, extra specs and the enforcement '
+                 'in columns of their own')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace
@@ -184,10 +184,13 @@ datastore version flavor requirement list --long -f json
                 version.id, version.datastore, version.name,
                 format_columns.ListColumn(says['flavors']),
                 *((*(says[key] for key in UNITS),
-                   format_columns.DictColumn(says['extra_specs']))
-                  if parsed_args.long else (str(wanted),))))
+                   format_columns.DictColumn(says['extra_specs']),
+                   says[requirement.ENFORCEMENT])
+                  if parsed_args.long else (', '.join(filter(None, (
+                      str(wanted),
+                      'on trial' if wanted.on_trial else ''))),))))
         return ('Datastore Version ID', 'Datastore', 'Version', 'Flavors', *(
-            (*(_title(key) for key in UNITS), 'Extra Specs')
+            (*(_title(key) for key in UNITS), 'Extra Specs', 'Enforcement')
             if parsed_args.long else ('Requires',))), rows
 
 
@@ -227,12 +230,15 @@ class SetFlavorRequirement(_Admin):
 
     Requirements that are not given are kept. The given values of an extra
     spec replace its earlier ones; several values of one extra spec are
-    alternatives. You must be an administrator.
+    alternatives. With "--enforcement warn", the requirement is on trial: what
+    it does not allow is logged by trove-api, and not refused. You must be an
+    administrator.
     """
 
     examples = '''
 datastore version flavor requirement set mysql/8.0 --min-ram 2048
 datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
+datastore version flavor requirement set mysql/8.0 --enforcement warn
 '''
 
     def get_parser(self, prog_name: str) -> Parser:
@@ -250,18 +256,23 @@ datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
             default=[], type=checked(requirement.extra_spec),
             help='require flavors to have this extra spec; may be repeated. '
                  'Several values of one key are alternatives')
+        parser.add_argument(
+            '--enforcement', choices=[requirement.WARN, requirement.DENY],
+            help='whether to log ("warn") or to refuse ("deny") what is not '
+                 'allowed')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         limits = {key: value for key in UNITS
                   if (value := getattr(parsed_args, key)) is not None}
-        if not (limits or parsed_args.extra_spec):
-            self._usage_error(
-                'specify a minimum, a maximum or an extra spec')
+        if not (limits or parsed_args.extra_spec or parsed_args.enforcement):
+            self._usage_error('specify a minimum, a maximum, an extra spec, '
+                              'or --enforcement')
         self.cloud.change(
             self.version_id(parsed_args), functools.partial(
                 planning.require, limits, False,
-                extra_specs=parsed_args.extra_spec), validate=False)
+                extra_specs=parsed_args.extra_spec,
+                enforcement=parsed_args.enforcement), validate=False)
 
 
 class UnsetFlavorRequirement(_Admin):
