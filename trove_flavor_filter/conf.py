@@ -38,6 +38,9 @@ GROUP = cfg.OptGroup(
     help='Options of the trove-flavor-filter plugin. It takes all other '
          'settings from existing options in trove.conf.')
 
+# Values of the option "enforcement".
+DENY, WARN, OFF = 'deny', 'warn', 'off'
+
 OPTIONS = [
     cfg.URIOpt(
         'public_endpoint',
@@ -47,15 +50,29 @@ OPTIONS = [
              'version and a project template at its end, as in Keystone\'s '
              'catalog, are ignored. By default, links are built from the Host '
              'header, as Trove does in GET /flavors.'),
+    cfg.StrOpt(
+        'enforcement',
+        choices=[
+            (DENY, 'refuse what is not allowed'),
+            (WARN, 'let all requests pass, and log what would be refused'),
+            (OFF, 'let all requests pass')],
+        sample_default=DENY,
+        help='What to do with a request that would create an instance on, or '
+             'change it to, a flavor that its datastore version does not '
+             'allow. Lists contain only allowed flavors in any case. The '
+             'requirement of a datastore version can be on trial as well '
+             '("warn"); the milder of the two counts. Trove itself still '
+             'refuses to create an instance on a flavor that is not '
+             'associated, if the datastore version has associations.'),
     cfg.BoolOpt(
         'enforce',
         default=True,
-        help='Refuse requests that would create an instance on, or change it '
-             'to, a flavor that its datastore version does not allow. When '
-             'false, the plugin lists the allowed flavors and refuses none. '
-             'Trove itself still refuses to create an instance on a flavor '
-             'that is not associated, if the datastore version has '
-             'associations.'),
+        deprecated_for_removal=True,
+        deprecated_since='1.0.0',
+        deprecated_reason='Use "enforcement". This option is read only if '
+                          'that one is not set: false means "off", true '
+                          'means "deny".',
+        help='Whether to refuse flavors that are not allowed.'),
     cfg.BoolOpt(
         'answer_troves_list',
         default=True,
@@ -179,6 +196,12 @@ def new() -> cfg.ConfigOpts:
     for group, options in READ.items():
         conf.register_opts(options, group=group)
     return conf
+
+
+def enforcement(conf: cfg.ConfigOpts) -> str:
+    """How the deployment enforces requirements: DENY, WARN or OFF."""
+    options = conf.flavor_filter
+    return options.enforcement or (DENY if options.enforce else OFF)
 
 
 def load(paste: Mapping[str, str]) -> cfg.ConfigOpts:

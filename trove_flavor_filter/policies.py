@@ -13,7 +13,9 @@
 """The policy rules with their defaults, and how they are enforced."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import logging
 import threading
@@ -77,7 +79,12 @@ RULES = [
         name=BYPASS,
         check_str='!',
         description='Run a database on a flavor that its datastore version '
-                    'does not allow. By default, nobody is permitted to.',
+                    'does not allow. By default, nobody is permitted to. A '
+                    'check can refer to "project_id" of the owner, '
+                    '"datastore", "datastore_version" (names), '
+                    '"datastore_version_id", "flavor_id" and "action" '
+                    '(create, resize, upgrade, grow, add_shard, access, '
+                    'configuration, restart and so on).',
         operations=[
             {'path': '/v1.0/{tenant_id}/instances', 'method': 'POST'},
             {'path': '/v1.0/{tenant_id}/instances/{id}', 'method': 'PUT'},
@@ -158,6 +165,17 @@ class Policy:
         rules, values = self._current(), _values(ctx)
         values['is_admin'] = self._is_admin(rules, values)
         return rules.hold(rule, values, owner_id)
+
+    def permitted(self, ctx: context.RequestContext, rule: str,
+                  targets: Iterable[Mapping[str, str]]) -> list[bool]:
+        """Whether a rule holds for a caller, for each of several targets.
+
+        :param targets: what a rule may refer to, by name
+        """
+        rules, values = self._current(), _values(ctx)
+        values['is_admin'] = self._is_admin(rules, values)
+        return [rules.hold(rule, values, None, target)
+                for target in targets]
 
     def is_admin(self, ctx: context.RequestContext) -> bool:
         """Whether Trove treats this caller as an admin.

@@ -38,7 +38,14 @@ MAXIMUMS = {
 }
 LIMITS = MINIMUMS | MAXIMUMS
 EXTRA_SPEC = 'extra_spec'
-KEYS = (FLAVOR, *LIMITS, EXTRA_SPEC)
+# What requires something of a flavor.
+REQUIRING = (FLAVOR, *LIMITS, EXTRA_SPEC)
+
+# Whether the requirement is on trial: what it does not allow is logged, and
+# not refused. A row with DENY is the same as none, and none is written.
+ENFORCEMENT = 'enforcement'
+WARN, DENY = 'warn', 'deny'
+KEYS = (*REQUIRING, ENFORCEMENT)
 
 # Flavor ids that Nova accepts and that fit into the table.
 FLAVOR_ID = re.compile(r'(?! )[a-zA-Z0-9. _-]{1,128}(?<! )\Z')
@@ -160,8 +167,7 @@ class Requirement:
     :ivar min_ram: MiB, 0 for no minimum
     :ivar min_vcpus: count, 0 for no minimum
     :ivar min_disk: GiB, 0 for no minimum
-    :ivar nonsense: invalid rows, as ``key=value``, sorted. While there are
-        any, no flavor is allowed, since they were meant to require something
+    :ivar nonsense: invalid rows, as ``key=value``, sorted
     :ivar max_ram: MiB, 0 for no maximum
     :ivar max_vcpus: count, 0 for no maximum
     :ivar max_disk: GiB, 0 for no maximum
@@ -169,6 +175,7 @@ class Requirement:
         them
     :ivar ignores_case: whether the database compares ids without regard to
         case
+    :ivar on_trial: whether to log what it does not allow, and not refuse it
     """
 
     flavor_ids: frozenset[str] = frozenset()
@@ -182,6 +189,7 @@ class Requirement:
     extra_specs: Mapping[str, frozenset[str]] = dataclasses.field(
         default_factory=dict, hash=False)
     ignores_case: bool = dataclasses.field(default=False, compare=False)
+    on_trial: bool = dataclasses.field(default=False, compare=False)
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str | None, str | None]],
@@ -190,9 +198,9 @@ class Requirement:
 
         Unknown keys are ignored. If a minimum has several rows, the highest
         counts; of a maximum, the lowest counts. Several rows for the key of an
-        extra spec are alternatives.
+        extra spec are alternatives. It is on trial if all rows say so.
         """
-        flavor_ids, nonsense = set(), []
+        flavor_ids, nonsense, enforcement = set(), [], set()
         limits = dict.fromkeys(LIMITS, 0)
         extra_specs: dict[str, set[str]] = {}
         for key, text in rows:
@@ -207,18 +215,32 @@ class Requirement:
                 elif key == EXTRA_SPEC:
                     name, wanted = extra_spec(value)
                     extra_specs.setdefault(name, set()).add(wanted)
+                elif key == ENFORCEMENT:
+                    enforcement.add(value)
+                    if value not in (WARN, DENY):
+                        raise ValueError
             except ValueError:
                 nonsense.append(f'{key}={value}')
         return cls(frozenset(flavor_ids),
                    nonsense=tuple(sorted(set(nonsense))),
                    extra_specs={key: frozenset(values) for key, values
                                 in extra_specs.items()},
-                   ignores_case=ignores_case, **limits)
+                   ignores_case=ignores_case,
+                   on_trial=enforcement == {WARN}, **limits)
 
     @property
     def is_empty(self) -> bool:
         """Whether every flavor is allowed."""
         return self == Requirement()
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether an invalid row was meant to require something.
+
+        No flavor is allowed then.
+        """
+        return any(not row.startswith(f'{ENFORCEMENT}=')
+                   for row in self.nonsense)
 
     @property
     def limits(self) -> dict[str, int]:
@@ -300,7 +322,7 @@ class Requirement:
     def shortcomings(self, flavor: Flavor) -> list[str]:
         """The reasons why a flavor is not allowed; empty if it is."""
         found = []
-        if self.nonsense:
+        if self.is_unreadable:
             found.append('what it requires cannot be understood')
         found += self.contradictions
         if not self.is_associated(flavor.id):
@@ -330,7 +352,7 @@ class Requirement:
 
     def select(self, flavors: Iterable[Flavor]) -> list[Flavor]:
         """The allowed flavors among the given ones, in their order."""
-        if self.nonsense:
+        if self.is_unreadable:
             return []
         kept: list[typing.Any] = list(flavors)
         if ids := self._folded:

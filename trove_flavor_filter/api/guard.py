@@ -31,6 +31,7 @@ then a flavor has to be allowed by all versions that the instance may run.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import typing
@@ -43,6 +44,7 @@ import webob
 from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import identity
+from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import targets as db_targets
 from trove_flavor_filter.db import upgrades as db_upgrades
 from trove_flavor_filter import exception
@@ -53,6 +55,10 @@ from trove_flavor_filter import running
 from trove_flavor_filter import services
 
 LOG = log.getLogger(__name__)
+
+# The outcomes of a decision, in the log.
+REFUSED, WOULD_REFUSE, BYPASSED = 'refused', 'would_refuse', 'bypassed'
+NOT_ASSOCIATED = 'not associated'
 
 # The maximum number of allowed flavors that a refusal lists.
 SUGGESTIONS = 5
@@ -122,6 +128,26 @@ class Effects(typing.NamedTuple):
     uses: Sequence[running.Instance] = ()
 
 
+class Refusal(typing.NamedTuple):
+    """What is not allowed about a request.
+
+    :ivar instance_id: id of the instance or the cluster; may be ''
+    :ivar owner_id: id of its project; None for the caller's own
+    :ivar target: the datastore version that does not allow it
+    :ivar flavor_id: the flavor that is not allowed; '' if it is none
+    :ivar judges: the datastore versions that the request is judged by
+    :ivar is_busy: whether it is not allowed since a task is running
+    """
+
+    instance_id: str
+    reason: str
+    owner_id: str | None = None
+    target: db_targets.Target | None = None
+    flavor_id: str = ''
+    judges: Sequence[db_targets.Target] = ()
+    is_busy: bool = False
+
+
 class Guard(typing.NamedTuple):
     """The check of one request: its caller, and the services to use.
 
@@ -137,25 +163,110 @@ class Guard(typing.NamedTuple):
     def check(self, effects: Effects) -> None:
         """Check that no instance is busy, and that all flavors are allowed.
 
+        Nothing is refused by a requirement that is on trial; it is logged
+        that it would be.
+
         :raises NotReady: a task is running on an instance
         :raises BadRequest: a flavor is not allowed
         :raises Unavailable: Nova is needed and unavailable
         """
+        refusals = self._refusals(effects)
+        while True:
+            try:
+                refusal = next(refusals, None)
+            except exception.FlavorFilterError as error:
+                self._unjudged(error, effects)
+                return
+            if refusal is None:
+                return
+            if self._bypasses(effects.action, [refusal])[0]:
+                self._log(BYPASSED, effects.action, refusal)
+            elif self._is_on_trial(effects, refusal):
+                self._log(WOULD_REFUSE, effects.action, refusal)
+                # The first refusal is the only one, as it is when enforced.
+                return
+            else:
+                self._log(REFUSED, effects.action, refusal)
+                raise self._error(effects, refusal)
+
+    def judge(self, action: 'Action', environ: dict[str, typing.Any],
+              is_off: bool) -> 'Finish | None':
+        """Check a request, unless that is off, and record an upgrade.
+
+        :returns: what has to be done when Trove has answered
+        :raises FlavorFilterError: it is refused; or it is not judged, or an
+            upgrade cannot be recorded, and that is off
+        """
+        try:
+            if len(self.id) > LONGEST_ID or not _is_comparable(self.id):
+                raise exception.BadRequest('The path cannot be understood.')
+            body = bodies.read(environ)
+            if body is None:
+                return None
+            effects = action(self, body, self.id)
+        except exception.FlavorFilterError as error:
+            if is_off:
+                raise
+            self._unjudged(error)
+            return None
+        if not is_off:
+            self.check(effects)
+        try:
+            return _record(effects, self.services.upgrades)
+        except exception.Unavailable as error:
+            if is_off:
+                raise
+            self._unjudged(error, effects)
+            return None
+
+    def _unjudged(self, error: exception.FlavorFilterError,
+                  effects: Effects = Effects()) -> None:
+        """Refuse a request that cannot be judged, unless it is on trial.
+
+        :param effects: as far as they are known
+        :raises FlavorFilterError: the error, if it is not
+        """
+        refusal = Refusal(self.id, getattr(error, 'reason', str(error)))
+        is_on_trial = self._is_on_trial(effects, refusal)
+        self._log(WOULD_REFUSE if is_on_trial else REFUSED, effects.action,
+                  refusal)
+        if not is_on_trial:
+            # An outage is logged as such, too.
+            error.is_logged = not isinstance(error, exception.Unavailable)
+            raise error
+
+    def _refusals(self, effects: Effects) -> Iterator[Refusal]:
+        """What is not allowed, in the order in which it is refused."""
         for instance in effects.waits_for:
             if instance.is_busy and instance.waits:
                 busy = BUSY.get(instance.task_id, 'busy with a task')
-                if not self._bypasses(effects.action, instance.version_id,
-                                      instance.id, '', f'is {busy}'):
-                    raise exception.NotReady(
-                        f'Instance {instance.id} is {busy}. '
-                        f'Try again when the task has finished.')
+                siblings = self.services.targets.siblings(
+                    instance.version_id)
+                yield Refusal(
+                    instance.id, f'is {busy}', instance.tenant_id,
+                    next((each for each in siblings if each.version_id
+                          == instance.version_id), None),
+                    judges=siblings, is_busy=True)
         for case in effects.cases:
             for flavor_id in sorted(case.flavor_ids):
                 reasons = self._reasons(case, flavor_id)
-                if reasons is not None and not self._bypasses(
-                        effects.action, case.target.version_id, self.id,
-                        flavor_id, '; '.join(reasons) or 'not associated'):
-                    raise self._refusal(effects, case, flavor_id, reasons)
+                if reasons is not None:
+                    yield Refusal(
+                        self.id, '; '.join(reasons) or NOT_ASSOCIATED,
+                        case.target.tenant_id, case.target, flavor_id,
+                        [each.target for each in effects.cases])
+
+    def _is_on_trial(self, effects: Effects, refusal: Refusal) -> bool:
+        """Whether a request passes although it would be refused.
+
+        It does if all requirements that it is judged by are on trial.
+        """
+        if config.enforcement(self.services.conf) == config.WARN:
+            return True
+        judges = refusal.judges or [each.target for each in effects.cases]
+        found = [each.requirement for each in judges
+                 if not each.requirement.is_empty]
+        return bool(found) and all(each.on_trial for each in found)
 
     def allowed(self, targets: Iterable[db_targets.Target],
                 flavors: Sequence[requirement.Flavor]
@@ -166,29 +277,44 @@ class Guard(typing.NamedTuple):
         :param flavors: flavors that the caller can see, in any order
         :returns: those that are accepted, in the same order
         """
-        if self._may_bypass():
-            return flavors
         for target in targets:
-            flavors = target.requirement.select(flavors)
+            allowed = {flavor.id for flavor in
+                       target.requirement.select(flavors)}
+            refused = [flavor for flavor in flavors
+                       if flavor.id not in allowed]
+            allowed.update(flavor.id for flavor, bypasses in zip(
+                refused, self._bypasses(RESIZE, [
+                    Refusal('', '', target.tenant_id, target, flavor.id)
+                    for flavor in refused])) if bypasses)
+            flavors = [flavor for flavor in flavors if flavor.id in allowed]
         return flavors
 
-    def _may_bypass(self) -> bool:
-        return self.services.policy.allows(self.ctx, policies.BYPASS)
+    def _bypasses(self, action: str, refusals: Iterable[Refusal]
+                  ) -> list[bool]:
+        """Whether the caller may bypass each of the refusals."""
+        targets = []
+        for refusal in refusals:
+            owner_id = refusal.owner_id or self.project_id
+            version = refusal.target
+            targets.append({
+                'project_id': owner_id, 'tenant': owner_id, 'action': action,
+                'datastore': version.datastore if version else '',
+                'datastore_version':
+                    version.datastore_version if version else '',
+                'datastore_version_id': version.version_id if version else '',
+                'flavor_id': refusal.flavor_id})
+        return self.services.policy.permitted(
+            self.ctx, policies.BYPASS, targets)
 
-    def _bypasses(self, action: str, version_id: str, instance_id: str,
-                  flavor_id: str, reason: str) -> bool:
-        """Whether the caller may bypass a refusal; logs the decision.
-
-        :param reason: why the request would be refused
-        """
-        bypasses = self._may_bypass()
+    def _log(self, outcome: str, action: str, refusal: Refusal) -> None:
+        """Log a decision in one line."""
         LOG.info(
             'flavor decision: outcome=%s user=%s project=%s request_id=%s '
             'action=%s datastore_version=%s instance=%s flavor=%r reason=%r',
-            'bypassed' if bypasses else 'refused', self.ctx.user_id,
-            self.project_id, self.ctx.request_id, action, version_id,
-            instance_id, flavor_id[:LONGEST_NAME], reason, context=self.ctx)
-        return bypasses
+            outcome, self.ctx.user_id, self.project_id, self.ctx.request_id,
+            action, refusal.target.version_id if refusal.target else '',
+            refusal.instance_id, refusal.flavor_id[:LONGEST_NAME],
+            refusal.reason, context=self.ctx)
 
     def _reasons(self, case: Case, flavor_id: str) -> list[str] | None:
         """The reasons to refuse a flavor, other than its association.
@@ -199,7 +325,7 @@ class Guard(typing.NamedTuple):
         wanted = case.target.requirement
         if wanted.is_empty:
             return None
-        if wanted.nonsense:
+        if wanted.is_unreadable:
             return ['what it requires cannot be understood']
         if wanted.contradictions:
             return wanted.contradictions
@@ -220,24 +346,33 @@ class Guard(typing.NamedTuple):
         # Nova may write the id differently; the flavor is associated.
         return wanted.shortcomings(flavor._replace(id=flavor_id)) or None
 
-    def _refusal(self, effects: Effects, case: Case, flavor_id: str,
-                 reasons: list[str]) -> exception.FlavorRefused:
-        reason = '; '.join(reasons)
+    def _error(self, effects: Effects, refusal: Refusal
+               ) -> exception.FlavorFilterError:
+        """The error for a refusal."""
+        target = refusal.target
+        if refusal.is_busy or target is None:
+            return exception.NotReady(
+                f'Instance {refusal.instance_id} {refusal.reason}. '
+                f'Try again when the task has finished.')
         visible: Sequence[requirement.Flavor] = ()
         # The request is refused all the same if Nova is unavailable.
         suggestion = ''
         with contextlib.suppress(exception.NovaUnavailable):
             visible = self.services.catalog.visible(self.caller).flavors
-            suggestion = _suggestion(self._accepted(effects, case, visible))
+            suggestion = _suggestion(self._accepted(
+                effects, target, visible))
         # The caller must not see the names of other flavors.
         flavor = next((_named(flavor) for flavor in visible
-                       if flavor.id == flavor_id), flavor_id[:LONGEST_NAME])
+                       if flavor.id == refusal.flavor_id),
+                      refusal.flavor_id[:LONGEST_NAME])
+        reason = ('' if refusal.reason == NOT_ASSOCIATED
+                  else f': {refusal.reason}')
         return exception.FlavorRefused(
             f'Flavor {flavor} is not supported for datastore version '
-            f'{case.target.name} ({case.target.version_id})'
-            f'{": " + reason if reason else ""}.{suggestion}')
+            f'{target.name} ({target.version_id})'
+            f'{reason}.{suggestion}')
 
-    def _accepted(self, effects: Effects, case: Case,
+    def _accepted(self, effects: Effects, target: db_targets.Target,
                   visible: Sequence[requirement.Flavor]
                   ) -> Sequence[requirement.Flavor]:
         """The flavors that are accepted in place of one that is refused."""
@@ -246,10 +381,10 @@ class Guard(typing.NamedTuple):
         for each in effects.cases:
             flavors = each.target.requirement.select(flavors)
         if effects.action == RESIZE:
-            return self.resizable(case.target, flavors)
+            return self.resizable(target, flavors)
         return acceptance.for_create(
-            flavors, self.services.storages.get(case.target.manager),
-            case.target.requirement)
+            flavors, self.services.storages.get(target.manager),
+            target.requirement)
 
     def resizable(self, target: db_targets.Target,
                   flavors: Sequence[requirement.Flavor]
@@ -457,24 +592,16 @@ def check(action: Action, environ: dict[str, typing.Any],
     :raises Unavailable: the database is unavailable; or Nova is, and a
         minimum, a maximum or an extra spec has to be checked
     """
-    enforces = serves.conf.flavor_filter.enforce
-    if not enforces and action in CREATES:
+    is_off = config.enforcement(serves.conf) == config.OFF
+    if is_off and action in CREATES:
         return None
+    guard = Guard(ctx, serves, tenant_id,
+                  nova.Caller(tenant_id, ctx.auth_token), id)
     try:
         identity.check(environ, ctx, tenant_id)
-        if len(id) > LONGEST_ID or not _is_comparable(id):
-            raise exception.BadRequest('The path cannot be understood.')
-        body = bodies.read(environ)
-        if body is None:
-            return None
-        guard = Guard(ctx, serves, tenant_id,
-                      nova.Caller(tenant_id, ctx.auth_token), id)
-        effects = action(guard, body, id)
-        if enforces:
-            guard.check(effects)
-        return _record(effects, serves.upgrades)
+        return guard.judge(action, environ, is_off)
     except exception.FlavorFilterError as error:
-        if enforces:
+        if not is_off:
             raise
         LOG.info('%s %r goes to Trove unchecked: %s',
                  environ['REQUEST_METHOD'], environ['PATH_INFO'], error,

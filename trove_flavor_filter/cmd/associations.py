@@ -62,6 +62,9 @@ def new_ids(text: str) -> list[str]:
     return found
 
 
+ON_TRIAL = '{} is on trial: what it does not allow is logged, not refused.'
+
+
 def ended_ids(text: str) -> list[str]:
     """As :func:`given_ids`; '' means an association without a value."""
     return given_ids(text) if text else ['']
@@ -270,6 +273,11 @@ class Require(base.Subcommand, command.Command):
     an extra spec. A value replaces an invalid row of the same key;
     --clear-invalid removes all invalid rows.
 
+    With --enforcement warn, the requirement of the datastore version is on
+    trial, its associations included: lists contain allowed flavors only, but
+    no request is refused. The log of trove-api has a line for each request
+    that would be. --enforcement deny puts it in force.
+
     Use it to allow flavors by their properties rather than by their ids.
     """
 
@@ -277,6 +285,7 @@ class Require(base.Subcommand, command.Command):
 datastore-version-flavor-require mysql/8.0 --min-ram 2048 --max-vcpus 8
 datastore-version-flavor-require mysql/8.0 --extra-spec database=mysql
 datastore-version-flavor-require mysql/8.0 --no-extra-spec database
+datastore-version-flavor-require mysql/8.0 --enforcement warn
 datastore-version-flavor-require mysql/8.0 --clear
 '''
 
@@ -301,9 +310,14 @@ datastore-version-flavor-require mysql/8.0 --clear
             action='append', default=[],
             help='remove the requirement of this extra spec; may be repeated')
         parser.add_argument(
+            '--enforcement', choices=[requirement.WARN, requirement.DENY],
+            help='whether to log ("warn") or to refuse ("deny") what is not '
+                 'allowed. The milder of this and of the option in trove.conf '
+                 'counts')
+        parser.add_argument(
             '--clear', action='store_true',
             help='remove all requirements that are not given; associations '
-                 'are kept')
+                 'and the enforcement are kept')
         parser.add_argument(
             '--clear-invalid', action='store_true',
             help='remove invalid rows, and associations without a value')
@@ -315,9 +329,10 @@ datastore-version-flavor-require mysql/8.0 --clear
                   if (value := getattr(parsed_args, key)) is not None}
         ended = parsed_args.no_extra_spec
         if not (limits or parsed_args.extra_spec or ended
-                or parsed_args.clear or parsed_args.clear_invalid):
+                or parsed_args.enforcement or parsed_args.clear
+                or parsed_args.clear_invalid):
             self._usage_error('specify a minimum, a maximum, an extra spec, '
-                              '--clear or --clear-invalid')
+                              '--enforcement, --clear or --clear-invalid')
         if both := {key for key, _value in parsed_args.extra_spec} & {*ended}:
             self._usage_error(f'extra spec {min(both)} is given to both '
                               f'--extra-spec and --no-extra-spec')
@@ -327,7 +342,8 @@ datastore-version-flavor-require mysql/8.0 --clear
             database, functools.partial(
                 planning.require, limits, parsed_args.clear,
                 extra_specs=parsed_args.extra_spec, ended=ended,
-                clear_invalid=parsed_args.clear_invalid),
+                clear_invalid=parsed_args.clear_invalid,
+                enforcement=parsed_args.enforcement),
             [version.id])
         wanted = change.requirement
         if wanted.goes_by_id:
@@ -336,6 +352,8 @@ datastore-version-flavor-require mysql/8.0 --clear
         else:
             self.say(f'{version} requires '
                      f'{"at least " if wanted.minimums else ""}{wanted}.')
+        if wanted.on_trial:
+            self.say(ON_TRIAL.format(version))
         self._warn(version, wanted)
 
     def _warn(self, version: requirement.Version,
@@ -360,10 +378,10 @@ datastore-version-flavor-require mysql/8.0 --clear
 class Copy(base.Subcommand, command.Command):
     """Copy the requirements of a datastore version to another one.
 
-    Associations, minimums, maximums and extra specs are copied in one
-    transaction. The changes are shown: "+" is added, "-" is removed. If the
-    target already has other requirements, nothing is changed, unless
-    --replace is given.
+    Associations, minimums, maximums, extra specs and the enforcement are
+    copied in one transaction. The changes are shown: "+" is added, "-" is
+    removed. If the target already has other requirements, nothing is changed,
+    unless --replace is given.
 
     Use it when you add a datastore version that runs on the same flavors as
     an existing one.
@@ -435,9 +453,10 @@ class List(base.Subcommand, lister.Lister):
     The list has the associated flavors. For a datastore version that has
     other requirements and no associated flavors, it has all of Nova's
     flavors. RAM is in MiB, the root disk in GiB. "Requires" shows the
-    minimums, maximums and extra specs, "In Nova" whether the flavor still
-    exists in Nova, and "Reason" why a flavor is not allowed. Without a
-    datastore version, all of them are listed.
+    minimums, maximums and extra specs, and "on trial" if what is not allowed
+    is logged and not refused. "In Nova" shows whether the flavor still exists
+    in Nova, and "Reason" why a flavor is not allowed. Without a datastore
+    version, all of them are listed.
 
     Use it to see which requirements are in force, and why a flavor is
     refused.
@@ -522,7 +541,9 @@ def _row(version: requirement.Version, wanted: requirement.Requirement,
          flavors: dict[str, requirement.Flavor] | None,
          flavor_id: str | None) -> tuple[typing.Any, ...]:
     return (version.datastore, version.name, version.id,
-            str(wanted) or None, flavor_id,
+            ', '.join(filter(None, (
+                str(wanted), 'on trial' if wanted.on_trial else ''))) or None,
+            flavor_id,
             *_described(wanted, flavors, flavor_id))
 
 

@@ -291,7 +291,8 @@ class Checks(upgradecheck.UpgradeCommands):
                  if (problems := [
                      *wanted.contradictions,
                      *(f'{row} cannot be understood'
-                       for row in wanted.nonsense)])]
+                       for row in wanted.nonsense
+                       if wanted.is_unreadable)])]
         return _listed(
             found, 'No flavor can meet the requirements of these datastore '
             'versions: {}. Use "trove-manage '
@@ -315,13 +316,33 @@ class Checks(upgradecheck.UpgradeCommands):
     @_guarded
     def newer_rules(self) -> upgradecheck.Result:
         found = [str(version) for version, wanted in self._requirements
-                 if not wanted.goes_by_id
-                 and (wanted.extra_specs or wanted.limits != wanted.minimums)]
+                 if wanted.extra_specs or wanted.on_trial
+                 or wanted.limits != wanted.minimums]
         return _listed(
             found, 'These datastore versions require maximums or extra '
-            'specs: {}. Hosts with an older release of the plugin ignore '
-            'those, and allow more. Make sure that every host that runs '
-            'trove-api has this release.')
+            'specs, or are on trial: {}. Hosts with an older release of the '
+            'plugin ignore that, and allow more or refuse more. Make sure '
+            'that every host that runs trove-api has this release.')
+
+    @_guarded
+    def on_trial(self) -> upgradecheck.Result:
+        mode = config.enforcement(self._conf)
+        trials = [str(version) for version, wanted in self._requirements
+                  if wanted.on_trial]
+        invalid = [
+            f'{row} of {version}' for version, wanted in self._requirements
+            for row in wanted.nonsense
+            if row.startswith(f'{requirement.ENFORCEMENT}=')]
+        return warning([
+            *(['[flavor_filter] enforcement = warn in trove.conf: no request '
+               'is refused, and what would be is logged.']
+              if mode == config.WARN else []),
+            *([f'The requirements of these datastore versions are on trial: '
+               f'{_some(trials)}. "trove-manage '
+               f'datastore-version-flavor-require DATASTORE_VERSION '
+               f'--enforcement deny" puts one in force.'] if trials else []),
+            *([f'These rows are invalid and count as "deny": '
+               f'{_some(invalid)}.'] if invalid else [])])
 
     @_guarded
     def nothing_left(self) -> upgradecheck.Result:
@@ -348,7 +369,7 @@ class Checks(upgradecheck.UpgradeCommands):
             version, wanted = wanted_by_id[version_id]
             flavor = self._flavors.get(flavor_id)
             # Only the id is known of a flavor that no longer exists.
-            allowed = (wanted.is_associated(flavor_id) and not wanted.nonsense
+            allowed = (wanted.is_associated(flavor_id) and not wanted.is_unreadable
                        if flavor is None else wanted.allows(flavor))
             if not allowed:
                 counts[str(version)] = counts.get(str(version), 0) + count
@@ -371,6 +392,7 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Requirements that cannot be met', impossible),
         ('Extra specs that Nova does not show', extra_specs),
         ('Rules that older releases ignore', newer_rules),
+        ('Requirements on trial', on_trial),
         ('Versions without an allowed flavor', nothing_left),
         ('Instances on flavors not allowed', instances),
     )

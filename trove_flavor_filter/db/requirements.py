@@ -441,7 +441,7 @@ def requirement_in(version_id: str, rows: Collection[typing.Any]
         ((row.key, row.value) for row in rows),
         any(row.ignores_case for row in rows))
     reason = ', '.join(found.contradictions)
-    if found.nonsense:
+    if found.is_unreadable:
         reason = (f'in table datastore_version_metadata, '
                   f'{", ".join(found.nonsense)} cannot be understood')
     if not reason:

@@ -35,7 +35,8 @@ class Target(typing.NamedTuple):
     """The target of a request: a datastore version, and existing instances.
 
     :ivar version_id: id of the datastore version
-    :ivar name: DATASTORE/VERSION
+    :ivar datastore: name of the datastore
+    :ivar datastore_version: name of the version
     :ivar active: whether it is active
     :ivar requirement: what it requires
     :ivar flavor_ids: ids of the flavors of the existing instances
@@ -45,13 +46,18 @@ class Target(typing.NamedTuple):
     """
 
     version_id: str
-    name: str
+    datastore: str
+    datastore_version: str
     active: bool
     requirement: requirement.Requirement
     flavor_ids: frozenset[str] = frozenset()
     tenant_id: str | None = None
     instances: tuple[running.Instance, ...] = ()
     manager: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f'{self.datastore}/{self.datastore_version}'
 
 
 class Targets:
@@ -211,6 +217,20 @@ class Targets:
                   models.DatastoreVersion.id == member.datastore_version_id)
             .outerjoin(*requirements.METADATA)
             .where(cluster.id == cluster_id, cluster.deleted.is_(False)))
+        with self._database.statement() as connection:
+            rows = connection.execute(statement).all()
+        return _targets(rows)
+
+    @engine.read
+    def siblings(self, version_id: str) -> list[Target]:
+        """All versions of the datastore of a version, itself included."""
+        version = models.DatastoreVersion
+        datastore_id = sa.select(version.datastore_id).where(
+            version.id == version_id).scalar_subquery()
+        statement: sa.Select = (
+            requirements.with_requirement(*_NAMES)
+            .select_from(version).outerjoin(*requirements.METADATA)
+            .where(version.datastore_id == datastore_id))
         with self._database.statement() as connection:
             rows = connection.execute(statement).all()
         return _targets(rows)
@@ -375,7 +395,7 @@ _METADATA = orm.aliased(models.DatastoreVersionMetadata)
 DATASTORE_REQUIRES = sa.exists().where(
     _SIBLING.datastore_id == models.DatastoreVersion.datastore_id,
     _METADATA.datastore_version_id == _SIBLING.id,
-    _METADATA.key.in_(requirement.KEYS), _METADATA.deleted.is_(False))
+    _METADATA.key.in_(requirement.REQUIRING), _METADATA.deleted.is_(False))
 
 # The names of a datastore version for users.
 _NAMES: tuple[typing.Any, ...] = (
@@ -433,7 +453,7 @@ def _targets(rows: Sequence[typing.Any]) -> list[Target]:
     found = []
     for version_id, those in by_version.items():
         target = Target(
-            version_id, f'{those[0].datastore}/{those[0].name}',
+            version_id, those[0].datastore or '', those[0].name or '',
             bool(those[0].active),
             requirements.requirement_in(version_id, those),
             manager=those[0].manager)

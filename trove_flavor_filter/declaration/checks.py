@@ -23,7 +23,8 @@ from trove_flavor_filter import requirement
 LONGEST = 255
 
 # What a declaration says of a datastore version.
-KEYS = ('flavors', *requirement.LIMITS, 'extra_specs')
+KEYS = ('flavors', *requirement.LIMITS, 'extra_specs',
+        requirement.ENFORCEMENT)
 
 
 class Reference(typing.NamedTuple):
@@ -49,6 +50,7 @@ class Declared(typing.NamedTuple):
     :ivar place: position of the version's name
     :ivar limits: minimums and maximums, by key of the table
     :ivar extra_specs: strings ``KEY=VALUE``
+    :ivar enforcement: WARN or DENY; None where nothing is said
     :ivar id: of the version; None if it is given by names
     :ivar id_place: position of the id
     """
@@ -60,6 +62,7 @@ class Declared(typing.NamedTuple):
     flavors: list[Reference]
     limits: dict[str, int]
     extra_specs: list[str]
+    enforcement: str | None = None
     id: str | None = None
     id_place: problems.Place | problems.Pointer | None = None
 
@@ -191,6 +194,18 @@ class Checker:
                 for text in wanted.contradictions:
                     self.problems.add(
                         place or self.place((*path, pair[0])), text)
+
+    def enforcement(self, value: typing.Any,
+                    path: problems.Path) -> str | None:
+        """Whether the requirement of a datastore version is on trial.
+
+        :param value: None where nothing is said
+        """
+        if value in (None, requirement.WARN, requirement.DENY):
+            return value
+        self.refuse(value, f'"{requirement.WARN}" or "{requirement.DENY}"',
+                    (*path, requirement.ENFORCEMENT))
+        return None
 
     def extra_specs(self, value: typing.Any,
                     path: problems.Path) -> list[str]:

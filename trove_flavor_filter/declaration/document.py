@@ -138,6 +138,7 @@ class _Reader(checks.Checker):
         flavors = self._flavors(says.get('flavors', []), (*path, 'flavors'))
         extra_specs = self.extra_specs(
             says.get('extra_specs', {}), (*path, 'extra_specs'))
+        enforcement = self.enforcement(says.get(requirement.ENFORCEMENT), path)
         if version_id is None and not all(map(
                 names.get, ('datastore', 'datastore_version'))):
             if None not in names.values():
@@ -148,7 +149,7 @@ class _Reader(checks.Checker):
             names.get('datastore'), names.get('datastore_version'),
             problems.Pointer((*path, 'datastore')),
             problems.Pointer((*path, 'datastore_version')),
-            flavors, limits, extra_specs, version_id,
+            flavors, limits, extra_specs, enforcement, version_id,
             problems.Pointer((*path, 'datastore_version_id'))
             if 'datastore_version_id' in says else None))
 
@@ -200,6 +201,8 @@ def write(version: requirement.Version,
         'extra_specs': {
             key: next(iter(values)) if len(values) == 1 else sorted(values)
             for key, values in sorted(wanted.extra_specs.items())},
+        requirement.ENFORCEMENT: (
+            requirement.WARN if wanted.on_trial else None),
         **({NOT_UNDERSTOOD: strange} if strange else {})}
 
 
@@ -212,6 +215,9 @@ def rows(document: Mapping[str, typing.Any]) -> frozenset[requirement.Row]:
     for key, values in document['extra_specs'].items():
         found |= {(requirement.EXTRA_SPEC, f'{key}={value}') for value in (
             values if isinstance(values, list) else [values])}
+    # A plugin of the release before has no such key.
+    if enforcement := document.get(requirement.ENFORCEMENT):
+        found.add((requirement.ENFORCEMENT, enforcement))
     for text in document.get(NOT_UNDERSTOOD, ()):
         key, _divider, value = text.partition('=')
         found.add((key, value))

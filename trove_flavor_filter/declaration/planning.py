@@ -64,26 +64,30 @@ def require(limits: Mapping[str, int], clear: bool,
             extra_specs: Iterable[tuple[str, str]] = (),
             ended: Iterable[str] = (),
             ended_limits: Iterable[str] = (),
-            clear_invalid: bool = False) -> Wanted:
-    """Set minimums, maximums and extra specs.
+            clear_invalid: bool = False,
+            enforcement: str | None = None) -> Wanted:
+    """Set minimums, maximums, extra specs, and whether they are on trial.
 
     Requirements that are not given are kept. The given values of an extra
     spec replace its earlier ones.
 
     :param limits: minimums and maximums, by key (``min_ram``: MiB,
         ``min_vcpus``, ``min_disk``: GiB, and so on)
-    :param clear: remove all that is not given, except associations
+    :param clear: remove all that is not given, except associations and the
+        enforcement: what is on trial must not come into force by this
     :param extra_specs: keys and values; several values of one key are
         alternatives
     :param ended: keys of extra specs to remove
     :param ended_limits: keys of minimums and maximums to remove
     :param clear_invalid: remove invalid rows, and associations without a
         value
+    :param enforcement: WARN or DENY; None keeps it
     :raises BadRequest: as :func:`checked`
     """
     new = {*((key, str(value)) for key, value in limits.items()),
            *((requirement.EXTRA_SPEC, f'{key}={value}')
-             for key, value in extra_specs)}
+             for key, value in extra_specs),
+           *([(requirement.ENFORCEMENT, enforcement)] if enforcement else [])}
     subjects = {*map(_subject, new),
                 *((requirement.EXTRA_SPEC, key) for key in ended),
                 *((key, '') for key in ended_limits)}
@@ -91,7 +95,8 @@ def require(limits: Mapping[str, int], clear: bool,
         version: {*new, *(
             row for row in rows
             if (row[0] == requirement.FLAVOR
-                or not clear and _subject(row) not in subjects)
+                or _subject(row) not in subjects
+                and (not clear or row[0] == requirement.ENFORCEMENT))
             and not (clear_invalid
                      and requirement.Requirement.of([row]).invalid_rows))}
         for version, rows in present.rows.items()}, present)
@@ -161,10 +166,17 @@ def copy(source_id: str, target_id: str, replace: bool,
 def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
     """The wanted rows, once they are known to be consistent.
 
+    Of the enforcement, DENY is not stored.
+
     :raises BadRequest: a minimum is above its maximum; or two extra specs
         differ in case only, and the database holds just one of them
     """
     found = []
+    deny = (requirement.ENFORCEMENT, requirement.DENY)
+    wanted = {
+        version: ([row for row in rows if row != deny] if deny in rows
+                  else rows)
+        for version, rows in wanted.items()}
     for version, rows in wanted.items():
         found += [
             f'{version}: {text}'

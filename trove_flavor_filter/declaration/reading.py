@@ -193,7 +193,8 @@ class _Reader(checks.Checker):
             datastore, name, self.keys[path[:2]], place,
             self._flavors(says.get('flavors', []), (*path, 'flavors')),
             limits, self.extra_specs(says.get('extra_specs', {}),
-                                     (*path, 'extra_specs')))
+                                     (*path, 'extra_specs')),
+            self.enforcement(says.get(requirement.ENFORCEMENT), path))
 
     def _flavors(self, value: typing.Any,
                  path: problems.Path) -> list[checks.Reference]:

@@ -66,6 +66,8 @@ def resolve(declared: Iterable[checks.Declared],
         rows[version] = {
             *((key, str(value)) for key, value in one.limits.items()),
             *((requirement.EXTRA_SPEC, text) for text in one.extra_specs),
+            *([(requirement.ENFORCEMENT, one.enforcement)]
+              if one.enforcement else []),
             *resolver.rows(version, one.flavors)}
     if resolver.problems.count:
         raise problems.DeclarationRefused(resolver.problems)

@@ -96,6 +96,8 @@ def _body(wanted: requirement.Requirement,
                 yield name
                 yield from (f'        - {_scalar(value)}'
                             for value in sorted(values))
+    if wanted.on_trial:
+        yield f'      {requirement.ENFORCEMENT}: {requirement.WARN}'
     for text in wanted.nonsense:
         yield f'      # {_comment(text)} cannot be understood'
 

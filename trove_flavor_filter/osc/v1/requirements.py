@@ -168,8 +168,8 @@ datastore version flavor requirement list --long -f json
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--long', action='store_true',
-            help='show minimums, maximums, extra specs and invalid rows in '
-                 'columns of their own')
+            help='show minimums, maximums, extra specs, the enforcement and '
+                 'invalid rows in columns of their own')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace
@@ -186,10 +186,14 @@ datastore version flavor requirement list --long -f json
                 format_columns.ListColumn(says['flavors']),
                 *((*(says[key] for key in UNITS),
                    format_columns.DictColumn(says['extra_specs']),
+                   says[requirement.ENFORCEMENT],
                    format_columns.ListColumn(wanted.invalid_rows))
-                  if parsed_args.long else (str(wanted),))))
+                  if parsed_args.long else (', '.join(filter(None, (
+                      str(wanted),
+                      'on trial' if wanted.on_trial else ''))),))))
         return ('Datastore Version ID', 'Datastore', 'Version', 'Flavors', *(
-            (*(_title(key) for key in UNITS), 'Extra Specs', 'Invalid Rows')
+            (*(_title(key) for key in UNITS), 'Extra Specs', 'Enforcement',
+             'Invalid Rows')
             if parsed_args.long else ('Requires',))), rows
 
 
@@ -231,13 +235,15 @@ class SetFlavorRequirement(_Admin):
 
     Requirements that are not given are kept. The given values of an extra
     spec replace its earlier ones; several values of one extra spec are
-    alternatives. A value replaces an invalid row of the same key. You must be
-    an administrator.
+    alternatives. A value replaces an invalid row of the same key. With
+    "--enforcement warn", the requirement is on trial: what it does not allow
+    is logged by trove-api, and not refused. You must be an administrator.
     """
 
     examples = '''
 datastore version flavor requirement set mysql/8.0 --min-ram 2048
 datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
+datastore version flavor requirement set mysql/8.0 --enforcement warn
 '''
 
     def get_parser(self, prog_name: str) -> Parser:
@@ -255,18 +261,23 @@ datastore version flavor requirement set mysql/8.0 --extra-spec db=mysql
             default=[], type=checked(requirement.extra_spec),
             help='require flavors to have this extra spec; may be repeated. '
                  'Several values of one key are alternatives')
+        parser.add_argument(
+            '--enforcement', choices=[requirement.WARN, requirement.DENY],
+            help='whether to log ("warn") or to refuse ("deny") what is not '
+                 'allowed')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         limits = {key: value for key in UNITS
                   if (value := getattr(parsed_args, key)) is not None}
-        if not (limits or parsed_args.extra_spec):
-            self._usage_error(
-                'specify a minimum, a maximum or an extra spec')
+        if not (limits or parsed_args.extra_spec or parsed_args.enforcement):
+            self._usage_error('specify a minimum, a maximum, an extra spec, '
+                              'or --enforcement')
         self.cloud.change(
             self.version_id(parsed_args), functools.partial(
                 planning.require, limits, False,
-                extra_specs=parsed_args.extra_spec), validate=False)
+                extra_specs=parsed_args.extra_spec,
+                enforcement=parsed_args.enforcement), validate=False)
 
 
 class UnsetFlavorRequirement(_Admin):

@@ -375,14 +375,15 @@ class HuntTestCase(base.FunctionalTestCase):
         """All routes of the Trove that is tested."""
         return doors.doors(self.cloud.trove_prefix)
 
-    def send(self, method, path, headers, body, chunked) -> int:
+    def send(self, method, path, headers, body, chunked, url='') -> int:
         """Send a request to the byte.
 
+        :param url: of the trove-api, if it is another than the cloud's
         :returns: the status, 0 when the server hung up
         """
-        url = urllib.parse.urlsplit(self.cloud.trove_url)
-        connection = http.client.HTTPConnection(url.hostname, url.port,
-                                                timeout=60)
+        server = urllib.parse.urlsplit(url or self.cloud.trove_url)
+        connection = http.client.HTTPConnection(
+            server.hostname, server.port, timeout=60)
         try:
             connection.putrequest(
                 method, path.replace(' ', '%20').replace('\t', '%09')

@@ -96,7 +96,8 @@ datastore_versions:
             '2147483647',
             '7:7: unknown key \'min_vcpu\' (did you mean '
             'min_vcpus or max_vcpus?); known keys: flavors, min_ram, '
-            'min_vcpus, min_disk, max_ram, max_vcpus, max_disk, extra_specs',
+            'min_vcpus, min_disk, max_ram, max_vcpus, max_disk, extra_specs, '
+            'enforcement',
             '8:17: \'0\' is not a whole number of GiB from 1 to 2147483647',
             '9:5: \'8.0\' is already defined in line 4',
         ], self.refused('''version: 2

@@ -26,7 +26,8 @@ from trove_flavor_filter.tests.unit import test_wsgi
 ALL = '/mgmt/flavor-requirements'
 NOTHING = {'flavors': [], 'min_ram': None, 'min_vcpus': None,
            'min_disk': None, 'max_ram': None, 'max_vcpus': None,
-           'max_disk': None, 'extra_specs': {}}
+           'max_disk': None, 'extra_specs': {},
+           'enforcement': None}
 
 
 class RequirementsTestCase(test_wsgi.WsgiTestCase):
