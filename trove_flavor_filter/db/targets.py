@@ -14,7 +14,6 @@
 
 import collections
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Sequence
 import functools
 import typing
@@ -64,24 +63,6 @@ class Targets:
         self._database = database
         # Whether the table of upgrades was missing when it was last read.
         self._lacks_upgrades = False
-
-    @engine.read
-    def instance_flavors(self, version_ids: Collection[str]
-                         ) -> list[tuple[str, str, int]]:
-        """The number of instances by datastore version and flavor.
-
-        :returns: id of the version, id of the flavor, and the number
-        """
-        instance = models.Instance
-        statement: sa.Select = sa.select(
-            instance.datastore_version_id, instance.flavor_id,
-            sa.func.count()).where(instance.deleted.is_(False)).group_by(
-                instance.datastore_version_id, instance.flavor_id)
-        with self._database.statement() as connection:
-            return [(version_id, flavor_id or '', count)
-                    for version_id, flavor_id, count
-                    in connection.execute(statement)
-                    if version_id in version_ids]
 
     def named_version(self, datastore: str, version: str | None,
                       number: typing.Any) -> list[Target]:
@@ -246,27 +227,6 @@ class Targets:
     def members(self, cluster_id: str) -> list[running.Instance]:
         """The members of a cluster."""
         return self._instances(models.Instance.cluster_id == cluster_id)
-
-    def unproven(self) -> list[tuple[str, str]]:
-        """Versions that instances may run beside the one in their row.
-
-        :returns: for each such instance, ids of a version and of the flavor
-        """
-        instance = models.Instance
-
-        def statement(upgrades: bool) -> sa.Select:
-            return _with_upgrade(
-                sa.select(instance.flavor_id, *_INSTANCE)
-                .join(models.DatastoreVersion, models.DatastoreVersion.id
-                      == instance.datastore_version_id)
-                .where(instance.deleted.is_(False),
-                       instance.id.in_(sa.select(
-                           models.FlavorFilterUpgrade.instance_id))
-                       if upgrades else sa.false()), upgrades)
-        rows = self._recorded(statement)
-        flavors = {row.instance_id: row.flavor_id or '' for row in rows}
-        return [(version_id, flavors[each.id]) for each in _instances(rows)
-                for version_id in sorted(each.versions - {each.version_id})]
 
     def _instances(self, *which: typing.Any) -> list[running.Instance]:
         instance, version = models.Instance, models.DatastoreVersion
