@@ -70,9 +70,9 @@ class Judge:
     :param flavors: all of Nova's flavors
     """
 
-    def __init__(self, requirements: Iterable[
-            tuple[requirement.Version, requirement.Requirement]],
-                 flavors: Iterable[requirement.Flavor]):
+    def __init__(self, requirements: Iterable[tuple[
+            requirement.Version, requirement.Requirement]],
+            flavors: Iterable[requirement.Flavor]):
         self._requirements = {version.id: (version, wanted)
                               for version, wanted in requirements
                               if not wanted.is_empty}

@@ -13,7 +13,6 @@
 """Find the target of a request in the database, as Trove does."""
 
 import collections
-from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 import typing
@@ -25,7 +24,7 @@ from sqlalchemy import orm
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
-from trove_flavor_filter import exception
+from trove_flavor_filter.db import upgrades
 from trove_flavor_filter import requirement
 from trove_flavor_filter import running
 
@@ -61,8 +60,7 @@ class Targets:
 
     def __init__(self, database: engine.Database):
         self._database = database
-        # Whether the table of upgrades was missing when it was last read.
-        self._lacks_upgrades = False
+        self._recorded = upgrades.Recorded(database).rows
 
     def named_version(self, datastore: str, version: str | None,
                       number: typing.Any) -> list[Target]:
@@ -272,33 +270,6 @@ class Targets:
                 .where(owner.id == owner_id, owner.deleted.is_(False)),
                 upgrades)
         return _targets(self._recorded(statement))
-
-    def _recorded(self, statement: Callable[[bool], sa.Select]
-                  ) -> Sequence[typing.Any]:
-        """The rows of a statement that reads recorded upgrades.
-
-        :param statement: builds the statement, with or without them
-        """
-        if self._lacks_upgrades:
-            self._lacks_upgrades = not self._has_upgrades()
-        if not self._lacks_upgrades:
-            try:
-                return self._rows(statement(True))
-            except exception.SchemaIncomplete:
-                # No upgrade is let through before the table exists.
-                self._lacks_upgrades = True
-        return self._rows(statement(False))
-
-    @engine.read
-    def _has_upgrades(self) -> bool:
-        with self._database.reading() as connection:
-            return sa.inspect(connection).has_table(
-                models.FlavorFilterUpgrade.__tablename__)
-
-    @engine.read
-    def _rows(self, statement: sa.Select) -> Sequence[typing.Any]:
-        with self._database.statement() as connection:
-            return connection.execute(statement).all()
 
 
 # Built once, since building the statement takes longer than running it.

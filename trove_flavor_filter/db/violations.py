@@ -31,7 +31,7 @@ import sqlalchemy as sa
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
-from trove_flavor_filter import exception
+from trove_flavor_filter.db import upgrades
 from trove_flavor_filter import requirement
 from trove_flavor_filter import running
 from trove_flavor_filter import violations
@@ -43,7 +43,7 @@ PAGE = 100
 # A page is first looked for among so many instances for each violation.
 SPREAD = 200
 
-INSTANCE = models.Instance
+INSTANCE: typing.Any = models.Instance
 UPGRADE = models.FlavorFilterUpgrade
 
 
@@ -65,7 +65,7 @@ class Pair(typing.NamedTuple):
         otherwise they may run it after an upgrade
     :ivar first: the lowest id of such an instance
     :ivar last: the highest id of such an instance
-    :ivar count: the number of such instances
+    :ivar instances: the number of such instances
     """
 
     version_id: str
@@ -73,7 +73,7 @@ class Pair(typing.NamedTuple):
     is_row: bool
     first: str
     last: str
-    count: int
+    instances: int
 
 
 class Page(typing.NamedTuple):
@@ -95,6 +95,7 @@ class Violations:
 
     def __init__(self, database: engine.Database):
         self._database = database
+        self._recorded = upgrades.Recorded(database).rows
 
     def page(self, flavors: Iterable[requirement.Flavor],
              scope: Scope = Scope(), marker: str | None = None,
@@ -136,7 +137,7 @@ class Violations:
         counts: collections.Counter[str] = collections.Counter()
         for pair in self._pairs(Scope()):
             if judge.breaks(pair.version_id, pair.flavor_id):
-                counts[pair.version_id] += pair.count
+                counts[pair.version_id] += pair.instances
         return [(version, counts[version.id]) for version, _wanted in wanted
                 if version.id in counts]
 
@@ -174,9 +175,9 @@ class Violations:
         pairs = self._pairs(scope, marker, window)
         of_rows = [pair for pair in pairs if pair.is_row]
         broken = [pair for pair in pairs if breaks(*pair[:2])]
-        if sum(pair.count for pair in of_rows) < window:
+        if sum(pair.instances for pair in of_rows) < window:
             return _first(broken, limit)
-        if sum(pair.count for pair in broken if pair.is_row) > limit:
+        if sum(pair.instances for pair in broken if pair.is_row) > limit:
             found, last = _first(broken, limit)
             return found, last or max(pair.last for pair in of_rows)
         return _first([pair for pair in self._pairs(scope, marker)
@@ -189,22 +190,19 @@ class Violations:
         :param window: count only so many instances by their rows; None for
             all. Grouping instances takes longer than all else
         """
-        by_row, by_upgrade = (
-            sa.select(judged.c.version_id, judged.c.flavor_id,
-                      sa.literal(is_row), sa.func.min(judged.c.id)
-                      .label('first'), sa.func.max(judged.c.id),
-                      sa.func.count())
-            .group_by(judged.c.version_id, judged.c.flavor_id)
-            for is_row in (True, False)
-            for judged in [_judged(is_row, scope, marker).order_by(
-                INSTANCE.id).limit(window if is_row else None).subquery()])
-        try:
-            rows = self._rows(sa.union_all(by_row, by_upgrade)
-                              .order_by('first'))
-        except exception.SchemaIncomplete:
-            # No upgrade is let through before the table exists.
-            rows = self._rows(by_row.order_by('first'))
-        return [Pair(*row) for row in rows]
+        def grouped(is_row: bool) -> sa.Select:
+            judged = _judged(is_row, scope, marker)
+            if is_row and window is not None:
+                judged = judged.order_by(INSTANCE.id).limit(window)
+            found = judged.subquery().c
+            return sa.select(
+                found.version_id, found.flavor_id, sa.literal(is_row),
+                sa.func.min(found.id).label('first'), sa.func.max(found.id),
+                sa.func.count()).group_by(found.version_id, found.flavor_id)
+
+        return [Pair(*row) for row in self._recorded(lambda upgrades: (
+            sa.union_all(grouped(True), grouped(False)) if upgrades
+            else grouped(True)).order_by('first'))]
 
     def _instances(self, pairs: Sequence[Pair], scope: Scope,
                    marker: str | None, last: str | None, limit: int
@@ -215,8 +213,8 @@ class Violations:
         """
         parts = []
         for is_row in {pair.is_row for pair in pairs}:
-            part = _judged(is_row, scope, marker).where(
-                _key(_VERSION[is_row]).in_([
+            part: sa.Select = _judged(is_row, scope, marker).with_only_columns(
+                INSTANCE.id).distinct().where(_key(_VERSION[is_row]).in_([
                     f'{pair.version_id}/{pair.flavor_id}' for pair in pairs
                     if pair.is_row == is_row]))
             if last is not None:
@@ -225,7 +223,7 @@ class Violations:
             part = part.order_by(INSTANCE.id).limit(limit)
             parts.append(sa.select(part.subquery().c.id))
         ids = sa.union(*parts).order_by('id').limit(limit).subquery()
-        statement = sa.select(
+        statement: sa.Select = sa.select(
             INSTANCE.id, INSTANCE.name, INSTANCE.tenant_id,
             INSTANCE.cluster_id, INSTANCE.flavor_id, INSTANCE.task_id,
             INSTANCE.datastore_version_id
@@ -238,7 +236,7 @@ class Violations:
                 UPGRADE.target_id, UPGRADE.state
             ).outerjoin(UPGRADE, UPGRADE.instance_id == INSTANCE.id)
         return [
-            _instance(*columns, running.recorded(row[7:] for row in those))
+            _instance(columns, running.recorded(row[7:] for row in those))
             for columns, those in itertools.groupby(
                 self._rows(statement), lambda row: row[:7])]
 
@@ -270,14 +268,13 @@ def _first(broken: Iterable[Pair], limit: int
     return found, None
 
 
-def _instance(id: str, name: str | None, project_id: str | None,
-              cluster_id: str | None, flavor_id: str, task_id: int | None,
-              version_id: str, upgrade: running.Upgrade | None
-              ) -> violations.Instance:
-    runs = running.Instance(id, project_id, task_id, version_id, upgrade)
-    return violations.Instance(
-        id, name, project_id, cluster_id, flavor_id,
-        (version_id, *sorted(runs.versions - {version_id})))
+def _instance(columns: Sequence[typing.Any],
+              upgrade: running.Upgrade | None) -> violations.Instance:
+    """An instance, from its columns in Violations._instances."""
+    instance_id, *others, task_id, version_id = columns
+    runs = running.Instance(instance_id, None, task_id, version_id, upgrade)
+    return violations.Instance._make((instance_id, *others, (
+        version_id, *sorted(runs.versions - {version_id}))))
 
 
 def _may_run(version: typing.Any) -> sa.Select:
@@ -308,7 +305,7 @@ _VERSION: dict[bool, typing.Any] = {
 def _judged(is_row: bool, scope: Scope, marker: str | None) -> sa.Select:
     """Select the instances that exist, each with what it is judged by."""
     version = _VERSION[is_row]
-    found = sa.select(
+    found: sa.Select = sa.select(
         INSTANCE.id, version.label('version_id'), INSTANCE.flavor_id
     ).select_from(INSTANCE).where(
         INSTANCE.deleted.is_(False), INSTANCE.flavor_id != '')

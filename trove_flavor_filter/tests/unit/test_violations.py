@@ -393,6 +393,19 @@ class FindTest(FindTestCase):
         self.assertEqual([1], [
             count for _version, count in self.finder.counts([SMALL, BIG])])
 
+    def test_an_instance_that_breaks_two_other_versions_is_there_once(self):
+        for version_id in (self.version_id, self.other_id):
+            self.create_row(version_id, 'big')
+        wanted = self.create_instances(
+            [('small', self.create_version('lax'))] * 5)
+        for instance_id in wanted:
+            for version_id in (self.version_id, self.other_id):
+                self.create_upgrade(instance_id, version_id)
+        for limit in range(1, 7):
+            self.assertEqual(wanted, [
+                each.instance_id for page in self.pages(limit, [SMALL, BIG])
+                for each in page])
+
     def test_an_upgrade_counts_until_it_has_proven(self):
         self.create_row(self.version_id, 'big')
         instance_id = self.create_instance('small', self.other_id)
