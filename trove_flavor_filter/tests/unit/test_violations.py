@@ -406,6 +406,50 @@ class FindTest(FindTestCase):
                 each.instance_id for page in self.pages(limit, [SMALL, BIG])
                 for each in page])
 
+    def delete_meanwhile(self, ids: list[str]) -> None:
+        """Delete an instance each time when its pair has been judged."""
+        left = list(ids)
+
+        def delete(_connection, _cursor, statement, *_more) -> None:
+            if 'instances.name' in statement and left:
+                self.execute(sa.update(models.Instance).values(
+                    deleted=True).where(models.Instance.id == left.pop(0)))
+        sa.event.listen(self.database.autocommit(), 'before_cursor_execute',
+                        delete)
+
+    def test_what_is_far_away_is_not_hidden_either(self):
+        for version_id in (self.version_id, self.other_id):
+            self.create_row(version_id, 'big')
+        ids = self.create_instances(
+            [('big', self.version_id)] * (3 * db_violations.SPREAD))
+        for instance_id, version_id in ((ids[0], self.version_id),
+                                        (ids[1], self.version_id),
+                                        (ids[-1], self.other_id)):
+            self.execute(sa.update(models.Instance).values(
+                flavor_id='small', datastore_version_id=version_id).where(
+                    models.Instance.id == instance_id))
+        self.delete_meanwhile(ids[:1])
+        self.assertEqual([ids[1], ids[-1]], [
+            each.instance_id for page in self.pages(1, [SMALL, BIG])
+            for each in page])
+
+    def test_what_is_deleted_meanwhile_hides_nothing_else(self):
+        versions = [self.create_version(f'v{number}') for number in range(9)]
+        for version_id in versions:
+            self.create_row(version_id, 'big')
+        chance = random.Random(SEED)
+        runs = [(chance.choice(('small', 'big', 'big')),
+                 chance.choice(versions)) for _turn in range(300)]
+        self.create_instances(runs)
+        pages = self.pages(100, [SMALL, BIG])
+        wanted = [each.instance_id for page in pages for each in page]
+        gone = set(wanted[::3])
+        self.delete_meanwhile(sorted(gone))
+        found = [each.instance_id for page in self.pages(1, [SMALL, BIG])
+                 for each in page]
+        self.assertEqual(sorted({*found}), found)
+        self.assertEqual({*wanted} - gone, {*found} - gone)
+
     def test_an_upgrade_counts_until_it_has_proven(self):
         self.create_row(self.version_id, 'big')
         instance_id = self.create_instance('small', self.other_id)
