@@ -16,12 +16,15 @@ FLAVOR_FILTER_STATES is the number of generated states for each database.
 """
 
 import collections
+import contextlib
 import datetime
 import http.server
+import io
 import json
 import os
 import random
 import threading
+import types
 import typing
 from urllib import parse
 import uuid
@@ -29,13 +32,16 @@ import uuid
 from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
 from novaclient import client as nova_client
+from osc_lib import exceptions
 from oslotest import base as test_base
 import sqlalchemy as sa
 import webob
 
+from trove_flavor_filter.cmd import subcommands
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import violations as db_violations
 from trove_flavor_filter.flavors import nova
+from trove_flavor_filter.osc.v1 import cloud
 from trove_flavor_filter import requirement
 from trove_flavor_filter import running
 from trove_flavor_filter.tests.unit import base
@@ -492,7 +498,8 @@ class Nova(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class ApiTest(test_wsgi.WsgiTestCase, FindTestCase):
+class ApiTestCase(test_wsgi.WsgiTestCase, FindTestCase):
+    """A Nova with two flavors, and a version that allows one of them."""
 
     policy = '"flavor_filter:violations:list": "rule:admin or role:auditor"\n'
 
@@ -509,6 +516,9 @@ class ApiTest(test_wsgi.WsgiTestCase, FindTestCase):
                 auth=token_endpoint.Token(
                     f'http://127.0.0.1:{server.server_port}', 'token')))
         self.create_row(self.version_id, '1024', 'min_ram')
+
+
+class ApiTest(ApiTestCase):
 
     def ask(self, query: str = '', method: str = 'GET', roles: str = 'admin',
             **more) -> webob.Response:
@@ -654,3 +664,64 @@ class MySQLApiTest(ApiTest):
 
 class PostgreSQLApiTest(ApiTest):
     backend = 'postgresql'
+
+
+class ClientTest(ApiTestCase):
+    """What openstack's command asks, answered in this process."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.answer: webob.Response | None = None
+        self.cloud = cloud.Cloud(types.SimpleNamespace(
+            database=types.SimpleNamespace(client=types.SimpleNamespace(
+                request=self.respond))))
+
+    def respond(self, path: str, method: str, **_more: object):
+        """As python-troveclient's client.request()."""
+        response = self.answer or self.request(
+            f'/{PROJECT}{path}', method, roles='admin')
+        return types.SimpleNamespace(
+            status_code=response.status_int, headers=response.headers
+        ), response.json
+
+    def test_pages_are_followed(self):
+        wanted = self.create_instances([('small', self.version_id)] * 5)
+        for query in ({'limit': 2, 'project_id': None}, {'limit': None}):
+            self.assertEqual(wanted, [
+                found['instance_id']
+                for found in self.cloud.violations(**query)])
+        self.assertEqual([], list(self.cloud.violations(project_id='x')))
+
+    def test_an_older_release_is_told_so(self):
+        self.answer = webob.Response(status=404, json={
+            'itemNotFound': {'code': 404, 'message': 'Not here.'}})
+        error = self.assertRaises(exceptions.CommandError, list,
+                                  self.cloud.violations())
+        self.assertIn('does not list the instances that break a rule; use '
+                      'trove-manage', str(error))
+
+
+class CommandTest(ApiTestCase):
+    """trove-manage datastore-version-flavor-violations."""
+
+    def manage(self, *words: str, code: int = 0) -> tuple[str, str]:
+        """What it prints on standard output, and on standard error."""
+        conf = self.trove_conf(f'[database]\nconnection = {self.url}\n')
+        output, errors = io.StringIO(), io.StringIO()
+        with (contextlib.redirect_stdout(output),
+              contextlib.redirect_stderr(errors)):
+            self.assertEqual(code, subcommands.run(
+                ['trove-manage', '--config-file', conf,
+                 'datastore-version-flavor-violations', *words]),
+                errors.getvalue())
+        return output.getvalue(), errors.getvalue()
+
+    def test_without_nova_it_is_one_line_that_says_so(self):
+        self.create_instance('small')
+        output, errors = self.manage(code=1)
+        self.assertEqual('', output)
+        self.assertRegex(errors, r'^trove-manage: Keystone .*\n$')
+
+    def test_a_version_that_there_is_not_is_told_which_there_are(self):
+        _output, errors = self.manage('mysql/9.9', code=1)
+        self.assertIn('mysql/8.0', errors)
