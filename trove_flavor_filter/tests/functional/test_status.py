@@ -183,7 +183,8 @@ class StatusTest(base.FunctionalTestCase):
                          '2 of mysql/', 'resize',
                          'trove-manage datastore-version-flavor-violations')
         listed = json.loads(self.manage(
-            'datastore-version-flavor-violations', version_id, '-f', 'json'))
+            'datastore-version-flavor-violations', version_id, '-f', 'json'
+        ).stdout)
         self.assertEqual(2, len(listed))
 
     def test_a_database_that_is_away(self):
