@@ -38,6 +38,7 @@ BYPASS = 'flavor_filter:bypass'
 TROVES_LIST = 'datastore:list_associated_flavors'
 SHOW_REQUIREMENTS = 'flavor_filter:requirements:show'
 UPDATE_REQUIREMENTS = 'flavor_filter:requirements:update'
+LIST_VIOLATIONS = 'flavor_filter:violations:list'
 
 # Trove's rules that the plugin checks, with Trove's names and defaults. There
 # is one policy file for both, so an override in it applies here too.
@@ -121,6 +122,14 @@ RULES = [
             {'path': _OF_ONE, 'method': 'DELETE'},
             {'path': _OF_ALL, 'method': 'PUT'},
         ]),
+    policy.DocumentedRuleDefault(
+        name=LIST_VIOLATIONS,
+        check_str='rule:admin',
+        description='List the instances on flavors that their datastore '
+                    'version does not allow.',
+        operations=[{
+            'path': '/v1.0/{tenant_id}/mgmt/flavor-requirement-violations',
+            'method': 'GET'}]),
 ]
 
 DEFAULTS = [*BASE_RULES, *RULES]

@@ -319,14 +319,19 @@ class Requirement:
             flavor_id for flavor_id in self.flavor_ids
             if flavor_id.lower() not in found.values())])
 
-    def shortcomings(self, flavor: Flavor) -> list[str]:
-        """The reasons why a flavor is not allowed; empty if it is."""
+    def shortcomings_by_id(self, flavor_id: str) -> list[str]:
+        """The reasons that do not depend on what Nova says of the flavor."""
         found = []
         if self.is_unreadable:
             found.append('what it requires cannot be understood')
         found += self.contradictions
-        if not self.is_associated(flavor.id):
+        if not self.is_associated(flavor_id):
             found.append('is not associated')
+        return found
+
+    def shortcomings(self, flavor: Flavor) -> list[str]:
+        """The reasons why a flavor is not allowed; empty if it is."""
+        found = self.shortcomings_by_id(flavor.id)
         for key, value in self.limits.items():
             has = getattr(flavor, key[len('min_'):])
             words = LIMITS[key].format(value)

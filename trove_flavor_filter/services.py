@@ -23,6 +23,7 @@ from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import targets
 from trove_flavor_filter.db import upgrades
+from trove_flavor_filter.db import violations
 from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import policies
@@ -40,6 +41,7 @@ class Services(typing.NamedTuple):
     requirements: requirements.Requirements
     targets: targets.Targets
     upgrades: upgrades.Upgrades
+    violations: violations.Violations
     catalog: catalog.Catalog
     nova: nova.NovaFlavors
     storages: Mapping[str | None, acceptance.Storage]
@@ -59,6 +61,7 @@ class Services(typing.NamedTuple):
                    requirements=requirements.Requirements(database),
                    targets=targets.Targets(database),
                    upgrades=upgrades.Upgrades(database),
+                   violations=violations.Violations(database),
                    catalog=flavors, nova=nova.NovaFlavors(conf),
                    storages={manager: acceptance.Storage(
                        conf[manager].volume_support,

@@ -27,6 +27,7 @@ from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import requirements
 from trove_flavor_filter.api import views
+from trove_flavor_filter.api import violations
 from trove_flavor_filter import conf as config
 from trove_flavor_filter import exception
 from trove_flavor_filter import services
@@ -68,6 +69,9 @@ ROUTES: dict[str, dict[str, Callable[..., webob.Response]]] = {
     '/{tenant_id}/mgmt/flavor-requirements': {
         'GET': requirements.list_all,
         'PUT': requirements.replace_many,
+    },
+    '/{tenant_id}/mgmt/flavor-requirement-violations': {
+        'GET': violations.list_all,
     },
 }
 

@@ -31,6 +31,7 @@ import webob
 from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import etags
 from trove_flavor_filter.api import identity
+from trove_flavor_filter.api import query
 from trove_flavor_filter.api import views
 from trove_flavor_filter import change_log
 from trove_flavor_filter.declaration import document
@@ -180,27 +181,8 @@ def _flags(request: webob.Request,
 
     :raises BadRequest: some are invalid; the message lists every problem
     """
-    try:
-        given = request.GET.mixed()
-    except UnicodeDecodeError as error:
-        raise exception.BadRequest(
-            'The query of the path cannot be understood.') from error
-    found, mistakes = dict(known), []
-    for name, value in given.items():
-        try:
-            if name not in known:
-                raise ValueError(
-                    f'unknown parameter {name[:60]!r}; known parameters: '
-                    f'{", ".join(known) or "none"}')
-            if not isinstance(value, str):
-                raise ValueError(f'the parameter {name} is given twice')
-            found[name] = strutils.bool_from_string(value, strict=True)
-        except ValueError as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise exception.BadRequest(
-            f'The query is invalid: {problems.joined(mistakes)}.')
-    return found
+    return {**known, **query.read(request, dict.fromkeys(
+        known, functools.partial(strutils.bool_from_string, strict=True)))}
 
 
 def _distinct(pairs: bodies.Pairs) -> bodies.Document:

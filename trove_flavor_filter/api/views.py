@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import hashlib
 import re
 import typing
+from urllib import parse
 
 from oslo_config import cfg
 from oslo_serialization import jsonutils
@@ -45,15 +46,9 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
     :param conf: determines ``local_storage`` and the prefix of the links
     :param common: caches the parts of its flavors' documents
     """
-    endpoint = conf.flavor_filter.public_endpoint
-    # Trove takes the Host header as it is.
-    prefix = (CATALOG_END.sub('', endpoint.rstrip('/')).rstrip('/')
-              if endpoint else f'https://{request.host}')
-    version = VERSION.search(
-        request.environ.get('SCRIPT_NAME', '') + request.environ['PATH_INFO'])
+    prefix, version = _base(request, conf)
     own = jsonutils.dumps(
-        f'{prefix}/v{version[1] if version else "1.0"}/'
-        f'{project_id}/flavors/')[1:-1]
+        f'{prefix}/{version}/{project_id}/flavors/')[1:-1]
     bookmark = jsonutils.dumps(f'{prefix}/flavors/')[1:-1]
     documents = []
     pieces = common.pieces
@@ -65,6 +60,29 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 pieces[flavor.id] = cut
         documents.append(f'{cut[0]}{own}{cut[1]}{bookmark}{cut[2]}')
     return _json(f'{{"flavors": [{", ".join(documents)}]}}'.encode())
+
+
+def next_link(request: webob.Request, conf: cfg.ConfigOpts, path: str,
+              marker: str) -> dict[str, str]:
+    """The link to the next page of a list, as in Trove's lists.
+
+    :param path: without the API's version
+    :param marker: takes the place of the request's
+    """
+    query = parse.urlencode({**request.GET, 'marker': marker})
+    return {'rel': 'next',
+            'href': f'{"/".join(_base(request, conf))}{path}?{query}'}
+
+
+def _base(request: webob.Request, conf: cfg.ConfigOpts) -> tuple[str, str]:
+    """The prefix of links, and the API's version in a path: v1.0."""
+    endpoint = conf.flavor_filter.public_endpoint
+    # Trove takes the Host header as it is.
+    prefix = (CATALOG_END.sub('', endpoint.rstrip('/')).rstrip('/')
+              if endpoint else f'https://{request.host}')
+    version = VERSION.search(
+        request.environ.get('SCRIPT_NAME', '') + request.environ['PATH_INFO'])
+    return prefix, f'v{version[1] if version else "1.0"}'
 
 
 def _cut(flavor: requirement.Flavor,

@@ -26,6 +26,7 @@ from oslo_config import cfg
 from trove_flavor_filter.cmd import base
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
+from trove_flavor_filter.db import violations
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import resolving
@@ -359,7 +360,7 @@ datastore-version-flavor-require mysql/8.0 --clear
     def _warn(self, version: requirement.Version,
               wanted: requirement.Requirement) -> None:
         """Warn of associated flavors that are no longer allowed."""
-        if wanted.nonsense:
+        if wanted.is_unreadable:
             warn(f'{version} allows no flavor because of invalid rows: '
                  f'{", ".join(wanted.nonsense)}; --clear-invalid removes them')
             return
@@ -535,6 +536,50 @@ datastore-version-flavor-list --stale -f value -c "Flavor ID"
                 for version, needs in wanted
                 for flavor_id in needs.associated(flavors)
                 if flavor_id not in flavors]
+
+
+class Violations(base.Subcommand, lister.Lister):
+    """List the instances on flavors that a datastore version does not allow.
+
+    The list has instances of all projects, members of clusters included, that
+    were there before a requirement, or on a flavor that was changed or deleted
+    in Nova. "Reasons" shows why a flavor is not allowed. After an upgrade
+    that is not known to have succeeded, an instance may still run its earlier
+    version, and that version counts as well. With a datastore version, the
+    list has the instances that break its requirements.
+
+    Use it to find out who has to resize. The instances keep running.
+    """
+
+    examples = '''
+datastore-version-flavor-violations
+datastore-version-flavor-violations mysql/8.0 -f json
+datastore-version-flavor-violations -f value -c "Project ID" | sort | uniq -c
+'''
+    COLUMNS = ('Instance ID', 'Name', 'Project ID', 'Cluster ID',
+               'Datastore Version ID', 'Datastore', 'Version', 'Flavor ID',
+               'Flavor', 'Reasons')
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        add_version(parser, nargs='?')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace
+                    ) -> tuple[tuple[str, ...], list[tuple]]:
+        database = table(self.conf)
+        scope = violations.Scope()
+        if parsed_args.datastore_version is not None:
+            scope = violations.Scope(find_version(
+                database, parsed_args.datastore_version).id)
+        client = nova.NovaFlavors.for_command(self.conf)
+        found = list(violations.Violations(database.database).all(
+            client.everything(), scope))
+        if (any(each.flavor_name is None for each in found)
+                and not client.sees_all()):
+            warn(nova.UNSEEN)
+        return self.COLUMNS, [(*each[:-1], '; '.join(each.reasons))
+                              for each in found]
 
 
 def _row(version: requirement.Version, wanted: requirement.Requirement,

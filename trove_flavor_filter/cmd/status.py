@@ -28,7 +28,7 @@ from trove_flavor_filter.cmd import enable
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
-from trove_flavor_filter.db import targets
+from trove_flavor_filter.db import violations
 from trove_flavor_filter.deployment import console_script
 from trove_flavor_filter.deployment import files
 from trove_flavor_filter.deployment import paste_ini
@@ -357,30 +357,16 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def instances(self) -> upgradecheck.Result:
-        wanted_by_id = {version.id: (version, wanted)
-                        for version, wanted in self._requirements}
-        counts: dict[str, int] = {}
-        found_in = targets.Targets(self._database)
-        counted = [*found_in.instance_flavors(wanted_by_id), *(
-            (version_id, flavor_id, 1)
-            for version_id, flavor_id in found_in.unproven()
-            if version_id in wanted_by_id)]
-        for version_id, flavor_id, count in counted:
-            version, wanted = wanted_by_id[version_id]
-            flavor = self._flavors.get(flavor_id)
-            # Only the id is known of a flavor that no longer exists.
-            allowed = (wanted.is_associated(flavor_id) and not wanted.is_unreadable
-                       if flavor is None else wanted.allows(flavor))
-            if not allowed:
-                counts[str(version)] = counts.get(str(version), 0) + count
-        found = [f'{count} of {version}'
-                 for version, count in sorted(counts.items())]
+        counts = violations.Violations(self._database).counts(
+            self._flavors.values())
         return _listed(
-            found, 'Instances run on a flavor that their datastore version '
+            [f'{count} of {version}' for version, count in counts],
+            'Instances run on a flavor that their datastore version '
             'does not allow, or that a version does not allow which they may '
-            'still run after an upgrade: {}. They keep running; "openstack '
-            'database instance resize flavor" moves one to a flavor that is '
-            'allowed.')
+            'still run after an upgrade: {}. "trove-manage '
+            'datastore-version-flavor-violations" lists them. They keep '
+            'running; "openstack database instance resize flavor" moves one '
+            'to a flavor that is allowed.')
 
     _upgrade_checks = (
         ('Table and migrations', table),

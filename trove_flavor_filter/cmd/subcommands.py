@@ -35,6 +35,7 @@ COMMANDS: dict[str, typing.Any] = {
     'datastore-version-flavor-require': associations.Require,
     'datastore-version-flavor-copy': associations.Copy,
     'datastore-version-flavor-list': associations.List,
+    'datastore-version-flavor-violations': associations.Violations,
     'datastore-version-flavor-export': declare.Export,
     'datastore-version-flavor-apply': declare.Apply,
     'flavor-filter-db-sync': db_sync.DbSync,

@@ -123,6 +123,7 @@ class Instance(Base):
     __tablename__ = 'instances'
 
     id = sa.Column(sa.String(36), primary_key=True)
+    name = sa.Column(sa.String(255))
     tenant_id = sa.Column(sa.String(36))
     task_id = sa.Column(sa.Integer)
     flavor_id = sa.Column(sa.String(255))

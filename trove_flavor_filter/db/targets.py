@@ -13,8 +13,6 @@
 """Find the target of a request in the database, as Trove does."""
 
 import collections
-from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Sequence
 import functools
 import typing
@@ -26,7 +24,7 @@ from sqlalchemy import orm
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
-from trove_flavor_filter import exception
+from trove_flavor_filter.db import upgrades
 from trove_flavor_filter import requirement
 from trove_flavor_filter import running
 
@@ -68,26 +66,7 @@ class Targets:
 
     def __init__(self, database: engine.Database):
         self._database = database
-        # Whether the table of upgrades was missing when it was last read.
-        self._lacks_upgrades = False
-
-    @engine.read
-    def instance_flavors(self, version_ids: Collection[str]
-                         ) -> list[tuple[str, str, int]]:
-        """The number of instances by datastore version and flavor.
-
-        :returns: id of the version, id of the flavor, and the number
-        """
-        instance = models.Instance
-        statement: sa.Select = sa.select(
-            instance.datastore_version_id, instance.flavor_id,
-            sa.func.count()).where(instance.deleted.is_(False)).group_by(
-                instance.datastore_version_id, instance.flavor_id)
-        with self._database.statement() as connection:
-            return [(version_id, flavor_id or '', count)
-                    for version_id, flavor_id, count
-                    in connection.execute(statement)
-                    if version_id in version_ids]
+        self._recorded = upgrades.Recorded(database).rows
 
     def named_version(self, datastore: str, version: str | None,
                       number: typing.Any) -> list[Target]:
@@ -267,27 +246,6 @@ class Targets:
         """The members of a cluster."""
         return self._instances(models.Instance.cluster_id == cluster_id)
 
-    def unproven(self) -> list[tuple[str, str]]:
-        """Versions that instances may run beside the one in their row.
-
-        :returns: for each such instance, ids of a version and of the flavor
-        """
-        instance = models.Instance
-
-        def statement(upgrades: bool) -> sa.Select:
-            return _with_upgrade(
-                sa.select(instance.flavor_id, *_INSTANCE)
-                .join(models.DatastoreVersion, models.DatastoreVersion.id
-                      == instance.datastore_version_id)
-                .where(instance.deleted.is_(False),
-                       instance.id.in_(sa.select(
-                           models.FlavorFilterUpgrade.instance_id))
-                       if upgrades else sa.false()), upgrades)
-        rows = self._recorded(statement)
-        flavors = {row.instance_id: row.flavor_id or '' for row in rows}
-        return [(version_id, flavors[each.id]) for each in _instances(rows)
-                for version_id in sorted(each.versions - {each.version_id})]
-
     def _instances(self, *which: typing.Any) -> list[running.Instance]:
         instance, version = models.Instance, models.DatastoreVersion
         return _instances(self._recorded(lambda upgrades: _with_upgrade(
@@ -332,33 +290,6 @@ class Targets:
                 .where(owner.id == owner_id, owner.deleted.is_(False)),
                 upgrades)
         return _targets(self._recorded(statement))
-
-    def _recorded(self, statement: Callable[[bool], sa.Select]
-                  ) -> Sequence[typing.Any]:
-        """The rows of a statement that reads recorded upgrades.
-
-        :param statement: builds the statement, with or without them
-        """
-        if self._lacks_upgrades:
-            self._lacks_upgrades = not self._has_upgrades()
-        if not self._lacks_upgrades:
-            try:
-                return self._rows(statement(True))
-            except exception.SchemaIncomplete:
-                # No upgrade is let through before the table exists.
-                self._lacks_upgrades = True
-        return self._rows(statement(False))
-
-    @engine.read
-    def _has_upgrades(self) -> bool:
-        with self._database.reading() as connection:
-            return sa.inspect(connection).has_table(
-                models.FlavorFilterUpgrade.__tablename__)
-
-    @engine.read
-    def _rows(self, statement: sa.Select) -> Sequence[typing.Any]:
-        with self._database.statement() as connection:
-            return connection.execute(statement).all()
 
 
 # Built once, since building the statement takes longer than running it.

@@ -15,6 +15,7 @@ What a record means is in :mod:`trove_flavor_filter.running`. Each public
 method is one transaction.
 """
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Sequence
 import typing
@@ -25,6 +26,7 @@ import sqlalchemy as sa
 
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
+from trove_flavor_filter import exception
 from trove_flavor_filter import running
 
 TABLE = models.FlavorFilterUpgrade
@@ -177,6 +179,43 @@ class Upgrades:
                     connection.execute(sa.delete(TABLE).where(
                         TABLE.attempt == instance.upgrade.attempt,
                         TABLE.instance_id == instance.id))
+
+
+class Recorded:
+    """Reads instances together with their recorded upgrades."""
+
+    def __init__(self, database: engine.Database):
+        self._database = database
+        # Whether the table was missing when it was last read.
+        self._is_missing = False
+
+    def rows(self, statement: Callable[[bool], sa.Select | sa.CompoundSelect]
+             ) -> Sequence[typing.Any]:
+        """The rows of a statement.
+
+        :param statement: builds the statement, with or without the table of
+            recorded upgrades
+        """
+        if self._is_missing:
+            self._is_missing = not self._is_there()
+        if not self._is_missing:
+            try:
+                return self._rows(statement(True))
+            except exception.SchemaIncomplete:
+                # No upgrade is let through before the table exists.
+                self._is_missing = True
+        return self._rows(statement(False))
+
+    @engine.read
+    def _is_there(self) -> bool:
+        with self._database.reading() as connection:
+            return sa.inspect(connection).has_table(TABLE.__tablename__)
+
+    @engine.read
+    def _rows(self, statement: sa.Select | sa.CompoundSelect
+              ) -> Sequence[typing.Any]:
+        with self._database.statement() as connection:
+            return connection.execute(statement).all()
 
 
 def _remove_deleted(connection: sa.Connection) -> None:

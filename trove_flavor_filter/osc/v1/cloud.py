@@ -13,6 +13,7 @@
 """The requests to Trove and Nova by the administrators' commands."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import random
 import re
@@ -29,6 +30,7 @@ from trove_flavor_filter.osc.v1 import flavors
 from trove_flavor_filter import requirement
 
 ALL = '/mgmt/flavor-requirements'
+VIOLATIONS = '/mgmt/flavor-requirement-violations'
 
 # The maximum number of tries for a change that conflicts with others, and the
 # maximum time between two tries in seconds.
@@ -116,6 +118,24 @@ class Cloud:
         """Remove all requirements of a datastore version."""
         self._ask('DELETE', _path(version_id), version_id)
 
+    def violations(self, **query: typing.Any
+                   ) -> Iterator[dict[str, typing.Any]]:
+        """The documents of the instances that break a rule, page by page.
+
+        :param query: parameters; None for those that are not given
+        """
+        given = {name: value for name, value in query.items()
+                 if value is not None}
+        while True:
+            page, _tag = self._ask(
+                'GET', f'{VIOLATIONS}?{urllib.parse.urlencode(given)}',
+                lacks='does not list the instances that break a rule')
+            yield from page['flavor_requirement_violations']
+            if not page.get('links'):
+                return
+            link = urllib.parse.urlsplit(page['links'][0]['href'])
+            given = dict(urllib.parse.parse_qsl(link.query))
+
     def change(self, version_id: str, plan: requirement.Plan,
                validate: bool = True) -> None:
         """Change the requirements of a datastore version by a plan."""
@@ -161,10 +181,13 @@ class Cloud:
 
     def _ask(self, method: str, path: str, version_id: str = '',
              headers: Mapping[str, str] = types.MappingProxyType({}),
+             lacks: str = 'does not let administrators change requirements '
+                          'over HTTP',
              **kwargs: typing.Any) -> tuple[typing.Any, str]:
         """Send a request; return the response's document and ETag.
 
         :param version_id: the datastore version of the request
+        :param lacks: what an older release of the plugin does not do
         :returns: the ETag as the plugin has made it; '' without one
         :raises Changed: a condition of the request does not hold
         """
@@ -180,10 +203,9 @@ class Cloud:
             raise Changed
         if not is_there:
             raise exceptions.CommandError(
-                'This cloud does not have trove-flavor-filter, or a release '
-                'that does not let administrators change requirements over '
-                'HTTP; use trove-manage on a host that runs trove-api, or '
-                'have the plugin installed there.')
+                f'This cloud does not have trove-flavor-filter, or a release '
+                f'that {lacks}; use trove-manage on a host that runs '
+                f'trove-api, or have the plugin installed there.')
         if status == 204 or status == 200 and isinstance(body, dict):
             tag = response.headers.get('ETag', '')
             ours = ETAG.fullmatch(tag)

@@ -211,10 +211,11 @@ def translated() -> Iterator[None]:
             f'administrator of the cloud.') from error
 
 
-def add_version(parser: argparse.ArgumentParser) -> None:
+def add_version(parser: argparse.ArgumentParser,
+                **kwargs: typing.Any) -> None:
     """Add the arguments for the datastore version."""
     parser.add_argument(
-        'datastore_version', metavar='<datastore version>',
+        'datastore_version', metavar='<datastore version>', **kwargs,
         help='ID or name of the datastore version, or DATASTORE/VERSION by '
              'name (mysql/8.0); a version name alone is searched for in all '
              'datastores')

@@ -15,8 +15,10 @@
 import argparse
 from collections.abc import Callable
 import functools
+import itertools
 import typing
 
+from openstackclient.identity import common
 from osc_lib.cli import format_columns
 from osc_lib.command import command
 from osc_lib import exceptions
@@ -195,6 +197,54 @@ datastore version flavor requirement list --long -f json
             (*(_title(key) for key in UNITS), 'Extra Specs', 'Enforcement',
              'Invalid Rows')
             if parsed_args.long else ('Requires',))), rows
+
+
+class ListFlavorViolations(_Admin, command.Lister):
+    """List the instances on flavors that a datastore version does not allow.
+
+    The list has instances of all projects, members of clusters included.
+    After an upgrade that is not known to have succeeded, an instance may still
+    run its earlier version, and that version counts as well. With a datastore
+    version, the list has the instances that break its requirements. You must
+    be an administrator.
+    """
+
+    examples = '''
+datastore version flavor violation list
+datastore version flavor violation list mysql/8.0 -f json
+datastore version flavor violation list --project demo --limit 20
+'''
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        flavors.add_version(parser, nargs='?')
+        parser.add_argument(
+            '--project', metavar='<project>',
+            help='list only instances of this project (name or ID)')
+        parser.add_argument(
+            '--limit', metavar='<number>', type=checked(requirement.size),
+            help='list no more than this many instances')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace
+                    ) -> tuple[tuple[str, ...], list[tuple]]:
+        version_id = project_id = None
+        if parsed_args.datastore_version is not None:
+            version_id = self.version_id(parsed_args)
+        elif parsed_args.datastore is not None:
+            self._usage_error('--datastore needs a datastore version')
+        if parsed_args.project is not None:
+            project_id = common.find_project(
+                self.app.client_manager.identity, parsed_args.project).id
+        found = self.cloud.violations(
+            datastore_version_id=version_id, project_id=project_id,
+            limit=parsed_args.limit)
+        return ('Instance ID', 'Name', 'Project ID', 'Cluster ID',
+                'Datastore Version ID', 'Datastore', 'Version', 'Flavor ID',
+                'Flavor', 'Reasons'), [
+            (*(value for key, value in says.items() if key != 'reasons'),
+             '; '.join(says['reasons']))
+            for says in itertools.islice(found, parsed_args.limit)]
 
 
 def _title(key: str) -> str:

@@ -36,12 +36,16 @@ class CloudFixture(fixture.GabbiFixture):
             'BOUND': cloud.create_datastore_version('mysql', 'gabbi-bound'),
             'FREE': cloud.create_datastore_version('mysql', 'gabbi-free'),
             'BARE': cloud.create_datastore_version('mysql', 'gabbi-bare'),
+            'STRICT': cloud.create_datastore_version('mysql', 'gabbi-strict'),
             'RETIRED': cloud.create_datastore_version(
                 'mysql', 'gabbi-retired', active=False)}
         cloud.check('trove-manage', 'datastore-version-flavor-add',
                     'mysql/gabbi-bound', 'gabbi-s')
+        self.broken = cloud.create_instance('gabbi-s', versions['STRICT'])
+        cloud.check('trove-manage', 'datastore-version-flavor-require',
+                    'mysql/gabbi-strict', '--min-ram', '1024')
         os.environ.update(
-            versions, SMALL='gabbi-s', LARGE='gabbi-l',
+            versions, BROKEN=self.broken, SMALL='gabbi-s', LARGE='gabbi-l',
             TROVE=cloud.trove_url, DEMO=cloud.project_id('demo'),
             OTHER=cloud.project_id('other'), ADMIN=cloud.project_id('admin'),
             DEMO_TOKEN=cloud.token('demo'),
@@ -55,6 +59,9 @@ class CloudFixture(fixture.GabbiFixture):
                     'mysql/gabbi-bound', 'gabbi-s')
         for flavor_id in ('gabbi-s', 'gabbi-l'):
             cloud.delete_flavor(flavor_id)
+        cloud.sql('UPDATE instances SET deleted = :yes, '
+                  'datastore_version_id = NULL WHERE id = :id', yes=True,
+                  id=self.broken)
         # There is a file of gabbits after this one.
         for table, column in (
                 ('datastore_version_metadata', 'datastore_version_id'),

@@ -21,19 +21,20 @@ from trove_flavor_filter.tests.functional import base
 # Who asks, on whose path, and with which status it is answered: GET of the
 # route with a datastore version that is active, inactive and unknown; each
 # other method of the route, whatever the version; and the create of an
-# instance with a flavor that is refused.
+# instance with a flavor that is refused. Then the routes of administrators;
+# "breaks" is the list of instances that break a rule.
 TABLE = '''
-identity                    path   active inactive unknown others create show list change dry
-no token                    demo      401      401     401    401    401  401  401    401 401
-a token that is garbage     demo      401      401     401    401    401  401  401    401 401
-member                      demo      200      404     404    405    400  403  403    403 403
-reader                      demo      200      404     404    405    400  403  403    403 403
-admin                       admin     200      200     404    405    400  200  200    200 200
-admin of another project    demo      403      403     403    403    403  403  403    403 403
-member of another project   demo      403      403     403    403    403  403  403    403 403
-member who left             demo      401      401     401    401    401  401  401    401 401
-no role on any project      demo      403      403     403    403    403  403  403    403 403
-admin of the whole system   demo      403      403     403    403    403  403  403    403 403
+identity                    path   active inactive unknown others create show list change dry breaks
+no token                    demo      401      401     401    401    401  401  401    401 401    401
+a token that is garbage     demo      401      401     401    401    401  401  401    401 401    401
+member                      demo      200      404     404    405    400  403  403    403 403    403
+reader                      demo      200      404     404    405    400  403  403    403 403    403
+admin                       admin     200      200     404    405    400  200  200    200 200    200
+admin of another project    demo      403      403     403    403    403  403  403    403 403    403
+member of another project   demo      403      403     403    403    403  403  403    403 403    403
+member who left             demo      401      401     401    401    401  401  401    401 401    401
+no role on any project      demo      403      403     403    403    403  403  403    403 403    403
+admin of the whole system   demo      403      403     403    403    403  403  403    403 403    403
 '''  # noqa: E501
 OTHERS = ('HEAD', 'POST', 'PUT', 'DELETE')
 
@@ -155,7 +156,9 @@ class AuthorizationTest(base.FunctionalTestCase):
               for method, body in (('DELETE', None), ('PUT', wanted))),
             ('change', 'PUT', every, {'flavor_requirements': []}),
             ('dry', 'PUT', f'{every}?dry_run=true&prune=true',
-             {'flavor_requirements': []})]
+             {'flavor_requirements': []}),
+            *(('breaks', 'GET', f'/mgmt/flavor-requirement-violations{query}',
+               None) for query in ('', '?limit=1&project_id=x'))]
 
     def test_each_identity_gets_what_the_table_says(self):
         tokens = self.tokens()
@@ -169,7 +172,7 @@ class AuthorizationTest(base.FunctionalTestCase):
             seen.append(f'{name:<27} {project:<6}' + ''.join(
                 f' {"/".join(map(str, sorted(statuses[column]))):>{width}}'
                 for column, width in zip(
-                    expected, (8, 8, 7, 6, 6, 4, 4, 6, 3))))
+                    expected, (8, 8, 7, 6, 6, 4, 4, 6, 3, 6))))
             wrong += [(name, column, status, statuses[column])
                       for column, status in expected.items()
                       if statuses[column] != {status}]

@@ -149,6 +149,7 @@ class PagesTest(DocumentationTestCase):
         for page in pages():
             # Whatever the page before has left behind.
             booted.sql('DELETE FROM datastore_version_metadata')
+            booted.sql('UPDATE instances SET deleted = :yes', yes=True)
             booted.enable()
             if INSTALL in page.read_text():
                 booted.check('trove-flavor-filter', 'disable')

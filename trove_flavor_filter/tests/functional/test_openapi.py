@@ -33,6 +33,7 @@ ROUTE = '/{project_id}/flavors/datastores/versions/{datastore_version_id}'
 ONE = ('/{project_id}/mgmt/datastore-versions/{datastore_version_id}'
        '/flavor-requirement')
 ALL = '/{project_id}/mgmt/flavor-requirements'
+VIOLATIONS = '/{project_id}/mgmt/flavor-requirement-violations'
 COUNT = int(os.environ.get('FLAVOR_FILTER_OPENAPI', '200'))
 CHECKS = ('status_code_conformance', 'content_type_conformance',
           'response_headers_conformance', 'response_schema_conformance')
@@ -237,3 +238,14 @@ class RequirementsOpenApiTest(base.FunctionalTestCase):
     def test_all_are_replaced_as_described(self):
         self.assertLessEqual({200, 400, 405, 412},
                              self.run_cases(ALL, 'put'))
+
+    def test_violations_are_listed_as_described(self):
+        for version_id in self.versions:
+            self.manage('datastore-version-flavor-require', version_id,
+                        '--min-ram', '1')
+            for _turn in range(2):
+                self.cloud.create_instance(self.flavor_id, version_id)
+            self.manage('datastore-version-flavor-require', version_id,
+                        '--min-ram', '8192')
+        self.assertLessEqual({200, 400, 403, 405},
+                             self.run_cases(VIOLATIONS, 'get'))

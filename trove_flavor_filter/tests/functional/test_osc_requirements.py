@@ -21,6 +21,7 @@ from trove_flavor_filter.tests.functional import test_osc
 
 FLAVOR = ('datastore', 'version', 'flavor')
 REQUIREMENT = (*FLAVOR, 'requirement')
+VIOLATIONS = (*FLAVOR, 'violation', 'list')
 
 
 class AdminTest(test_osc.ClientTest):
@@ -140,7 +141,7 @@ class RequirementTest(AdminTest):
         self.said(*REQUIREMENT, 'unset', self.mysql, code=2)
 
     def test_help_has_examples_that_parse(self):
-        for words in ((*FLAVOR, 'add'), (*FLAVOR, 'remove'),
+        for words in ((*FLAVOR, 'add'), (*FLAVOR, 'remove'), VIOLATIONS,
                       *((*REQUIREMENT, verb) for verb in (
                           'list', 'show', 'set', 'unset', 'export',
                           'apply'))):
@@ -151,6 +152,69 @@ class RequirementTest(AdminTest):
             self.assertNotEqual([], examples)
             for example in examples:
                 self.assertEqual([*words], example[:len(words)])
+
+
+class ViolationTest(AdminTest):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.instances = sorted(
+            self.cloud.create_instance(f'{self.small}-id', self.version_id,
+                                       user, self.datastore)
+            for user in ('demo', 'demo', 'other'))
+        self.addCleanup(
+            self.cloud.sql, 'UPDATE instances SET deleted = :yes, '
+            'datastore_version_id = NULL WHERE datastore_version_id = '
+            ':version', yes=True, version=self.version_id)
+        self.openstack(*REQUIREMENT, 'set', self.mysql, '--min-ram', '2048')
+
+    def listed(self, *words: str) -> list[dict]:
+        return json.loads(self.openstack(
+            *VIOLATIONS, *words, '-f', 'json').stdout)
+
+    def test_both_commands_list_the_same_with_the_reasons(self):
+        listed = self.listed(self.mysql)
+        self.assertEqual(self.instances,
+                         [row['Instance ID'] for row in listed])
+        self.assertEqual({
+            'Instance ID': self.instances[0], 'Name': 'database',
+            'Project ID': listed[0]['Project ID'], 'Cluster ID': None,
+            'Datastore Version ID': self.version_id,
+            'Datastore': self.datastore, 'Version': self.name,
+            'Flavor ID': f'{self.small}-id', 'Flavor': self.small,
+            'Reasons': 'requires at least 2048 MiB RAM, has 1024'},
+            listed[0])
+        self.assertEqual(listed, json.loads(self.manage(
+            'datastore-version-flavor-violations', self.mysql, '-f', 'json'
+        ).stdout))
+
+    def test_they_are_narrowed_and_cut(self):
+        other = self.cloud.project_id('other')
+        for words in ((self.version_id, '--project', other),
+                      (self.mysql, '--project',
+                       self.cloud.users['other'].project)):
+            self.assertEqual([other], [
+                row['Project ID'] for row in self.listed(*words)])
+        self.assertEqual(self.instances[:2], [
+            row['Instance ID']
+            for row in self.listed(self.mysql, '--limit', '2')])
+        self.said(*VIOLATIONS, '--limit', '0', code=2)
+        self.said(*VIOLATIONS, '--datastore', self.datastore, code=2)
+
+    def test_a_flavor_that_is_gone_has_no_name(self):
+        self.cloud.delete_flavor(f'{self.small}-id')
+        self.addCleanup(self.cloud.create_flavor, f'{self.small}-id',
+                        self.small)
+        self.assertEqual({(None, 'is no longer in Nova')}, {
+            (row['Flavor'], row['Reasons'])
+            for row in self.listed(self.mysql)})
+
+    def test_nova_away_is_a_503_and_one_sentence(self):
+        self.cloud.stop('nova')
+        self.addCleanup(self.cloud.start, 'nova')
+        self.assertIn('HTTP 503', self.said(*VIOLATIONS, self.version_id))
+        self.assertIn('Nova', self.manage(
+            'datastore-version-flavor-violations', code=1).stderr)
 
 
 class FileTest(AdminTest):
@@ -257,7 +321,7 @@ class FaultTest(AdminTest):
 
     def test_a_member_is_told_whom_to_ask(self):
         for words in ((*REQUIREMENT, 'show', self.mysql),
-                      (*REQUIREMENT, 'list'),
+                      (*REQUIREMENT, 'list'), VIOLATIONS,
                       (*REQUIREMENT, 'unset', self.mysql, '--all'),
                       (*FLAVOR, 'add', self.mysql, self.small)):
             sentence = self.said(*words, user='demo')

@@ -180,7 +180,12 @@ class StatusTest(base.FunctionalTestCase):
         self.assertEqual({('Success', '')}, set(self.check(0).values()))
         self.associate(version_id, self.create_flavor())
         self.assertFinds('Instances on flavors not allowed', 'Warning',
-                         '2 of mysql/', 'resize')
+                         '2 of mysql/', 'resize',
+                         'trove-manage datastore-version-flavor-violations')
+        listed = json.loads(self.manage(
+            'datastore-version-flavor-violations', version_id, '-f', 'json'
+        ).stdout)
+        self.assertEqual(2, len(listed))
 
     def test_a_database_that_is_away(self):
         conf = self.cloud.directory / 'no-database.conf'

@@ -100,6 +100,23 @@ def of(**properties: dict) -> dict:
 SHOW_REQUIREMENT = of(flavor_requirement=REQUIREMENT)
 LIST_REQUIREMENTS = of(flavor_requirements={
     'type': 'array', 'items': REQUIREMENT})
+VIOLATION = {
+    'type': 'object',
+    'properties': {
+        **dict.fromkeys(('instance_id', 'datastore_version_id', 'datastore',
+                         'datastore_version', 'flavor_id'), TEXT),
+        **dict.fromkeys(('instance_name', 'project_id', 'cluster_id',
+                         'flavor_name'), {'type': ['string', 'null']}),
+        'reasons': {'type': 'array', 'minItems': 1, 'items': TEXT},
+    },
+    'additionalProperties': False,
+}
+VIOLATION['required'] = sorted(VIOLATION['properties'])
+LIST_VIOLATIONS = of(flavor_requirement_violations={
+    'type': 'array', 'items': VIOLATION})
+# The link to the next page is there only if there is one.
+LIST_VIOLATIONS['response_body']['properties']['links'] = (
+    parameter_types.links | {'minItems': 1, 'maxItems': 1})
 ROWS = {'type': 'array', 'items': {
     'type': 'object',
     'properties': {'key': TEXT, 'value': {'type': 'string'}, 'name': TEXT},

@@ -204,18 +204,6 @@ class DatabaseTest(base.DatabaseTestCase):
             exception.DatabaseUnavailable, self.add, '2')
         self.assertIn('trove-manage flavor-filter-db-sync', error.reason)
 
-    def test_instances_are_counted_by_version_and_flavor(self):
-        for number, (version_id, flavor_id, deleted) in enumerate((
-                (self.version_id, '1', False), (self.version_id, '1', False),
-                (self.version_id, '2', False), (self.version_id, '2', True),
-                (self.other_id, '1', False))):
-            self.execute(sa.insert(models.Instance).values(
-                id=f'i{number}', datastore_version_id=version_id,
-                flavor_id=flavor_id, deleted=deleted))
-        self.assertEqual(
-            [(self.version_id, '1', 2), (self.version_id, '2', 1)],
-            sorted(self.targets.instance_flavors({self.version_id})))
-
     def test_a_version_that_does_not_exist_has_no_requirement(self):
         for text in ('', 'x' * 300, 'é', '\x00', "' OR 1=1 --",
                      self.version_id + ' ', self.version_id.upper() + 'A'):

@@ -63,6 +63,7 @@ MET = {'200', '204', '304', '400', '401', '403', '404', '405', '412', '413',
 
 # The one key of a document that is answered with 200.
 DOCUMENTS = {'flavors', 'flavor_requirement', 'flavor_requirements',
+             'flavor_requirement_violations',
              'flavor_requirement_changes'}
 
 HUGE = (
@@ -251,7 +252,8 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
                 (4, segment.map('clusters/{}'.format)),
                 (3, segment.map('mgmt/datastore-versions/{}/'
                                 'flavor-requirement'.format)),
-                (2, 'mgmt/flavor-requirements')))),
+                (2, 'mgmt/flavor-requirements'),
+                (2, 'mgmt/flavor-requirement-violations')))),
         (1, PATH_TEXT), (1, PATH_TEXT.map(f'/{PROJECT}/{{}}'.format)))
     suffix = weighted((14, ''), (1, strategies.sampled_from(
         ['/', '//', '.json', '.xml', '%2f', '\0', ';x', '/..', '\n'])))
@@ -261,7 +263,9 @@ def requests(names: dict[str, str]) -> strategies.SearchStrategy[Hostile]:
              '_method=\xff', '%', '&&;=', '_method=a&_method=POST'])),
         (2, strategies.sampled_from(
             ['validate=0', 'validate=no&prune=1', 'dry_run=1&validate=0',
-             'validate=2', 'validate', 'prune=1&prune=1', 'validate=\xff'])),
+             'validate=2', 'validate', 'prune=1&prune=1', 'validate=\xff',
+             'limit=5&marker=x', 'limit=0', 'project_id=%00',
+             'datastore_version_id=x&limit=\xb2'])),
         (1, LATIN), (1, LATIN.map('_method={}'.format)))
 
     likely = weighted(

@@ -52,6 +52,27 @@ class RequirementsTest(base.FlavorFilterTestCase):
         shown = self.admin_client.show_requirement(self.version_id)
         self.assertIsNone(shown['flavor_requirement']['max_ram'])
 
+    @decorators.idempotent_id('7e4b9a02-1c7d-4c1b-8f3e-5d0a6b9c2f18')
+    def test_an_instance_of_before_a_requirement_is_listed(self):
+        self.admin_client.delete_requirement(self.version_id)
+        instance = self.create_instance(self.small)
+        self.admin_client.replace_requirement(self.version_id, min_ram=1024)
+        for query in ({}, {'project_id': self.client.tenant_id}):
+            (found,) = [
+                each for each in self.admin_client.list_violations(
+                    datastore_version_id=self.version_id, **query)[
+                        'flavor_requirement_violations']
+                if each['instance_id'] == instance['id']]
+            self.assertEqual(
+                (self.client.tenant_id, self.version_id, self.small),
+                (found['project_id'], found['datastore_version_id'],
+                 found['flavor_id']))
+        self.admin_client.replace_requirement(self.version_id, min_ram=512)
+        self.assertNotIn(instance['id'], [
+            each['instance_id'] for each in self.admin_client.list_violations(
+                datastore_version_id=self.version_id)[
+                    'flavor_requirement_violations']])
+
     @decorators.idempotent_id('0a8f2d1b-58f7-4f6a-9d0f-c1a1d5f6b2e3')
     @decorators.attr(type='negative')
     def test_an_etag_of_before_changes_nothing(self):
@@ -88,7 +109,8 @@ class RequirementsTest(base.FlavorFilterTestCase):
                     (client.show_requirement, self.version_id),
                     (client.replace_requirement, self.version_id),
                     (client.delete_requirement, self.version_id),
-                    (client.list_requirements,), (client.try_requirements,)):
+                    (client.list_requirements,), (client.try_requirements,),
+                    (client.list_violations,)):
                 self.assertRaises(exceptions.Forbidden, method, *arguments)
 
     @decorators.idempotent_id('d5a3b3f4-2c9f-4d0a-a7b1-9e6b7d8c5a12')

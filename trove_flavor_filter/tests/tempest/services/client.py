@@ -12,6 +12,8 @@
 
 """A client of Trove's API: the plugin's routes, and what the guards guard."""
 
+from urllib import parse
+
 from oslo_serialization import jsonutils
 from tempest.lib.common import rest_client
 from tempest.lib import exceptions
@@ -20,6 +22,7 @@ from trove_flavor_filter.tests.tempest import schema
 
 
 REQUIREMENTS = 'mgmt/flavor-requirements'
+VIOLATIONS = 'mgmt/flavor-requirement-violations'
 
 
 def _path(datastore_version_id: str) -> str:
@@ -102,6 +105,11 @@ class FlavorFilterClient(rest_client.RestClient):
             f'{REQUIREMENTS}?dry_run=true',
             jsonutils.dumps({'flavor_requirements': requirements}))
         return self._validated(schema.CHANGES, resp, raw)
+
+    def list_violations(self, **query: object) -> rest_client.ResponseBody:
+        """The instances that break a requirement."""
+        resp, raw = self.get(f'{VIOLATIONS}?{parse.urlencode(query)}')
+        return self._validated(schema.LIST_VIOLATIONS, resp, raw)
 
     def _validated(self, expected: dict, resp: object, raw: bytes
                    ) -> rest_client.ResponseBody:

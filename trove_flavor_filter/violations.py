@@ -1,0 +1,130 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Which instances break a rule. Pure: no I/O, no settings.
+
+An instance is judged by pairs: a datastore version that it may run, and the
+id of its flavor. There are few pairs, however many instances there are.
+"""
+
+from collections.abc import Iterable
+import typing
+
+from trove_flavor_filter import requirement
+
+GONE = 'is no longer in Nova'
+
+
+class Instance(typing.NamedTuple):
+    """An instance, with what it is judged by.
+
+    :ivar version_ids: ids of the datastore versions that it may run: the one
+        in its row, then the others
+    """
+
+    id: str
+    name: str | None
+    project_id: str | None
+    cluster_id: str | None
+    flavor_id: str
+    version_ids: tuple[str, ...]
+
+
+class Violation(typing.NamedTuple):
+    """An instance, and a datastore version that does not allow its flavor.
+
+    The fields are those of the JSON document.
+
+    :ivar datastore_version_id: of the version that does not allow the flavor:
+        the one in the instance's row, if it may run several such
+    :ivar flavor_name: None if Nova no longer has the flavor
+    """
+
+    instance_id: str
+    instance_name: str | None
+    project_id: str | None
+    cluster_id: str | None
+    datastore_version_id: str
+    datastore: str
+    datastore_version: str
+    flavor_id: str
+    flavor_name: str | None
+    reasons: list[str]
+
+
+class Judge:
+    """Judges instances by the requirements of datastore versions.
+
+    Nobody bypasses a requirement here, since there is no caller.
+
+    :param requirements: of the datastore versions that judge
+    :param flavors: all of Nova's flavors
+    """
+
+    def __init__(self, requirements: Iterable[tuple[
+            requirement.Version, requirement.Requirement]],
+            flavors: Iterable[requirement.Flavor]):
+        self._requirements = {version.id: (version, wanted)
+                              for version, wanted in requirements
+                              if not wanted.is_empty}
+        self._flavors = {flavor.id: flavor for flavor in flavors}
+        # Nova accepts other spellings of an id if its database does.
+        self._folded = {flavor.id.lower(): flavor
+                        for flavor in self._flavors.values()}
+        self._allowed: dict[str, frozenset[str]] = {}
+
+    def breaks(self, version_id: str, flavor_id: str) -> bool:
+        """Whether a datastore version does not allow a flavor."""
+        if version_id not in self._requirements:
+            return False
+        if flavor_id not in self._flavors:
+            return bool(self._reasons(version_id, flavor_id))
+        if version_id not in self._allowed:
+            _version, wanted = self._requirements[version_id]
+            self._allowed[version_id] = frozenset(
+                flavor.id for flavor in wanted.select(self._flavors.values()))
+        return flavor_id not in self._allowed[version_id]
+
+    def judge(self, instance: Instance) -> Violation | None:
+        """What an instance breaks; None if it breaks nothing."""
+        broken = [version_id for version_id in instance.version_ids
+                  if self.breaks(version_id, instance.flavor_id)]
+        if not broken:
+            return None
+        shown, *others = broken
+        reasons = self._reasons(shown, instance.flavor_id)
+        if shown != instance.version_ids[0]:
+            reasons.append('the instance may still run this version after an '
+                           'upgrade')
+        for version_id in others:
+            version, _wanted = self._requirements[version_id]
+            reasons += [
+                f'{reason} (of {version}, which the instance may still run '
+                f'after an upgrade)'
+                for reason in self._reasons(version_id, instance.flavor_id)]
+        version, _wanted = self._requirements[shown]
+        flavor = self._find(instance.flavor_id)
+        return Violation(
+            instance.id, instance.name, instance.project_id,
+            instance.cluster_id, version.id, version.datastore, version.name,
+            instance.flavor_id, flavor.name if flavor else None, reasons)
+
+    def _reasons(self, version_id: str, flavor_id: str) -> list[str]:
+        _version, wanted = self._requirements[version_id]
+        flavor = self._find(flavor_id)
+        if flavor is None:
+            return [*wanted.shortcomings_by_id(flavor_id), GONE]
+        return wanted.shortcomings(flavor._replace(id=flavor_id))
+
+    def _find(self, flavor_id: str) -> requirement.Flavor | None:
+        return (self._flavors.get(flavor_id)
+                or self._folded.get(flavor_id.lower()))
