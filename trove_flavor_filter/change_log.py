@@ -36,9 +36,9 @@ def write(changes: Iterable[requirement.Change], user: str | None,
         if change.before != change.after:
             LOG.info(
                 'flavor requirement changed: user=%s project=%s '
-                'request_id=%s datastore_version=%s added=%s ended=%s', user,
+                'request_id=%s datastore_version=%s added=%s removed=%s', user,
                 project, request_id, change.version.id, _texts(change.added),
-                _texts(change.ended), **kwargs)
+                _texts(change.removed), **kwargs)
 
 
 def _texts(rows: Iterable[requirement.Row]) -> str:

@@ -351,13 +351,13 @@ def _check_options(conf: cfg.ConfigOpts, group: str | None,
     """
     values = conf if group is None else conf[group]
     for option in options:
-        with blaming(f'[{group or "DEFAULT"}] {option.name}'):
+        with config_errors(f'[{group or "DEFAULT"}] {option.name}'):
             if option.dest in values:
                 values[option.dest]
 
 
 @contextlib.contextmanager
-def blaming(what: str) -> Iterator[None]:
+def config_errors(what: str) -> Iterator[None]:
     """Turn any error into Misconfigured, naming an option or a group.
 
     For libraries that read their own options: they raise any exception.

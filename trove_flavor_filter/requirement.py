@@ -75,7 +75,7 @@ class Version(typing.NamedTuple):
         return f'{self.datastore}/{self.name} ({self.id})'
 
 
-class Present(typing.NamedTuple):
+class CurrentRows(typing.NamedTuple):
     """The current rows, from which a change is planned.
 
     :ivar rows: by datastore version, sorted by names of datastore and
@@ -103,7 +103,7 @@ class Present(typing.NamedTuple):
 # A pure function from the current rows to the wanted rows, of the versions
 # that it changes. It may be called more than once. To refuse a change, it
 # raises an error for the user.
-Plan = Callable[[Present], Mapping[Version, Collection[Row]]]
+Plan = Callable[[CurrentRows], Mapping[Version, Collection[Row]]]
 
 
 class Change(typing.NamedTuple):
@@ -112,7 +112,7 @@ class Change(typing.NamedTuple):
     :ivar before: the rows before the change
     :ivar after: the rows after the change
     :ivar revision: number of changes to the rows, including this one
-    :ivar ignores_case: as in Present
+    :ivar ignores_case: as in CurrentRows
     """
 
     version: Version
@@ -126,7 +126,7 @@ class Change(typing.NamedTuple):
         return sorted(self.after - self.before)
 
     @property
-    def ended(self) -> list[Row]:
+    def removed(self) -> list[Row]:
         return sorted(self.before - self.after)
 
     @property
@@ -167,7 +167,7 @@ class Requirement:
     :ivar min_ram: MiB, 0 for no minimum
     :ivar min_vcpus: count, 0 for no minimum
     :ivar min_disk: GiB, 0 for no minimum
-    :ivar nonsense: invalid rows, as ``key=value``, sorted
+    :ivar malformed_rows: invalid rows, as ``key=value``, sorted
     :ivar max_ram: MiB, 0 for no maximum
     :ivar max_vcpus: count, 0 for no maximum
     :ivar max_disk: GiB, 0 for no maximum
@@ -182,7 +182,7 @@ class Requirement:
     min_ram: int = 0
     min_vcpus: int = 0
     min_disk: int = 0
-    nonsense: tuple[str, ...] = ()
+    malformed_rows: tuple[str, ...] = ()
     max_ram: int = 0
     max_vcpus: int = 0
     max_disk: int = 0
@@ -200,7 +200,7 @@ class Requirement:
         counts; of a maximum, the lowest counts. Several rows for the key of an
         extra spec are alternatives. It is on trial if all rows say so.
         """
-        flavor_ids, nonsense, enforcement = set(), [], set()
+        flavor_ids, malformed_rows, enforcement = set(), [], set()
         limits = dict.fromkeys(LIMITS, 0)
         extra_specs: dict[str, set[str]] = {}
         for key, text in rows:
@@ -220,9 +220,9 @@ class Requirement:
                     if value not in (WARN, DENY):
                         raise ValueError
             except ValueError:
-                nonsense.append(f'{key}={value}')
+                malformed_rows.append(f'{key}={value}')
         return cls(frozenset(flavor_ids),
-                   nonsense=tuple(sorted(set(nonsense))),
+                   malformed_rows=tuple(sorted(set(malformed_rows))),
                    extra_specs={key: frozenset(values) for key, values
                                 in extra_specs.items()},
                    ignores_case=ignores_case,
@@ -240,7 +240,7 @@ class Requirement:
         No flavor is allowed then.
         """
         return any(not row.startswith(f'{ENFORCEMENT}=')
-                   for row in self.nonsense)
+                   for row in self.malformed_rows)
 
     @property
     def limits(self) -> dict[str, int]:
@@ -254,7 +254,7 @@ class Requirement:
                 if key in MINIMUMS}
 
     @property
-    def goes_by_id(self) -> bool:
+    def only_associations(self) -> bool:
         """Whether only the id of a flavor matters."""
         return not (self.limits or self.extra_specs)
 
@@ -264,7 +264,7 @@ class Requirement:
 
         These are the invalid rows, and an association without a value.
         """
-        return sorted([*self.nonsense, *(
+        return sorted([*self.malformed_rows, *(
             f'{FLAVOR}=' for flavor_id in self.flavor_ids if not flavor_id)])
 
     @property
@@ -319,19 +319,19 @@ class Requirement:
             flavor_id for flavor_id in self.flavor_ids
             if flavor_id.lower() not in found.values())])
 
-    def shortcomings_by_id(self, flavor_id: str) -> list[str]:
+    def violations_by_id(self, flavor_id: str) -> list[str]:
         """The reasons that do not depend on what Nova says of the flavor."""
         found = []
         if self.is_unreadable:
-            found.append('what it requires cannot be understood')
+            found.append('its requirement has invalid rows')
         found += self.contradictions
         if not self.is_associated(flavor_id):
             found.append('is not associated')
         return found
 
-    def shortcomings(self, flavor: Flavor) -> list[str]:
+    def violations(self, flavor: Flavor) -> list[str]:
         """The reasons why a flavor is not allowed; empty if it is."""
-        found = self.shortcomings_by_id(flavor.id)
+        found = self.violations_by_id(flavor.id)
         for key, value in self.limits.items():
             has = getattr(flavor, key[len('min_'):])
             words = LIMITS[key].format(value)

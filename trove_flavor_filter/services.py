@@ -20,13 +20,13 @@ from oslo_config import cfg
 from trove_flavor_filter import acceptance
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
+from trove_flavor_filter.db import lookup
 from trove_flavor_filter.db import requirements
-from trove_flavor_filter.db import targets
 from trove_flavor_filter.db import upgrades
 from trove_flavor_filter.db import violations
 from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter import policies
+from trove_flavor_filter.policy import rules
 
 
 class Services(typing.NamedTuple):
@@ -37,9 +37,9 @@ class Services(typing.NamedTuple):
     """
 
     conf: cfg.ConfigOpts
-    policy: policies.Policy
+    policy: rules.Policy
     requirements: requirements.Requirements
-    targets: targets.Targets
+    lookup: lookup.Lookup
     upgrades: upgrades.Upgrades
     violations: violations.Violations
     catalog: catalog.Catalog
@@ -53,13 +53,13 @@ class Services(typing.NamedTuple):
         :raises Misconfigured: options are invalid; the message names them
         """
         database = engine.Database(conf)
-        with config.blaming('[oslo_policy]'):
-            policy = policies.Policy(conf)
-        with config.blaming('[cache]'):
+        with config.config_errors('[oslo_policy]'):
+            policy = rules.Policy(conf)
+        with config.config_errors('[cache]'):
             flavors = catalog.Catalog(conf)
         return cls(conf=conf, policy=policy,
                    requirements=requirements.Requirements(database),
-                   targets=targets.Targets(database),
+                   lookup=lookup.Lookup(database),
                    upgrades=upgrades.Upgrades(database),
                    violations=violations.Violations(database),
                    catalog=flavors, nova=nova.NovaFlavors(conf),

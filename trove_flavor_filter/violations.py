@@ -122,8 +122,8 @@ class Judge:
         _version, wanted = self._requirements[version_id]
         flavor = self._find(flavor_id)
         if flavor is None:
-            return [*wanted.shortcomings_by_id(flavor_id), GONE]
-        return wanted.shortcomings(flavor._replace(id=flavor_id))
+            return [*wanted.violations_by_id(flavor_id), GONE]
+        return wanted.violations(flavor._replace(id=flavor_id))
 
     def _find(self, flavor_id: str) -> requirement.Flavor | None:
         return (self._flavors.get(flavor_id)

@@ -21,11 +21,11 @@ from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import views
+from trove_flavor_filter.db import lookup
 from trove_flavor_filter.db import requirements
-from trove_flavor_filter.db import targets
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter import policies
+from trove_flavor_filter.policy import rules
 from trove_flavor_filter import services
 
 
@@ -46,7 +46,7 @@ def list_allowed(request: webob.Request, ctx: context.RequestContext,
     :raises Unavailable: the database or Nova is unavailable
     """
     identity.check(request.environ, ctx, tenant_id)
-    serves.policy.authorize(ctx, policies.LIST)
+    serves.policy.authorize(ctx, rules.LIST)
     return _list(request, ctx, serves, tenant_id, datastore_version_id,
                  serves.requirements.requirement_of(datastore_version_id))
 
@@ -67,8 +67,8 @@ def list_associated(request: webob.Request, ctx: context.RequestContext,
         :func:`list_allowed`
     """
     identity.check(request.environ, ctx, tenant_id)
-    serves.policy.authorize(ctx, policies.TROVES_LIST)
-    found = _found(serves.targets.versions_named, guard.LONGEST_NAME,
+    serves.policy.authorize(ctx, rules.TROVES_LIST)
+    found = _found(serves.lookup.versions_named, guard.LONGEST_NAME,
                    datastore, version_id)
     if len(found) > 1:
         raise exception.BadRequest(
@@ -97,11 +97,11 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     caller = nova.Caller(tenant_id, ctx.auth_token)
     resize = guard.Guard(ctx, serves, tenant_id, caller)
     found = resize.own(
-        _found(serves.targets.instance_versions, guard.LONGEST_ID, id))
+        _found(serves.lookup.instance_versions, guard.LONGEST_ID, id))
     if not found:
         raise exception.NotFound(f'Resource {id} cannot be found.')
     # As in Trove: a caller who may not see an instance gets 404, not 403.
-    serves.policy.authorize(ctx, policies.LIST_FOR_INSTANCE,
+    serves.policy.authorize(ctx, rules.LIST_FOR_INSTANCE,
                             found[0].tenant_id)
     listing = serves.catalog.visible(caller)
     (instance,) = found[0].instances
@@ -110,12 +110,12 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     accepted = resize.resizable(
         present, resize.allowed(found, listing.flavors))
     answer = views.flavor_list(
-        request, serves.conf, tenant_id, accepted, listing.common)
+        request, serves.conf, tenant_id, accepted, listing.service_list)
     return views.conditional(request, answer)
 
 
-def _found(find: Callable[..., list[targets.Target]], longest: int,
-           *texts: str) -> list[targets.Target]:
+def _found(find: Callable[..., list[lookup.ResolvedVersion]], longest: int,
+           *texts: str) -> list[lookup.ResolvedVersion]:
     """The targets with the names or ids in a path; any text is accepted.
 
     :param longest: length of the column, in characters
@@ -132,7 +132,7 @@ def _found(find: Callable[..., list[targets.Target]], longest: int,
 
 def _list(request: webob.Request, ctx: context.RequestContext,
           serves: services.Services, tenant_id: str, name: str,
-          version: requirements.VersionRequirement | targets.Target | None
+          version: requirements.VersionRequirement | lookup.ResolvedVersion | None
           ) -> webob.Response:
     """The list of flavors for a datastore version that the caller may see.
 
@@ -150,5 +150,5 @@ def _list(request: webob.Request, ctx: context.RequestContext,
     accepted = acceptance.for_create(
         allowed, serves.storages.get(version.manager), wanted)
     answer = views.flavor_list(
-        request, serves.conf, tenant_id, accepted, listing.common)
+        request, serves.conf, tenant_id, accepted, listing.service_list)
     return views.conditional(request, answer)

@@ -45,11 +45,11 @@ from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import identity
 from trove_flavor_filter import conf as config
-from trove_flavor_filter.db import targets as db_targets
+from trove_flavor_filter.db import lookup as db_lookup
 from trove_flavor_filter.db import upgrades as db_upgrades
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter import policies
+from trove_flavor_filter.policy import rules
 from trove_flavor_filter import requirement
 from trove_flavor_filter import running
 from trove_flavor_filter import services
@@ -87,17 +87,17 @@ CLUSTER_ACTIONS = {'reset-status', 'restart', 'configuration_attach',
 
 Document = bodies.Document
 
-_Owned = typing.TypeVar('_Owned', db_targets.Target, running.Instance)
+_Owned = typing.TypeVar('_Owned', db_lookup.ResolvedVersion, running.Instance)
 
 
-class Case(typing.NamedTuple):
+class FlavorCheck(typing.NamedTuple):
     """A datastore version, and the flavors that a request would run it on.
 
     :ivar exists: whether an instance runs on them already; if so, Trove does
         not ask Nova for them
     """
 
-    target: db_targets.Target
+    target: db_lookup.ResolvedVersion
     flavor_ids: Iterable[str]
     exists: bool = False
 
@@ -106,7 +106,7 @@ class Effects(typing.NamedTuple):
     """What Trove would do for a request, as far as it is checked or recorded.
 
     :ivar action: a word for the log
-    :ivar cases: the flavors that it would run datastore versions on
+    :ivar checks: the flavors that it would run datastore versions on
     :ivar waits_for: instances that must not be busy with a task
     :ivar upgrades: instances that it would upgrade
     :ivar target_ids: the new datastore version of these instances; several
@@ -119,7 +119,7 @@ class Effects(typing.NamedTuple):
     """
 
     action: str = ''
-    cases: Sequence[Case] = ()
+    checks: Sequence[FlavorCheck] = ()
     waits_for: Sequence[running.Instance] = ()
     upgrades: Sequence[running.Instance] = ()
     target_ids: Sequence[str] = ()
@@ -142,9 +142,9 @@ class Refusal(typing.NamedTuple):
     instance_id: str
     reason: str
     owner_id: str | None = None
-    target: db_targets.Target | None = None
+    target: db_lookup.ResolvedVersion | None = None
     flavor_id: str = ''
-    judges: Sequence[db_targets.Target] = ()
+    judges: Sequence[db_lookup.ResolvedVersion] = ()
     is_busy: bool = False
 
 
@@ -199,7 +199,7 @@ class Guard(typing.NamedTuple):
         """
         try:
             if len(self.id) > LONGEST_ID or not _is_comparable(self.id):
-                raise exception.BadRequest('The path cannot be understood.')
+                raise exception.BadRequest('Invalid path.')
             body = bodies.read(environ)
             if body is None:
                 return None
@@ -240,20 +240,20 @@ class Guard(typing.NamedTuple):
         for instance in effects.waits_for:
             if instance.is_busy and instance.waits:
                 busy = BUSY.get(instance.task_id, 'busy with a task')
-                siblings = self.services.targets.siblings(
+                siblings = self.services.lookup.siblings(
                     instance.version_id)
                 yield Refusal(
                     instance.id, f'is {busy}', instance.tenant_id,
                     next((each for each in siblings if each.version_id
                           == instance.version_id), None),
                     judges=siblings, is_busy=True)
-        for case in effects.cases:
-            for flavor_id in sorted(case.flavor_ids):
-                reasons = self._reasons(case, flavor_id)
+        for check in effects.checks:
+            for flavor_id in sorted(check.flavor_ids):
+                reasons = self._reasons(check, flavor_id)
                 if reasons is not None:
                     yield Refusal(
                         self.id, '; '.join(reasons) or NOT_ASSOCIATED,
-                        case.target.tenant_id, case.target, flavor_id,
+                        check.target.tenant_id, check.target, flavor_id,
                         [each.target for each in effects.cases])
 
     def _is_on_trial(self, effects: Effects, refusal: Refusal) -> bool:
@@ -268,7 +268,7 @@ class Guard(typing.NamedTuple):
                  if not each.requirement.is_empty]
         return bool(found) and all(each.on_trial for each in found)
 
-    def allowed(self, targets: Iterable[db_targets.Target],
+    def allowed(self, targets: Iterable[db_lookup.ResolvedVersion],
                 flavors: Sequence[requirement.Flavor]
                 ) -> Sequence[requirement.Flavor]:
         """The flavors that :meth:`check` accepts.
@@ -296,7 +296,7 @@ class Guard(typing.NamedTuple):
         for refusal in refusals:
             owner_id = refusal.owner_id or self.project_id
             version = refusal.target
-            targets.append({
+            lookup.append({
                 'project_id': owner_id, 'tenant': owner_id, 'action': action,
                 'datastore': version.datastore if version else '',
                 'datastore_version':
@@ -304,7 +304,7 @@ class Guard(typing.NamedTuple):
                 'datastore_version_id': version.version_id if version else '',
                 'flavor_id': refusal.flavor_id})
         return self.services.policy.permitted(
-            self.ctx, policies.BYPASS, targets)
+            self.ctx, rules.BYPASS, targets)
 
     def _log(self, outcome: str, action: str, refusal: Refusal) -> None:
         """Log a decision in one line."""
@@ -316,35 +316,35 @@ class Guard(typing.NamedTuple):
             refusal.instance_id, refusal.flavor_id[:LONGEST_NAME],
             refusal.reason, context=self.ctx)
 
-    def _reasons(self, case: Case, flavor_id: str) -> list[str] | None:
+    def _reasons(self, check: FlavorCheck, flavor_id: str) -> list[str] | None:
         """The reasons to refuse a flavor, other than its association.
 
         :returns: None if the flavor is allowed; empty if the only reason is
             that it is not associated
         """
-        wanted = case.target.requirement
+        wanted = check.target.requirement
         if wanted.is_empty:
             return None
         if wanted.is_unreadable:
-            return ['what it requires cannot be understood']
+            return ['its requirement has invalid rows']
         if wanted.contradictions:
             return wanted.contradictions
         if not wanted.is_associated(flavor_id):
             return []
-        if wanted.goes_by_id:
+        if wanted.only_associations:
             return None
         try:
             flavor = self.services.catalog.find(flavor_id, self.caller)
         except exception.FlavorNotFound:
-            if not case.exists:
+            if not check.exists:
                 raise
             flavor = None
         if flavor is None:
             # For a new flavor, Trove asks Nova and reports that it is missing.
-            return (['there is no such flavor any more'] if case.exists
+            return (['there is no such flavor any more'] if check.exists
                     else None)
         # Nova may write the id differently; the flavor is associated.
-        return wanted.shortcomings(flavor._replace(id=flavor_id)) or None
+        return wanted.violations(flavor._replace(id=flavor_id)) or None
 
     def _error(self, effects: Effects, refusal: Refusal
                ) -> exception.FlavorFilterError:
@@ -372,13 +372,13 @@ class Guard(typing.NamedTuple):
             f'{target.name} ({target.version_id})'
             f'{reason}.{suggestion}')
 
-    def _accepted(self, effects: Effects, target: db_targets.Target,
+    def _accepted(self, effects: Effects, target: db_lookup.ResolvedVersion,
                   visible: Sequence[requirement.Flavor]
                   ) -> Sequence[requirement.Flavor]:
         """The flavors that are accepted in place of one that is refused."""
         # An instance may run several versions, and all have to allow it.
         flavors = visible
-        for each in effects.cases:
+        for each in effects.checks:
             flavors = each.target.requirement.select(flavors)
         if effects.action == RESIZE:
             return self.resizable(target, flavors)
@@ -386,7 +386,7 @@ class Guard(typing.NamedTuple):
             flavors, self.services.storages.get(target.manager),
             target.requirement)
 
-    def resizable(self, target: db_targets.Target,
+    def resizable(self, target: db_lookup.ResolvedVersion,
                   flavors: Sequence[requirement.Flavor]
                   ) -> Sequence[requirement.Flavor]:
         """The flavors to which Trove itself resizes an instance.
@@ -410,7 +410,7 @@ class Guard(typing.NamedTuple):
         return [each for each in found
                 if is_admin or each.tenant_id == self.project_id]
 
-    def named(self, datastore: typing.Any) -> list[db_targets.Target]:
+    def named(self, datastore: typing.Any) -> list[db_lookup.ResolvedVersion]:
         """The datastore version that ``datastore`` in a body refers to."""
         given = bodies.as_object(datastore, 'datastore')
         name = (_text(given, 'type')
@@ -423,7 +423,7 @@ class Guard(typing.NamedTuple):
             number = _text(given, 'version_number')
         inactive_too = bool(given.get('return_inactive'))
         return [
-            target for target in self.services.targets.named_version(
+            target for target in self.services.lookup.named_version(
                 name, _text(given, 'version') or None, number)
             if target.active or inactive_too]
 
@@ -435,30 +435,30 @@ class Guard(typing.NamedTuple):
         if source_id:
             # A replica has its source's datastore version and flavor.
             return Effects('create', [
-                Case(target, target.flavor_ids)
+                FlavorCheck(target, target.flavor_ids)
                 for target in self.own(
-                    self.services.targets.instance_version(
+                    self.services.lookup.instance_version(
                         _text(instance, 'replica_of', LONGEST_ID)))])
         flavor_id = _flavor_id(instance.get('flavorRef'))
         return Effects('create', [
-            Case(target, [flavor_id])
+            FlavorCheck(target, [flavor_id])
             for target in self.named(instance.get('datastore', {}))])
 
     def update_instance(self, body: Document, id: str) -> Effects:
         instance = bodies.as_object(body.get('instance'), 'instance')
-        targets = self.services.targets
+        lookup = self.services.lookup
         # Trove starts these two even if another task is running.
         if 'datastore_version' in instance:
-            return self._upgrade(targets.instance_upgrade(
+            return self._upgrade(lookup.instance_upgrade(
                 id, _text(instance, 'datastore_version')))
         if 'access' in instance:
-            found = self.own(targets.instance(id))
+            found = self.own(lookup.instance(id))
             return Effects('access', waits_for=found, clears=found)
         # Trove treats an empty "instance" as a request to detach. It waits
         # for the end of a task before it asks the guest, but not after.
         if 'configuration' in instance or not instance:
             return Effects(clears_late=True, clears=[
-                each for each in self.own(targets.with_replicas(id))
+                each for each in self.own(lookup.with_replicas(id))
                 if not each.is_busy])
         return Effects()
 
@@ -466,19 +466,19 @@ class Guard(typing.NamedTuple):
         # Trove sets the task of each instance to "restart required", even if
         # another task is running.
         found = [instance for instance in
-                 self.services.targets.attached_to(id)
+                 self.services.lookup.attached_to(id)
                  if instance.tenant_id == self.project_id]
         return Effects('configuration', waits_for=found, clears=found,
                        clears_late=True)
 
     def act_on_instance(self, body: Document, id: str) -> Effects:
-        targets = self.services.targets
+        lookup = self.services.lookup
         action = next((key for key in reversed(body) if key in ACTIONS), None)
         if action in (PROMOTE, EJECT):
-            found = self.own(targets.replication_set(id))
+            found = self.own(lookup.replication_set(id))
             return Effects(action, waits_for=found, clears=found)
         if action == RESET:
-            found = self.own(targets.instance(id))
+            found = self.own(lookup.instance(id))
             # Administrators may reset an instance that is stuck. Trove
             # permits owners to do it before they delete an instance. An
             # instance that is being built cannot be deleted otherwise. One
@@ -494,45 +494,45 @@ class Guard(typing.NamedTuple):
         if 'flavorRef' not in resize or 'volume' in resize:
             return Effects()
         flavor_id = _flavor_id(resize['flavorRef'])
-        versions = self.own(targets.instance_versions(id))
+        versions = self.own(lookup.instance_versions(id))
         return Effects(
-            action, [Case(target, [flavor_id]) for target in versions],
+            action, [FlavorCheck(target, [flavor_id]) for target in versions],
             uses=[each for target in versions for each in target.instances])
 
     def administer_instance(self, body: Document, id: str) -> Effects:
         if not body.keys() & ADMIN_ACTIONS:
             return Effects()
-        return Effects(clears=self.own(self.services.targets.instance(id)))
+        return Effects(clears=self.own(self.services.lookup.instance(id)))
 
     def create_cluster(self, body: Document, _id: str) -> Effects:
         cluster = bodies.as_object(body.get('cluster'), 'cluster')
         flavor_ids = _flavor_ids_of_nodes(cluster.get('instances'))
         return Effects('create', [
-            Case(target, flavor_ids)
+            FlavorCheck(target, flavor_ids)
             for target in self.named(cluster.get('datastore', {}))])
 
     def act_on_cluster(self, body: Document, id: str) -> Effects:
         # Trove refuses a body with more than one action.
-        targets = self.services.targets
+        lookup = self.services.lookup
         if 'grow' in body:
             flavor_ids = _flavor_ids_of_nodes(body['grow'])
             return Effects('grow', [
-                Case(target, flavor_ids)
-                for target in self.own(targets.cluster_version(id))])
+                FlavorCheck(target, flavor_ids)
+                for target in self.own(lookup.cluster_version(id))])
         if 'add_shard' in body:
             return Effects('add_shard', [
-                Case(target, target.flavor_ids)
-                for target in self.own(targets.shard_versions(id))])
+                FlavorCheck(target, target.flavor_ids)
+                for target in self.own(lookup.shard_versions(id))])
         if 'upgrade' in body:
             upgrade = bodies.as_object(body['upgrade'], 'upgrade')
-            return self._upgrade(targets.cluster_upgrade(
+            return self._upgrade(lookup.cluster_upgrade(
                 id, _text(upgrade, 'datastore_version')))
         if body.keys() & CLUSTER_ACTIONS:
-            return Effects(clears=self.own(targets.members(id)),
+            return Effects(clears=self.own(lookup.members(id)),
                            clears_late=True)
         return Effects()
 
-    def _upgrade(self, found: Sequence[db_targets.Target]) -> Effects:
+    def _upgrade(self, found: Sequence[db_lookup.ResolvedVersion]) -> Effects:
         """An upgrade of instances to a datastore version.
 
         :param found: the version; several if Trove could take any of them
@@ -542,7 +542,7 @@ class Guard(typing.NamedTuple):
         return Effects(
             'upgrade',
             # An instance may go back to a version that it may still run.
-            [Case(target, target.flavor_ids, exists=True) for target in found
+            [FlavorCheck(target, target.flavor_ids, exists=True) for target in found
              if any(target.version_id not in instance.earlier
                     for instance in instances)],
             waits_for=instances, upgrades=instances,
@@ -689,7 +689,7 @@ def _flavor_id(reference: typing.Any) -> str:
         return parse.urlsplit(text).path.split('/')[-1]
     except ValueError as error:
         raise exception.BadRequest(
-            'The flavorRef cannot be understood.') from error
+            'Invalid flavorRef.') from error
 
 
 def _flavor_ids_of_nodes(nodes: typing.Any) -> set[str]:

@@ -35,7 +35,7 @@ def read(request: webob.Request,
         given = request.GET.mixed()
     except UnicodeDecodeError as error:
         raise exception.BadRequest(
-            'The query of the path cannot be understood.') from error
+            'Invalid query string.') from error
     found, mistakes = {}, []
     for name, value in given.items():
         try:

@@ -40,7 +40,7 @@ from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter import policies
+from trove_flavor_filter.policy import rules
 from trove_flavor_filter import requirement
 from trove_flavor_filter import services
 
@@ -51,7 +51,7 @@ LARGEST = 4 * 2 ** 20
 Rows = Mapping[requirement.Version, Collection[requirement.Row]]
 
 
-class Asked(typing.NamedTuple):
+class AuthorizedRequest(typing.NamedTuple):
     """A request whose caller has been authorized.
 
     :ivar flags: the query parameters, each true or false
@@ -73,7 +73,7 @@ class Asked(typing.NamedTuple):
         return {flavor.id: flavor
                 for flavor in self.services.nova.everything()}
 
-    def present(self, version_id: str) -> requirement.Present:
+    def present(self, version_id: str) -> requirement.CurrentRows:
         """The rows of one datastore version.
 
         :raises VersionNotFound: there is no such version
@@ -91,14 +91,14 @@ class Asked(typing.NamedTuple):
         :returns: the changes; in a dry run, those that would be made
         :raises PreconditionFailed: a condition does not hold
         """
-        def checked(present: requirement.Present) -> planning.Wanted:
+        def checked(present: requirement.CurrentRows) -> planning.Wanted:
             self._check(present)
             return plan(present)
 
         database = self.services.requirements
         try:
             if self.flags.get('dry_run'):
-                return database.foresee(checked, version_ids)
+                return database.preview(checked, version_ids)
             changes = database.change(checked, version_ids)
         except problems.DeclarationRefused as error:
             if error.misses_flavors and not self.services.nova.sees_all():
@@ -108,7 +108,7 @@ class Asked(typing.NamedTuple):
                          self.ctx.request_id, context=self.ctx)
         return changes
 
-    def _check(self, present: requirement.Present) -> None:
+    def _check(self, present: requirement.CurrentRows) -> None:
         """Check the conditions in the request's headers.
 
         :raises PreconditionFailed: one of them does not hold
@@ -150,7 +150,7 @@ def _no_etag(header: str) -> exception.PreconditionFailed:
 Handler = Callable[..., webob.Response]
 
 
-def _asked(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
+def _authorized(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
     """Decorate a handler: check the caller and the query.
 
     :param rule: name of the policy rule
@@ -163,7 +163,7 @@ def _asked(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
                     **path: str) -> webob.Response:
             identity.check(request.environ, ctx, tenant_id)
             serves.policy.authorize(ctx, rule)
-            asked = Asked(request, ctx, serves, _flags(request, flags))
+            asked = AuthorizedRequest(request, ctx, serves, _flags(request, flags))
             try:
                 return handler(asked, **path)
             except exception.SchemaIncomplete as error:
@@ -215,7 +215,7 @@ def _untransformed(says: dict[str, typing.Any]) -> webob.Response:
     return answer
 
 
-def _one(present: requirement.Present) -> tuple[webob.Response, str]:
+def _one(present: requirement.CurrentRows) -> tuple[webob.Response, str]:
     """The document of one datastore version, and its ETag."""
     (version, rows), = present.rows.items()
     answer = _untransformed({document.ONE: document.write(
@@ -223,8 +223,8 @@ def _one(present: requirement.Present) -> tuple[webob.Response, str]:
     return answer, _tag(present.rows, present.revisions)
 
 
-@_asked(policies.SHOW_REQUIREMENTS)
-def show(asked: Asked, datastore_version_id: str) -> webob.Response:
+@_authorized(rules.SHOW_REQUIREMENTS)
+def show(asked: AuthorizedRequest, datastore_version_id: str) -> webob.Response:
     """Show what a datastore version requires, even if that is nothing.
 
     :raises VersionNotFound: there is no such version
@@ -233,8 +233,8 @@ def show(asked: Asked, datastore_version_id: str) -> webob.Response:
     return views.conditional(asked.request, answer, tag)
 
 
-@_asked(policies.UPDATE_REQUIREMENTS, validate=True)
-def replace(asked: Asked, datastore_version_id: str) -> webob.Response:
+@_authorized(rules.UPDATE_REQUIREMENTS, validate=True)
+def replace(asked: AuthorizedRequest, datastore_version_id: str) -> webob.Response:
     """Replace the requirements of a datastore version by a document's.
 
     :raises DeclarationRefused: the document is invalid; lists every problem
@@ -247,7 +247,7 @@ def replace(asked: Asked, datastore_version_id: str) -> webob.Response:
     read = document.read_one(asked.body(), datastore_version_id)
     (change,) = asked.change(_plan(read, asked.flavors(), False, []),
                              [datastore_version_id])
-    answer, tag = _one(requirement.Present(
+    answer, tag = _one(requirement.CurrentRows(
         {change.version: change.after}, change.ignores_case,
         {change.version.id: change.revision}))
     answer.etag = tag
@@ -263,7 +263,7 @@ def _plan(read: document.Read,
     :param prune: also remove the requirements of all other versions
     :param warnings: a list that the plan fills with warnings
     """
-    def plan(present: requirement.Present) -> planning.Wanted:
+    def plan(present: requirement.CurrentRows) -> planning.Wanted:
         wanted = resolving.resolve(
             read.declared, None if flavors is None else flavors.values(),
             present, read.problems)
@@ -272,8 +272,8 @@ def _plan(read: document.Read,
     return plan
 
 
-@_asked(policies.UPDATE_REQUIREMENTS)
-def delete(asked: Asked, datastore_version_id: str) -> webob.Response:
+@_authorized(rules.UPDATE_REQUIREMENTS)
+def delete(asked: AuthorizedRequest, datastore_version_id: str) -> webob.Response:
     """Remove all requirements of a datastore version.
 
     :raises VersionNotFound: there is no such version
@@ -285,8 +285,8 @@ def delete(asked: Asked, datastore_version_id: str) -> webob.Response:
     return webob.Response(status=204)
 
 
-@_asked(policies.SHOW_REQUIREMENTS)
-def list_all(asked: Asked) -> webob.Response:
+@_authorized(rules.SHOW_REQUIREMENTS)
+def list_all(asked: AuthorizedRequest) -> webob.Response:
     """List the datastore versions that have requirements.
 
     They are sorted by the names of datastore and version.
@@ -299,9 +299,9 @@ def list_all(asked: Asked) -> webob.Response:
         _tag(present.rows, present.revisions))
 
 
-@_asked(policies.UPDATE_REQUIREMENTS, validate=True, prune=False,
+@_authorized(rules.UPDATE_REQUIREMENTS, validate=True, prune=False,
         dry_run=False)
-def replace_many(asked: Asked) -> webob.Response:
+def replace_many(asked: AuthorizedRequest) -> webob.Response:
     """Replace the requirements of datastore versions by those in documents.
 
     Either all changes are made, or none. The answer lists the changes.

@@ -40,25 +40,25 @@ CATALOG_END = re.compile(
 
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 project_id: str, flavors: Iterable[requirement.Flavor],
-                common: snapshot.Snapshot) -> webob.Response:
+                service_list: snapshot.Snapshot) -> webob.Response:
     """A list of flavors, each as in Trove's GET /flavors.
 
     :param conf: determines ``local_storage`` and the prefix of the links
-    :param common: caches the parts of its flavors' documents
+    :param service_list: caches the parts of its flavors' documents
     """
     prefix, version = _base(request, conf)
-    own = jsonutils.dumps(
+    self_link = jsonutils.dumps(
         f'{prefix}/{version}/{project_id}/flavors/')[1:-1]
     bookmark = jsonutils.dumps(f'{prefix}/flavors/')[1:-1]
     documents = []
-    pieces = common.pieces
+    json_fragments = service_list.json_fragments
     for flavor in flavors:
-        cut = pieces.get(flavor.id)
-        if cut is None:
-            cut = _cut(flavor, conf)
-            if flavor.id in common.by_id:
-                pieces[flavor.id] = cut
-        documents.append(f'{cut[0]}{own}{cut[1]}{bookmark}{cut[2]}')
+        fragments = json_fragments.get(flavor.id)
+        if fragments is None:
+            fragments = _fragments(flavor, conf)
+            if flavor.id in service_list.by_id:
+                json_fragments[flavor.id] = fragments
+        documents.append(f'{fragments[0]}{self_link}{fragments[1]}{bookmark}{fragments[2]}')
     return _json(f'{{"flavors": [{", ".join(documents)}]}}'.encode())
 
 
@@ -85,7 +85,7 @@ def _base(request: webob.Request, conf: cfg.ConfigOpts) -> tuple[str, str]:
     return prefix, f'v{version[1] if version else "1.0"}'
 
 
-def _cut(flavor: requirement.Flavor,
+def _fragments(flavor: requirement.Flavor,
          conf: cfg.ConfigOpts) -> tuple[str, str, str]:
     """A flavor's document as JSON, split where its two links begin."""
     numeric = (flavor.id.isascii() and flavor.id.isdigit()

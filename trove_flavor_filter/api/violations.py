@@ -25,7 +25,7 @@ from trove_flavor_filter.api import query
 from trove_flavor_filter.api import views
 from trove_flavor_filter.db import violations
 from trove_flavor_filter import exception
-from trove_flavor_filter import policies
+from trove_flavor_filter.policy import rules
 from trove_flavor_filter import services
 
 
@@ -42,7 +42,7 @@ def list_all(request: webob.Request, ctx: context.RequestContext,
     :raises Unavailable: the database or Nova is unavailable
     """
     identity.check(request.environ, ctx, tenant_id)
-    serves.policy.authorize(ctx, policies.LIST_VIOLATIONS)
+    serves.policy.authorize(ctx, rules.LIST_VIOLATIONS)
     given = query.read(request, {
         'datastore_version_id': _id, 'project_id': _id, 'limit': _limit,
         'marker': _id})

@@ -222,7 +222,7 @@ datastore-version-flavor-delete mysql/8.0 \'\'
             [version.id])
         self.say(f'No longer associated with {version}: ' + ', '.join(
             flavor_id or 'the association without a value'
-            for _key, flavor_id in change.ended))
+            for _key, flavor_id in change.removed))
         if not change.requirement.flavor_ids:
             self.say(f'Nothing is associated with {version} now: every '
                      f'flavor is allowed.')
@@ -328,13 +328,13 @@ datastore-version-flavor-require mysql/8.0 --clear
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         limits = {key: value for key in requirement.LIMITS
                   if (value := getattr(parsed_args, key)) is not None}
-        ended = parsed_args.no_extra_spec
-        if not (limits or parsed_args.extra_spec or ended
+        removed = parsed_args.no_extra_spec
+        if not (limits or parsed_args.extra_spec or removed
                 or parsed_args.enforcement or parsed_args.clear
                 or parsed_args.clear_invalid):
             self._usage_error('specify a minimum, a maximum, an extra spec, '
                               '--enforcement, --clear or --clear-invalid')
-        if both := {key for key, _value in parsed_args.extra_spec} & {*ended}:
+        if both := {key for key, _value in parsed_args.extra_spec} & {*removed}:
             self._usage_error(f'extra spec {min(both)} is given to both '
                               f'--extra-spec and --no-extra-spec')
         database = table(self.conf)
@@ -342,12 +342,12 @@ datastore-version-flavor-require mysql/8.0 --clear
         (change,) = self.change(
             database, functools.partial(
                 planning.require, limits, parsed_args.clear,
-                extra_specs=parsed_args.extra_spec, ended=ended,
+                extra_specs=parsed_args.extra_spec, removed=removed,
                 clear_invalid=parsed_args.clear_invalid,
                 enforcement=parsed_args.enforcement),
             [version.id])
         wanted = change.requirement
-        if wanted.goes_by_id:
+        if wanted.only_associations:
             self.say(f'{version} requires no minimum, no maximum and no '
                      f'extra spec.')
         else:
@@ -362,14 +362,14 @@ datastore-version-flavor-require mysql/8.0 --clear
         """Warn of associated flavors that are no longer allowed."""
         if wanted.is_unreadable:
             warn(f'{version} allows no flavor because of invalid rows: '
-                 f'{", ".join(wanted.nonsense)}; --clear-invalid removes them')
+                 f'{", ".join(wanted.malformed_rows)}; --clear-invalid removes them')
             return
         flavors = flavors_if_known(self.conf)
         if flavors is None:
             return
         for flavor_id in wanted.associated(flavors):
             flavor = flavors.get(flavor_id)
-            if flavor and (reasons := wanted.shortcomings(flavor)):
+            if flavor and (reasons := wanted.violations(flavor)):
                 warn(f'flavor {flavor_id} ({flavor.name}) is associated and '
                      f'not allowed: {"; ".join(reasons)}')
         if not wanted.select(flavors.values()):
@@ -611,6 +611,6 @@ def _described(wanted: requirement.Requirement,
     flavor = flavors.get(flavor_id)
     if flavor is None:
         return (None,) * 4 + (False, False, 'is no longer in Nova')
-    reasons = wanted.shortcomings(flavor)
+    reasons = wanted.violations(flavor)
     return (flavor.name, flavor.ram, flavor.vcpus, flavor.disk, True,
             not reasons, '; '.join(reasons) or None)

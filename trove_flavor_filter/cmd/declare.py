@@ -25,8 +25,8 @@ from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter.declaration import writing
-from trove_flavor_filter.deployment import files
 from trove_flavor_filter import exception
+from trove_flavor_filter import files
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter import requirement
 
@@ -146,7 +146,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
                    else associations.flavors_by_id(self.conf))
         warnings: list[str] = []
 
-        def plan(present: requirement.Present) -> planning.Wanted:
+        def plan(present: requirement.CurrentRows) -> planning.Wanted:
             wanted = resolving.resolve(
                 declared, None if flavors is None else flavors.values(),
                 present)
@@ -154,7 +154,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
             return planning.apply(wanted.rows, parsed_args.prune, present)
 
         database = associations.table(self.conf)
-        made = (database.foresee(plan) if parsed_args.dry_run
+        made = (database.preview(plan) if parsed_args.dry_run
                 else self.change(database, plan))
         with contextlib.redirect_stdout(self.app.stdout):
             return outcome.report(

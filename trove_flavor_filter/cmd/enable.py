@@ -27,9 +27,9 @@ from oslo_config import cfg
 from trove_flavor_filter.cmd import base
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.deployment import console_script
-from trove_flavor_filter.deployment import files
 from trove_flavor_filter.deployment import paste_ini
 from trove_flavor_filter import exception
+from trove_flavor_filter import files
 
 DESCRIPTION = '''\
 Enable the plugin in Trove on this host ("enable"), or disable it ("disable").
@@ -104,7 +104,7 @@ def main() -> int:
     changed: dict[str, bool] = {}
     for name, (find, edit) in halves.items():
         try:
-            changed[name] = bring(find(), args.state, edit, args.dry_run)
+            changed[name] = apply_edit(find(), args.state, edit, args.dry_run)
         except exception.FlavorFilterError as error:
             print(f'trove-flavor-filter: {error}', file=sys.stderr)
     failed = halves.keys() - changed.keys()
@@ -253,7 +253,7 @@ def trove_manage(command: str) -> str:
     return os.path.abspath(found)
 
 
-def bring(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
+def apply_edit(path: str, state: str, edit: Edit, dry_run: bool) -> bool:
     """Enable or disable the plugin in a file, and print what was done.
 
     :param state: ``enable`` or ``disable``

@@ -30,11 +30,11 @@ from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import violations
 from trove_flavor_filter.deployment import console_script
-from trove_flavor_filter.deployment import files
 from trove_flavor_filter.deployment import paste_ini
 from trove_flavor_filter import exception
+from trove_flavor_filter import files
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter import policies
+from trove_flavor_filter.policy import rules
 from trove_flavor_filter import requirement
 
 DESCRIPTION = '''\
@@ -45,7 +45,7 @@ problem. The checks cover:
 * Keystone and Nova
 * associations with flavors that Nova no longer has
 * requirements that no flavor can meet or that cannot be checked
-* rules that older releases of the plugin ignore
+* keys that older releases of the plugin ignore
 * datastore versions that allow none of the existing flavors
 * instances on a flavor that their datastore version does not allow
 
@@ -239,8 +239,8 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def policy(self) -> upgradecheck.Result:
-        with config.blaming('[oslo_policy]'):
-            problems = policies.problems(self._conf)
+        with config.config_errors('[oslo_policy]'):
+            problems = rules.problems(self._conf)
         name = self._conf.oslo_policy.policy_file
         path = self._conf.find_file(name)
         if problems:
@@ -290,8 +290,8 @@ class Checks(upgradecheck.UpgradeCommands):
                  for version, wanted in self._requirements
                  if (problems := [
                      *wanted.contradictions,
-                     *(f'{row} cannot be understood'
-                       for row in wanted.nonsense
+                     *(f'{row} is invalid'
+                       for row in wanted.malformed_rows
                        if wanted.is_unreadable)])]
         return _listed(
             found, 'No flavor can meet the requirements of these datastore '
@@ -314,7 +314,7 @@ class Checks(upgradecheck.UpgradeCommands):
         ] if hidden else [])
 
     @_guarded
-    def newer_rules(self) -> upgradecheck.Result:
+    def newer_keys(self) -> upgradecheck.Result:
         found = [str(version) for version, wanted in self._requirements
                  if wanted.extra_specs or wanted.on_trial
                  or wanted.limits != wanted.minimums]
@@ -331,7 +331,7 @@ class Checks(upgradecheck.UpgradeCommands):
                   if wanted.on_trial]
         invalid = [
             f'{row} of {version}' for version, wanted in self._requirements
-            for row in wanted.nonsense
+            for row in wanted.malformed_rows
             if row.startswith(f'{requirement.ENFORCEMENT}=')]
         return warning([
             *(['[flavor_filter] enforcement = warn in trove.conf: no request '
@@ -377,7 +377,7 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Flavors that Nova no longer has', stale),
         ('Requirements that cannot be met', impossible),
         ('Extra specs that Nova does not show', extra_specs),
-        ('Rules that older releases ignore', newer_rules),
+        ('Keys that older releases ignore', newer_keys),
         ('Requirements on trial', on_trial),
         ('Versions without an allowed flavor', nothing_left),
         ('Instances on flavors not allowed', instances),

@@ -65,14 +65,14 @@ ALIEN_TEXT = re.compile(r'\((1267|1300|1366|3988),')
 ALIEN = 'A name has characters that the database cannot hold.'
 
 # The maximum number of values in one statement: older SQLite accepts 999.
-PORTION = 500
+BATCH = 500
 
 _Result = typing.TypeVar('_Result')
 _Item = typing.TypeVar('_Item')
 _Method = Callable[..., _Result]
 
 
-def _is_passing(error: Exception) -> bool:
+def _is_write_conflict(error: Exception) -> bool:
     """Whether another writer caused the error, so that a retry helps."""
     if isinstance(error, exception.FlavorFilterError):
         # A refusal. Its message may have any text from a request.
@@ -107,7 +107,7 @@ def write(method: '_Method[_Result]') -> '_Method[_Result]':
             error, db_exception.DBDuplicateEntry))
     return translated()(db_api.wrap_db_retry(
         max_retries=20, retry_interval=0.05, max_retry_interval=1,
-        jitter=True, exception_checker=_is_passing)(duplicates(method)))
+        jitter=True, exception_checker=_is_write_conflict)(duplicates(method)))
 
 
 @contextlib.contextmanager
@@ -286,7 +286,7 @@ def _named(connection: sa.Connection) -> sa.Connection:
     return connection
 
 
-def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+def batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     """Split a list into parts that are short enough for one statement."""
-    for at in range(0, len(items), PORTION):
-        yield items[at:at + PORTION]
+    for at in range(0, len(items), BATCH):
+        yield items[at:at + BATCH]

@@ -119,7 +119,7 @@ class Requirements:
 
     @engine.read
     def present(self, version_ids: Collection[str] | None = None
-                ) -> requirement.Present:
+                ) -> requirement.CurrentRows:
         """The current rows.
 
         :param version_ids: of these datastore versions; None means all
@@ -129,7 +129,7 @@ class Requirements:
 
     @engine.read
     def revised(self, version_ids: Collection[str] | None = None
-                ) -> requirement.Present:
+                ) -> requirement.CurrentRows:
         """The current rows and their revisions.
 
         :param version_ids: of these datastore versions, ignoring those that
@@ -148,7 +148,7 @@ class Requirements:
             # MySQL ignores case and trailing spaces in comparisons.
             if version_ids is None or version.id in version_ids})
 
-    def foresee(self, plan: requirement.Plan,
+    def preview(self, plan: requirement.Plan,
                 version_ids: Collection[str] | None = None
                 ) -> list[requirement.Change]:
         """A dry run: the changes that :meth:`change` would make now."""
@@ -203,14 +203,14 @@ def _versions(connection: sa.Connection,
 
 def _in(column: typing.Any, values: Collection[str] | None
         ) -> typing.Iterator[tuple[typing.Any, ...]]:
-    """Conditions that a column has one of the values, in portions.
+    """Conditions that a column has one of the values, in batches.
 
     :param values: None means any value
     """
     if values is None:
         yield ()
         return
-    for some in engine.portions(sorted(values)):
+    for some in engine.batches(sorted(values)):
         yield (column.in_(some),)
 
 
@@ -267,7 +267,7 @@ def _write_revisions(connection: sa.Connection,
          'revision': change.revision} for change in changes])
 
 
-def _changes(plan: requirement.Plan, present: requirement.Present
+def _changes(plan: requirement.Plan, present: requirement.CurrentRows
              ) -> list[requirement.Change]:
     """The changes that a plan makes."""
     changes = []
@@ -306,13 +306,13 @@ class _Rows:
                 self._rows[row.version_id].append(row)
                 if not row.deleted:
                     live[row.version_id].append((row.key, row.value or ''))
-        self.present = requirement.Present(
+        self.present = requirement.CurrentRows(
             {version: frozenset(live[version.id]) for version in versions},
             bool(connection.scalar(sa.select(_IGNORES_CASE))))
 
     def write(self, changes: Iterable[requirement.Change]) -> None:
         """Write changes to the table."""
-        ended: list[str] = []
+        removed: list[str] = []
         kept: list[str] = []
         spelled: list[dict[str, str]] = []
         new: list[tuple[str, requirement.Row]] = []
@@ -324,7 +324,7 @@ class _Rows:
                 there[self.present.identity((row.key, row.value or ''))
                       ].append(row)
             wanted = self.present.distinct(change.after)
-            ended += [row.id for identity, rows in there.items()
+            removed += [row.id for identity, rows in there.items()
                       if identity not in wanted
                       for row in rows if not row.deleted]
             for identity, (key, value) in wanted.items():
@@ -336,7 +336,7 @@ class _Rows:
                     spelled.append({'row_id': row.id, 'spelling': value})
                 elif row.deleted:
                     kept.append(row.id)
-        self._mark(ended, deleted=True)
+        self._mark(removed, deleted=True)
         self._mark(kept, deleted=False)
         self._spell(spelled)
         self._insert(new)
@@ -345,7 +345,7 @@ class _Rows:
         """Mark rows as deleted or as not deleted."""
         metadata = models.DatastoreVersionMetadata
         now = timeutils.utcnow()
-        for some in engine.portions(row_ids):
+        for some in engine.batches(row_ids):
             self._connection.execute(
                 sa.update(metadata).where(metadata.id.in_(some))
                 .values(deleted=deleted, updated_at=now,
@@ -442,8 +442,8 @@ def requirement_in(version_id: str, rows: Collection[typing.Any]
         any(row.ignores_case for row in rows))
     reason = ', '.join(found.contradictions)
     if found.is_unreadable:
-        reason = (f'in table datastore_version_metadata, '
-                  f'{", ".join(found.nonsense)} cannot be understood')
+        reason = (f'invalid rows in table datastore_version_metadata: '
+                  f'{", ".join(found.malformed_rows)}')
     if not reason:
         _logged.pop(version_id, None)
     elif _logged.get(version_id) != reason:

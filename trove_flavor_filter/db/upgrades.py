@@ -99,7 +99,7 @@ class Upgrades:
         """Record that Trove has accepted an upgrade."""
         mine = (TABLE.attempt == attempt.id, TABLE.state == running.SENT)
         with self._database.writing() as connection:
-            for some in engine.portions(sorted(attempt.watchable)):
+            for some in engine.batches(sorted(attempt.watchable)):
                 connection.execute(
                     sa.update(TABLE).values(state=running.WATCHED).where(
                         *mine, TABLE.instance_id.in_(some)))
@@ -123,7 +123,7 @@ class Upgrades:
                 sa.select(TABLE.instance_id).distinct().where(
                     TABLE.attempt == attempt.id, TABLE.target_id != present)
             ).all()
-            for some in engine.portions(refused):
+            for some in engine.batches(refused):
                 mine = (TABLE.attempt == attempt.id,
                         TABLE.instance_id.in_(some))
                 uncertain = connection.scalars(
@@ -147,7 +147,7 @@ class Upgrades:
         """
         doubt = uuidutils.generate_uuid()
         with self._database.writing() as connection:
-            for some in engine.portions(sorted(instance_ids)):
+            for some in engine.batches(sorted(instance_ids)):
                 mine: sa.ColumnElement[bool] = TABLE.instance_id.in_(some)
                 # Of two requests that doubt, neither may take it back: only
                 # one of them may have been refused.
@@ -225,6 +225,6 @@ def _remove_deleted(connection: sa.Connection) -> None:
         sa.select(TABLE.instance_id).distinct()
         .join(instance, instance.id == TABLE.instance_id)
         .where(instance.deleted.is_(True))).all()
-    for some in engine.portions(deleted):
+    for some in engine.batches(deleted):
         connection.execute(sa.delete(TABLE).where(
             TABLE.instance_id.in_(some)))

@@ -34,8 +34,8 @@ MOST = 10000
 # read and written, for about a second, the worker does nothing else.
 MOST_ROWS = 12000
 
-# Where a document shows what is in the table and cannot be understood.
-NOT_UNDERSTOOD = 'not_understood'
+# Where a document shows invalid rows of the table.
+INVALID_ROWS = 'invalid_rows'
 
 # The keys that name the datastore version.
 NAMES = {
@@ -44,11 +44,11 @@ NAMES = {
     'datastore_version': 'the name of a datastore version',
 }
 
-KEYS = (*NAMES, *checks.KEYS, NOT_UNDERSTOOD)
+KEYS = (*NAMES, *checks.KEYS, INVALID_ROWS)
 
 
 class Read(typing.NamedTuple):
-    """What documents declare, as far as they can be understood.
+    """What documents declare, as far as they are valid.
 
     :ivar problems: what is wrong with the form of the rest
     """
@@ -127,10 +127,10 @@ class _Reader(checks.Checker):
                 (*path, 'datastore_version_id'),
                 f'{problems.short(given)} is another datastore version than '
                 f'{version_id}')
-        if NOT_UNDERSTOOD in says:
+        if INVALID_ROWS in says:
             self.refuse(
-                says[NOT_UNDERSTOOD], 'accepted; leave it out to remove the '
-                'rows that cannot be understood', (*path, NOT_UNDERSTOOD))
+                says[INVALID_ROWS], 'accepted; leave it out to remove the '
+                'invalid rows', (*path, INVALID_ROWS))
         limits = self.limits(
             {key: value for key, value in says.items() if value is not None},
             path)
@@ -188,7 +188,7 @@ def write(version: requirement.Version,
           wanted: requirement.Requirement) -> dict[str, typing.Any]:
     """What a datastore version requires, as a document.
 
-    What cannot be understood is shown under a key of its own, which is there
+    Invalid rows are shown under a key of their own, which is there
     only then. Such a document cannot be read: the rows would be lost.
     """
     strange = wanted.invalid_rows
@@ -203,7 +203,7 @@ def write(version: requirement.Version,
             for key, values in sorted(wanted.extra_specs.items())},
         requirement.ENFORCEMENT: (
             requirement.WARN if wanted.on_trial else None),
-        **({NOT_UNDERSTOOD: strange} if strange else {})}
+        **({INVALID_ROWS: strange} if strange else {})}
 
 
 def rows(document: Mapping[str, typing.Any]) -> frozenset[requirement.Row]:
@@ -218,7 +218,7 @@ def rows(document: Mapping[str, typing.Any]) -> frozenset[requirement.Row]:
     # A plugin of the release before has no such key.
     if enforcement := document.get(requirement.ENFORCEMENT):
         found.add((requirement.ENFORCEMENT, enforcement))
-    for text in document.get(NOT_UNDERSTOOD, ()):
+    for text in document.get(INVALID_ROWS, ()):
         key, _divider, value = text.partition('=')
         found.add((key, value))
     return frozenset(found)
@@ -242,5 +242,5 @@ def changes(made: Iterable[requirement.Change],
         'datastore': change.version.datastore,
         'datastore_version': change.version.name,
         'added': listed(change.added),
-        'ended': listed(change.ended),
+        'removed': listed(change.removed),
     } for change in made]

@@ -20,7 +20,7 @@ import sys
 
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import problems
-from trove_flavor_filter.deployment import files
+from trove_flavor_filter import files
 from trove_flavor_filter import requirement
 
 
@@ -55,7 +55,7 @@ def report(changes: Collection[requirement.Change], warnings: Iterable[str],
     if not changes:
         print('Nothing to change.')
         return 0
-    rows = sum(len(change.added) + len(change.ended) for change in changes)
+    rows = sum(len(change.added) + len(change.removed) for change in changes)
     print(f'{"To do" if parsed_args.dry_run else "Done"}: '
           f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '
           f'datastore version{"s" if len(changes) != 1 else ""}.')

@@ -29,7 +29,7 @@ from trove_flavor_filter import requirement
 Wanted = Mapping[requirement.Version, Collection[requirement.Row]]
 
 
-def add(flavor_ids: Iterable[str], present: requirement.Present) -> Wanted:
+def add(flavor_ids: Iterable[str], present: requirement.CurrentRows) -> Wanted:
     """Associate flavors. An existing association gets the given spelling."""
     new = [(requirement.FLAVOR, flavor_id) for flavor_id in flavor_ids]
     return {version: present.distinct([*rows, *new]).values()
@@ -37,7 +37,7 @@ def add(flavor_ids: Iterable[str], present: requirement.Present) -> Wanted:
 
 
 def delete(flavor_ids: Iterable[str],
-           present: requirement.Present) -> Wanted:
+           present: requirement.CurrentRows) -> Wanted:
     """Remove the association of flavors.
 
     :raises NotFound: one of them is not associated
@@ -60,9 +60,9 @@ def delete(flavor_ids: Iterable[str],
 
 
 def require(limits: Mapping[str, int], clear: bool,
-            present: requirement.Present,
+            present: requirement.CurrentRows,
             extra_specs: Iterable[tuple[str, str]] = (),
-            ended: Iterable[str] = (),
+            removed: Iterable[str] = (),
             ended_limits: Iterable[str] = (),
             clear_invalid: bool = False,
             enforcement: str | None = None) -> Wanted:
@@ -77,7 +77,7 @@ def require(limits: Mapping[str, int], clear: bool,
         enforcement: what is on trial must not come into force by this
     :param extra_specs: keys and values; several values of one key are
         alternatives
-    :param ended: keys of extra specs to remove
+    :param removed: keys of extra specs to remove
     :param ended_limits: keys of minimums and maximums to remove
     :param clear_invalid: remove invalid rows, and associations without a
         value
@@ -89,7 +89,7 @@ def require(limits: Mapping[str, int], clear: bool,
              for key, value in extra_specs),
            *([(requirement.ENFORCEMENT, enforcement)] if enforcement else [])}
     subjects = {*map(_subject, new),
-                *((requirement.EXTRA_SPEC, key) for key in ended),
+                *((requirement.EXTRA_SPEC, key) for key in removed),
                 *((key, '') for key in ended_limits)}
     return checked({
         version: {*new, *(
@@ -103,7 +103,7 @@ def require(limits: Mapping[str, int], clear: bool,
 
 
 def apply(declared: Wanted, prune: bool,
-          present: requirement.Present) -> Wanted:
+          present: requirement.CurrentRows) -> Wanted:
     """Apply what is declared.
 
     A declared minimum or maximum replaces the present one, and the declared
@@ -128,7 +128,7 @@ def apply(declared: Wanted, prune: bool,
 
 
 def replace(declared: Wanted, prune: bool,
-            present: requirement.Present) -> Wanted:
+            present: requirement.CurrentRows) -> Wanted:
     """Have what is declared, and nothing else of the versions mentioned.
 
     :param prune: nor anything of the others
@@ -140,7 +140,7 @@ def replace(declared: Wanted, prune: bool,
 
 
 def copy(source_id: str, target_id: str, replace: bool,
-         present: requirement.Present) -> Wanted:
+         present: requirement.CurrentRows) -> Wanted:
     """Copy the requirements of one datastore version to another.
 
     :param replace: replace other requirements of the target; without it,
@@ -151,10 +151,10 @@ def copy(source_id: str, target_id: str, replace: bool,
     versions = {version.id: version for version in present.rows}
     source, target = versions[source_id], versions[target_id]
     rows, there = present.rows[source], present.rows[target]
-    if nonsense := requirement.Requirement.of(rows).nonsense:
+    if malformed_rows := requirement.Requirement.of(rows).malformed_rows:
         raise exception.BadRequest(
-            f'Nothing was changed. What {source} requires cannot be '
-            f'understood: {", ".join(nonsense)}.')
+            f'Nothing was changed. {source} has invalid '
+            f'rows: {", ".join(malformed_rows)}.')
     if there and there != rows and not replace:
         raise exception.BadRequest(
             f'Nothing was changed. {target} has other requirements '
@@ -163,7 +163,7 @@ def copy(source_id: str, target_id: str, replace: bool,
     return checked({source: rows, target: rows}, present)
 
 
-def checked(wanted: Wanted, present: requirement.Present) -> Wanted:
+def checked(wanted: Wanted, present: requirement.CurrentRows) -> Wanted:
     """The wanted rows, once they are known to be consistent.
 
     Of the enforcement, DENY is not stored.
@@ -209,7 +209,7 @@ def diff(changes: Iterable[requirement.Change],
     for change in changes:
         yield f'  {change.version}'
         for key, value, sign in sorted(
-                [(key, value, '-') for key, value in change.ended]
+                [(key, value, '-') for key, value in change.removed]
                 + [(key, value, '+') for key, value in change.added],
                 key=lambda row: (requirement.KEYS.index(row[0]),
                                  row[2] == '+', row[1])):

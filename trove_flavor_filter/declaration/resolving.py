@@ -40,7 +40,7 @@ class Wanted(typing.NamedTuple):
 
 def resolve(declared: Iterable[checks.Declared],
             flavors: Iterable[requirement.Flavor] | None,
-            present: requirement.Present,
+            present: requirement.CurrentRows,
             found: problems.Problems | None = None) -> Wanted:
     """Resolve the declared datastore versions and flavors to ids.
 
@@ -78,7 +78,7 @@ class _Resolver:
     """Finds datastore versions and flavors; collects the problems."""
 
     def __init__(self, flavors: Iterable[requirement.Flavor] | None,
-                 present: requirement.Present,
+                 present: requirement.CurrentRows,
                  found: problems.Problems | None):
         self.problems = problems.Problems(found)
         self.warnings: list[str] = []

@@ -26,7 +26,7 @@ from trove_flavor_filter import requirement
 DUMPER: typing.Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 
 
-def write(present: requirement.Present,
+def write(present: requirement.CurrentRows,
           flavors: Mapping[str, requirement.Flavor] | None,
           by_id: bool) -> str:
     """The text of a file that ``reading.read`` reads.
@@ -98,8 +98,8 @@ def _body(wanted: requirement.Requirement,
                             for value in sorted(values))
     if wanted.on_trial:
         yield f'      {requirement.ENFORCEMENT}: {requirement.WARN}'
-    for text in wanted.nonsense:
-        yield f'      # {_comment(text)} cannot be understood'
+    for text in wanted.malformed_rows:
+        yield f'      # {_comment(text)} is an invalid row'
 
 
 def _flavor_line(flavor_id: str,

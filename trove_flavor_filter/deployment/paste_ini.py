@@ -21,15 +21,15 @@ import configparser
 import re
 import typing
 
-from trove_flavor_filter.deployment import served
+from trove_flavor_filter.deployment import paste_graph
 from trove_flavor_filter import exception
 
-NAME = served.NAME
+NAME = paste_graph.NAME
 SECTION = f'filter:{NAME}'
 BLOCK = ('# Put here by "trove-flavor-filter enable"; '
          '"trove-flavor-filter disable" removes it.',
          f'[{SECTION}]',
-         f'paste.filter_factory = {served.FACTORY}')
+         f'paste.filter_factory = {paste_graph.FACTORY}')
 
 # The path of a text without a file: files that it refers to are looked for in
 # the current directory.
@@ -63,7 +63,7 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
         no way to Trove's application, or has one that lacks authentication or
         a place for the filter
     """
-    paste = served.PasteFile(text, path)
+    paste = paste_graph.PasteFile(text, path)
     if paste.defines(NAME) and not paste.step(NAME).is_ours:
         raise exception.FlavorFilterError(
             f'[{SECTION}] exists, and is not this plugin\'s: '
@@ -77,7 +77,7 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
         except exception.FlavorFilterError:
             continue
 
-    lines = served.split(text)
+    lines = paste_graph.split(text)
     words = words_of(lines)
     expected: dict[str, list[str]] = {}
     # The last one first, so that the positions of the others stay valid.
@@ -88,7 +88,7 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
             _insert(lines, words.get(section, [])[at])
         except IndexError:
             raise _not_editable(section) from None
-    changes = [served.named(section) for section in paste.pipelines
+    changes = [paste_graph.named(section) for section in paste.pipelines
                if section in expected]
     if (expected or paste.lacks_section) and not paste.defines(NAME):
         changes.insert(0, f'section [{SECTION}]')
@@ -114,8 +114,8 @@ def disable(text: str, path: str = PATH) -> tuple[str, list[str]]:
     :raises FlavorFilterError: the file cannot be read as a paste file, or
         the filter was put by hand somewhere else than into a pipeline
     """
-    paste = served.PasteFile(text, path)
-    lines = served.split(text)
+    paste = paste_graph.PasteFile(text, path)
+    lines = paste_graph.split(text)
     words = words_of(lines)
     changes = []
     expected = {}
@@ -129,11 +129,11 @@ def disable(text: str, path: str = PATH) -> tuple[str, list[str]]:
                 if paste.step(word.text).is_ours:
                     _remove(lines, word)
             expected[section] = [*left, last]
-            changes.append(served.named(section))
-    if paste.options(SECTION) == {'paste.filter_factory': served.FACTORY}:
+            changes.append(paste_graph.named(section))
+    if paste.options(SECTION) == {'paste.filter_factory': paste_graph.FACTORY}:
         text, removed = _without_block(''.join(lines))
         if removed:
-            lines = served.split(text)
+            lines = paste_graph.split(text)
             changes.insert(0, f'section [{SECTION}]')
     after = _checked(paste, lines, path, expected)
     for way in after.ways:
@@ -151,7 +151,7 @@ def left_alone(text: str, path: str = PATH, auth_filter: str | None = None
     trove-api does not serve them, so they do not need the filter.
     """
     found = []
-    for way in served.PasteFile(text, path).others:
+    for way in paste_graph.PasteFile(text, path).others:
         try:
             _place(way, auth_filter)
         except exception.FlavorFilterError as error:
@@ -169,7 +169,7 @@ def problems(text: str, path: str = PATH, auth_filter: str | None = None
         any of keystonemiddleware's
     :raises FlavorFilterError: the file cannot be read as a paste file
     """
-    paste = served.PasteFile(text, path)
+    paste = paste_graph.PasteFile(text, path)
     found = []
     for way in paste.ways:
         own = _own(way)
@@ -181,7 +181,7 @@ def problems(text: str, path: str = PATH, auth_filter: str | None = None
             found.append(
                 f'{way} has no {_wanted(auth_filter)} before {NAME} '
                 f'([flavor_filter] auth_filter names another)')
-        if any(step.factory == served.EXTENSIONS
+        if any(step.factory == paste_graph.EXTENSIONS
                for step in way.steps[_inside(way):own]):
             found.append(f'{way} has {NAME} after extensions')
     if paste.lacks_section:
@@ -226,7 +226,7 @@ def words_of(lines: list[str]) -> dict[str, list[Word]]:
     return words
 
 
-def _inside(way: served.Way) -> int:
+def _inside(way: paste_graph.PipelinePath) -> int:
     """The index of the first step after the last composite of a way.
 
     Before a composite, a request's path still begins with the API version,
@@ -236,15 +236,15 @@ def _inside(way: served.Way) -> int:
                 if step.is_composite), default=0)
 
 
-def _own(way: served.Way) -> int | None:
+def _own(way: paste_graph.PipelinePath) -> int | None:
     """The index of our filter on a way; None if it is missing."""
     return next((at for at, step in enumerate(way.steps)
                  if step.is_ours and at >= _inside(way)), None)
 
 
-def _authenticates(step: served.Step, auth_filter: str | None) -> bool:
+def _authenticates(step: paste_graph.Step, auth_filter: str | None) -> bool:
     if auth_filter is None:
-        return step.factory in served.AUTHENTICATION
+        return step.factory in paste_graph.AUTHENTICATION
     return step.name == auth_filter and not step.is_composite
 
 
@@ -253,7 +253,7 @@ def _wanted(auth_filter: str | None) -> str:
             else f'filter called {auth_filter}')
 
 
-def _place(way: served.Way, auth_filter: str | None) -> served.Place | None:
+def _place(way: paste_graph.PipelinePath, auth_filter: str | None) -> paste_graph.InsertionPoint | None:
     """The place for our filter on a way; None if the filter is there.
 
     :raises FlavorFilterError: the place is before authentication, or not in
@@ -262,7 +262,7 @@ def _place(way: served.Way, auth_filter: str | None) -> served.Place | None:
     own = _own(way)
     at = own if own is not None else next(
         (at for at in range(_inside(way), len(way.steps))
-         if way.steps[at].factory == served.EXTENSIONS), len(way.steps))
+         if way.steps[at].factory == paste_graph.EXTENSIONS), len(way.steps))
     before, behind = way.steps[:at], way.steps[at:]
     late = [step for step in behind
             if _authenticates(step, None) or _authenticates(step, auth_filter)]
@@ -334,14 +334,14 @@ def _without_block(text: str) -> tuple[str, bool]:
     return text, False
 
 
-def _checked(before: served.PasteFile, lines: list[str], path: str,
-             pipelines: dict[str, list[str]]) -> served.PasteFile:
+def _checked(before: paste_graph.PasteFile, lines: list[str], path: str,
+             pipelines: dict[str, list[str]]) -> paste_graph.PasteFile:
     """Parse the edited file, and check that nothing else has changed.
 
     :param before: the original file
     :param pipelines: the expected names in each edited pipeline
     """
-    after = served.PasteFile(''.join(lines), path)
+    after = paste_graph.PasteFile(''.join(lines), path)
     for section, names in pipelines.items():
         if after.names(section) != names:
             raise _not_editable(section)
@@ -354,15 +354,15 @@ def _checked(before: served.PasteFile, lines: list[str], path: str,
     return after
 
 
-def _quoted(way: served.Way) -> str:
+def _quoted(way: paste_graph.PipelinePath) -> str:
     return ' -> '.join(map(str, way.trail))
 
 
-def _no_way(paste: served.PasteFile) -> str:
+def _no_way(paste: paste_graph.PasteFile) -> str:
     why = ''.join(f'; Paste cannot load it, fix this by hand: {complaint}'
                   for complaint in paste.complaints)
     return (f'no pipeline in it ends in Trove\'s application, '
-            f'{served.APPLICATION}{why}')
+            f'{paste_graph.APPLICATION}{why}')
 
 
 def _not_safe() -> exception.FlavorFilterError:
@@ -373,5 +373,5 @@ def _not_safe() -> exception.FlavorFilterError:
 
 def _not_editable(section: str) -> exception.FlavorFilterError:
     return exception.FlavorFilterError(
-        f'{served.named(section)} is written in a way that does not allow a '
+        f'{paste_graph.named(section)} is written in a way that does not allow a '
         f'safe edit; add or remove {NAME} by hand')

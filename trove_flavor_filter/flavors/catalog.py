@@ -24,10 +24,10 @@ from oslo_config import cfg
 from oslo_log import log
 
 from trove_flavor_filter import exception
-from trove_flavor_filter.flavors import access
 from trove_flavor_filter.flavors import clock as clocks
 from trove_flavor_filter.flavors import nova
-from trove_flavor_filter.flavors import remembered
+from trove_flavor_filter.flavors import project_flavors
+from trove_flavor_filter.flavors import refreshing
 from trove_flavor_filter.flavors import shared
 from trove_flavor_filter.flavors import snapshot as snapshots
 from trove_flavor_filter import requirement
@@ -59,12 +59,12 @@ class Catalog:
                  clock: clocks.Clock = clocks.Clock()):
         self._nova = nova.NovaFlavors(conf)
         self._clock = clock
-        self._times = remembered.Times.of(conf, clock)
+        self._times = refreshing.Times.of(conf, clock)
         self._cache = shared.SharedCache(conf, clock)
         self._by_caller = conf.remote_nova_client == CALLERS_CLIENT
-        self._common: remembered.Remembered[snapshots.Snapshot] = (
-            remembered.Remembered(self._times))
-        self._own = access.OwnFlavors(self._times, self._nova, self._cache,
+        self._service_list: refreshing.StaleWhileRevalidate[snapshots.Snapshot] = (
+            refreshing.StaleWhileRevalidate(self._times))
+        self._project_flavors = project_flavors.ProjectFlavors(self._times, self._nova, self._cache,
                                       essential=self._by_caller)
         self._troubled = False
         self._sees_all = True
@@ -84,11 +84,11 @@ class Catalog:
             recent enough
         """
         if caller.listing is None:
-            common = self._snapshot()
-            flavors = common.flavors
-            if common.private_elsewhere:
-                flavors = self._own.of(caller, common).merged(common)
-            caller.listing = snapshots.Listing(flavors, common)
+            service_list = self._snapshot()
+            flavors = service_list.flavors
+            if service_list.private_elsewhere:
+                flavors = self._project_flavors.of(caller, service_list).merged(service_list)
+            caller.listing = snapshots.Listing(flavors, service_list)
         return caller.listing
 
     def find(self, flavor_id: str,
@@ -101,9 +101,9 @@ class Catalog:
         :raises NovaUnavailable: Nova or Keystone is unavailable
         :raises BadRequest: the id leads to another path of Nova's API
         """
-        flavors, common = self.visible(caller)
-        flavor = common.by_id.get(flavor_id)
-        if flavor is None and flavors is not common.flavors:
+        flavors, service_list = self.visible(caller)
+        flavor = service_list.by_id.get(flavor_id)
+        if flavor is None and flavors is not service_list.flavors:
             flavor = next((one for one in flavors if one.id == flavor_id),
                           None)
         return flavor or self._look_up(flavor_id, caller)
@@ -113,22 +113,22 @@ class Catalog:
         """Log that Nova does not show the extra specs of all flavors.
 
         This is logged once, and again only if Nova has shown them meanwhile,
-        in the common list.
+        in the service list.
 
         :param listing: from :meth:`visible`
         :param version: a datastore version that requires extra specs
         """
-        # The common list is the same for all callers, so that two callers
+        # The service list is the same for all callers, so that two callers
         # who see different things do not have this logged on each request.
         # Where it is empty, a list that shows them all tells nothing.
         hides = any(flavor.extra_specs is None for flavor in
-                    listing.common.flavors or listing.flavors)
+                    listing.service_list.flavors or listing.flavors)
         if hides and not self._hides_specs:
             LOG.warning('Datastore version %s requires an extra spec, and '
                         'Nova does not show those of all flavors; '
                         '"trove-flavor-filter-status upgrade check" says '
                         'what to do.', version)
-        if hides or listing.common.flavors:
+        if hides or listing.service_list.flavors:
             self._hides_specs = hides
 
     def _look_up(self, flavor_id: str,
@@ -161,20 +161,20 @@ class Catalog:
         return flavor
 
     def _snapshot(self) -> snapshots.Snapshot:
-        """The common list: what Nova lists for Trove's service user."""
+        """The service list: what Nova lists for Trove's service user."""
         if self._by_caller:
             return snapshots.Snapshot(self._clock.time(), [], True)
         if not self._times.cache:
             return self._ask()
-        return self._common.get(self._renew)
+        return self._service_list.get(self._fetch)
 
-    def _renew(self, waited_for: bool) -> snapshots.Snapshot:
+    def _fetch(self, waited_for: bool) -> snapshots.Snapshot:
         """Get a newer list from the shared cache, or else from Nova.
 
         :raises NovaUnavailable: Nova or Keystone is unavailable
         """
-        return self._cache.renewed(
-            '', snapshots.Snapshot, self._common.last, self._times.fresh,
+        return self._cache.get_or_refresh(
+            '', snapshots.Snapshot, self._service_list.last, self._times.fresh,
             waited_for, self._ask_again)
 
     def _ask_again(self, newest: snapshots.Snapshot | None
@@ -183,7 +183,7 @@ class Catalog:
             latest = self._ask()
         except exception.NovaUnavailable as error:
             if newest is not None and self._times.usable(newest):
-                self._common.last = newest
+                self._service_list.last = newest
                 if not self._troubled:
                     # Log once per outage, not once per retry. Without a list
                     # to fall back on, the failed requests are logged instead.

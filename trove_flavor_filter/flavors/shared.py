@@ -61,7 +61,7 @@ LIFETIME = {
     'oslo_cache.etcd3gw': '',
 }
 
-T = typing.TypeVar('T', snapshot.Snapshot, snapshot.Own)
+T = typing.TypeVar('T', snapshot.Snapshot, snapshot.PrivateFlavors)
 
 
 class SharedCache:
@@ -77,7 +77,7 @@ class SharedCache:
                  clock: clocks.Clock = clocks.Clock()):
         oslo_cache.configure(conf)
         self._clock = clock
-        self._calls = cache_calls.Calls(self._try)
+        self._calls = cache_calls.Calls(self._probe)
         self._region: typing.Any = _region(conf)
         # Without an end of their own, there would be more and more lists.
         self._expires = conf.cache.backend in LIFETIME
@@ -94,7 +94,7 @@ class SharedCache:
     def get(self, project_id: str, kind: type[T]) -> T | None:
         """The cached list of a project; None without one.
 
-        :param project_id: '' for the common list
+        :param project_id: '' for the service list
         """
         if self._region is None:
             return None
@@ -111,26 +111,26 @@ class SharedCache:
             return None
 
     def set(self, project_id: str,
-            latest: snapshot.Snapshot | snapshot.Own) -> None:
+            latest: snapshot.Snapshot | snapshot.PrivateFlavors) -> None:
         """Put a list in. Nobody waits for that: the list is there to use."""
         if self._region is not None and not self._calls.down:
             text = latest.to_text()
             self._calls.later(
                 lambda: self._region.set(self._key(project_id), text))
 
-    def renewed(self, project_id: str, kind: type[T], last: T | None,
+    def get_or_refresh(self, project_id: str, kind: type[T], last: T | None,
                 fresh: Callable[[T], bool], wait: bool,
                 ask: Callable[[T | None], T]) -> T:
         """A newer list than the last: the cached one, or else Nova's.
 
         :param last: the last list; None without one
-        :param fresh, wait: as in :meth:`turn`
+        :param fresh, wait: as in :meth:`refresh_lock`
         :param ask: gets a list from Nova. Its argument is the newest list
             that there is without asking
         """
         if project_id and not self._expires:
             return ask(last)
-        with self.turn(project_id, kind, fresh, wait) as (found, asks):
+        with self.refresh_lock(project_id, kind, fresh, wait) as (found, asks):
             # One from the future is none: the clock was set back since.
             now = self._clock.time()
             newest = max((one for one in (found, last)
@@ -143,7 +143,7 @@ class SharedCache:
             return latest
 
     @contextlib.contextmanager
-    def turn(self, project_id: str, kind: type[T],
+    def refresh_lock(self, project_id: str, kind: type[T],
              fresh: Callable[[T], bool], wait: bool
              ) -> Iterator[tuple[T | None, bool]]:
         """Take the lock to ask Nova for a list; only one process asks.
@@ -203,10 +203,10 @@ class SharedCache:
         value = self._region.get(key, ignore_expiration=True)
         if not isinstance(value, str):
             # A cache miss; or a client that reports one when it is down.
-            self._try()
+            self._probe()
         return value
 
-    def _try(self) -> None:
+    def _probe(self) -> None:
         """Check that a stored value can be read back.
 
         :raises OSError: it cannot

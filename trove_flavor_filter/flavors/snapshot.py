@@ -43,7 +43,7 @@ class Snapshot:
         order
     :ivar private_elsewhere: whether there are other private flavors, so
         that a caller may see more than these
-    :ivar pieces: parts of documents for views, by flavor id
+    :ivar json_fragments: parts of documents for views, by flavor id
     """
 
     def __init__(self, fetched: float, flavors: Sequence[requirement.Flavor],
@@ -52,7 +52,7 @@ class Snapshot:
         self.flavors = flavors
         self.private_elsewhere = private_elsewhere
         self.by_id = {flavor.id: flavor for flavor in flavors}
-        self.pieces: dict[str, tuple[str, str, str]] = {}
+        self.json_fragments: dict[str, tuple[str, str, str]] = {}
 
     def to_text(self) -> str:
         return jsonutils.dumps(
@@ -71,14 +71,14 @@ class Snapshot:
                    private_elsewhere)
 
 
-class Own(typing.NamedTuple):
-    """The flavors that Nova lists for a project beyond the common list.
+class PrivateFlavors(typing.NamedTuple):
+    """The flavors that Nova lists for a project beyond the service list.
 
     There may be thousands of these objects, so they are kept small.
 
     :ivar fetched: as in Snapshot
     :ivar flavors: each after the id of the flavor that precedes it in the
-        common list; None at the start
+        service list; None at the start
     """
 
     fetched: float
@@ -86,12 +86,12 @@ class Own(typing.NamedTuple):
 
     @classmethod
     def of(cls, fetched: float, listed: Iterable[requirement.Flavor],
-           common: Snapshot) -> 'Own':
-        """The flavors of a project's list that the common list lacks.
+           service_list: Snapshot) -> 'PrivateFlavors':
+        """The flavors of a project's list that the service list lacks.
 
         :param listed: what Nova lists for the project, in Nova's order
         """
-        ids = [flavor.id for flavor in common.flavors]
+        ids = [flavor.id for flavor in service_list.flavors]
         places = {flavor_id: place for place, flavor_id in enumerate(ids)}
         listed = list(listed)
         known = {flavor.id for flavor in listed}
@@ -110,18 +110,18 @@ class Own(typing.NamedTuple):
             flavors.append((ids[place] if place >= 0 else None, flavor))
         return cls(fetched, tuple(flavors))
 
-    def merged(self, common: Snapshot) -> Sequence[requirement.Flavor]:
-        """The common list and these, in Nova's order."""
+    def merged(self, service_list: Snapshot) -> Sequence[requirement.Flavor]:
+        """The service list and these, in Nova's order."""
         after: dict[str | None, list[requirement.Flavor]] = {}
         for before, flavor in self.flavors:
-            # The common list may be newer, and have the flavor by now.
-            if flavor.id not in common.by_id:
-                after.setdefault(before if before in common.by_id else None,
+            # The service list may be newer, and have the flavor by now.
+            if flavor.id not in service_list.by_id:
+                after.setdefault(before if before in service_list.by_id else None,
                                  []).append(flavor)
         if not after:
-            return common.flavors
+            return service_list.flavors
         merged = after.get(None, [])
-        for flavor in common.flavors:
+        for flavor in service_list.flavors:
             merged.append(flavor)
             merged += after.get(flavor.id, ())
         return merged
@@ -130,7 +130,7 @@ class Own(typing.NamedTuple):
         return jsonutils.dumps(self)
 
     @classmethod
-    def from_text(cls, text: str) -> 'Own':
+    def from_text(cls, text: str) -> 'PrivateFlavors':
         """As :meth:`Snapshot.from_text`."""
         fetched, rows = jsonutils.loads(text)
         flavors = []
@@ -142,10 +142,10 @@ class Own(typing.NamedTuple):
 
 
 class Listing(typing.NamedTuple):
-    """The flavors that a caller sees, and the common list among them."""
+    """The flavors that a caller sees, and the service list among them."""
 
     flavors: Sequence[requirement.Flavor]
-    common: Snapshot
+    service_list: Snapshot
 
 
 def _sort_key(*lists: list[str]) -> Callable[[str], str]:

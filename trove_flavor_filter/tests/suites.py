@@ -73,7 +73,7 @@ class Suite:
 SLOW = ('MySQL|PostgreSQL|Galera|AsOneIn|ProcessTest|ServerTest|TroveManage'
         '|LargeTest|test_bounds|test_hostile|test_paste_forms')
 # Tests that start servers of their own, and wait for them.
-SEVERAL = 'test_faults|test_hosts|test_writers'
+SEVERAL = 'test_faults|test_three_hosts|test_writers'
 
 
 def functional(trove: str | None) -> Suite:

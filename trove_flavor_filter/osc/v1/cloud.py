@@ -94,7 +94,7 @@ class Cloud:
                 f'{" ".join(str(error).split())}; try again, or give ids of '
                 f'flavors with --no-validate.') from error
 
-    def present(self) -> tuple[requirement.Present, str]:
+    def present(self) -> tuple[requirement.CurrentRows, str]:
         """The requirements of all datastore versions, and their ETag."""
         listed, tag = self._ask('GET', ALL)
         with flavors.translated():
@@ -106,7 +106,7 @@ class Cloud:
         for says in listed[document.MANY]:
             rows[known.get(says['datastore_version_id'],
                            _version(says))] = document.rows(says)
-        return requirement.Present(dict(sorted(
+        return requirement.CurrentRows(dict(sorted(
             rows.items(), key=lambda item: item[0][1:3]))), tag
 
     def requirement_of(self, version_id: str) -> tuple[dict, str]:
@@ -144,7 +144,7 @@ class Cloud:
             version, rows = _version(says), document.rows(says)
             with flavors.translated():
                 wanted = frozenset(
-                    plan(requirement.Present({version: rows}))[version])
+                    plan(requirement.CurrentRows({version: rows}))[version])
             if wanted != rows:
                 self._ask(
                     'PUT', f'{_path(version_id)}?validate={validate}',
@@ -211,7 +211,7 @@ class Cloud:
             ours = ETAG.fullmatch(tag)
             return body, f'{ours[1]}"' if ours else tag
         raise flavors.refusal(status, body, version_id,
-                              'Trove gave no requirement')
+                              'Trove returned no requirement')
 
 
 def _if_match(tag: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
 from trove_flavor_filter.declaration import writing
-from trove_flavor_filter.deployment import files
+from trove_flavor_filter import files
 from trove_flavor_filter.osc.v1 import cloud
 from trove_flavor_filter.osc.v1 import flavors
 from trove_flavor_filter import requirement
@@ -258,7 +258,7 @@ class ShowFlavorRequirement(_Admin, command.ShowOne):
     """Show the flavor requirement of a datastore version.
 
     RAM is in MiB, disk in GiB. Invalid rows of the table are shown as
-    "not_understood"; while there are any, no flavor is allowed. You must be an
+    "invalid_rows"; while there are any, no flavor is allowed. You must be an
     administrator.
     """
 
@@ -376,7 +376,7 @@ datastore version flavor requirement unset mysql/8.0 --all
             self.cloud.end(version_id)
             return
         self.cloud.change(version_id, functools.partial(
-            planning.require, {}, False, ended=parsed_args.extra_spec,
+            planning.require, {}, False, removed=parsed_args.extra_spec,
             ended_limits=limits, clear_invalid=parsed_args.invalid),
             validate=False)
 

@@ -33,8 +33,8 @@ from trove_flavor_filter.db import requirements
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import reading
 from trove_flavor_filter.declaration import resolving
-from trove_flavor_filter.flavors import access
 from trove_flavor_filter.flavors import catalog
+from trove_flavor_filter.flavors import project_flavors
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests import databases
@@ -176,7 +176,7 @@ def _filter(application: wsgi.FlavorFilter) -> dict[str, float]:
     def lists() -> dict[str, float]:
         """Lists of 1,000 flavors, measured in turns for comparison."""
         catalog = application._services.catalog
-        catalog._common.last = snapshot.Snapshot(
+        catalog._service_list.last = snapshot.Snapshot(
             time.time(), _flavors(1000, EXTRA_SPECS))
         times: dict[str, list[float]] = {what: [] for what in REQUIRED}
         for _turn in range(1000):
@@ -295,7 +295,7 @@ def _memory(extra_specs: dict[str, str]) -> float:
     tracemalloc.start()
     latest = snapshot.Snapshot(time.time(), _flavors(5000, extra_specs))
     for flavor in latest.flavors:
-        latest.pieces[flavor.id] = tuple(  # as views cut it
+        latest.json_fragments[flavor.id] = tuple(  # as views cut it
             f'{flavor}{part}' for part in ('', '"rel": "self"', ', ' * 60))
     size, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -303,16 +303,16 @@ def _memory(extra_specs: dict[str, str]) -> float:
 
 
 def _memory_of_projects() -> float:
-    """MiB of the private flavors of as many projects as are remembered."""
+    """MiB of the private flavors of as many projects as are cached."""
     with tempfile.NamedTemporaryFile('w', suffix='.conf') as conf:
         own = catalog.Catalog(
-            config.load({'oslo_config_file': conf.name}))._own
-    each = access.FLAVORS // access.PROJECTS
+            config.load({'oslo_config_file': conf.name}))._project_flavors
+    each = project_flavors.FLAVORS // project_flavors.PROJECTS
     tracemalloc.start()
-    for number in range(access.PROJECTS):
+    for number in range(project_flavors.PROJECTS):
         project_id = f'{number:032x}'
         own._list(project_id)
-        own._kept(project_id, snapshot.Own(time.time(), tuple(
+        own._kept(project_id, snapshot.PrivateFlavors(time.time(), tuple(
             (None, requirement.Flavor(
                 f'{number:05}-{turn}-flavor', f'db.flavor.{number:05}.{turn}',
                 512 * number, number, 10 + number, number))

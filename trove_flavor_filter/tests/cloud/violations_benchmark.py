@@ -188,7 +188,7 @@ def fill(connection: sa.Connection, instances: int) -> None:
             'flavor_id': f'flavor-{chance.randint(smallest, largest)}',
             'datastore_version_id': version_id(chance.randrange(VERSIONS)),
             'created': MOMENT, 'updated': MOMENT, 'deleted': False})
-    for some in engine.portions(rows):
+    for some in engine.batches(rows):
         connection.execute(sa.insert(tables.tables['instances']), some)
     connection.execute(sa.insert(models.FlavorFilterUpgrade), [
         {'instance_id': row['id'], 'datastore_version_id': version_id(1),

@@ -34,7 +34,7 @@ from oslotest import base
 import redis
 
 from trove_flavor_filter import conf as config
-from trove_flavor_filter.flavors import remembered
+from trove_flavor_filter.flavors import refreshing
 from trove_flavor_filter.flavors import shared
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
@@ -111,7 +111,7 @@ class Outage:
         :returns: whether Nova had to be asked, and the seconds that it took
         """
         begun = time.monotonic()
-        with subject.turn('', snapshot.Snapshot, lambda _found: True,
+        with subject.refresh_lock('', snapshot.Snapshot, lambda _found: True,
                           wait=True) as (_found, asks):
             if asks:
                 subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
@@ -150,12 +150,12 @@ class Outage:
                     ('expiration_time = 600\nbackend_expiration_time = 900',
                      900)])):
             subject = self.cache(started.port, more)
-            with subject.turn('', snapshot.Snapshot, lambda _found: False,
+            with subject.refresh_lock('', snapshot.Snapshot, lambda _found: False,
                               wait=True):
                 subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
-                subject.set('p', snapshot.Own(time.time(), ()))
+                subject.set('p', snapshot.PrivateFlavors(time.time(), ()))
                 # What is put in before this has been put in by then.
-                self.assertIsNotNone(subject.get('p', snapshot.Own), more)
+                self.assertIsNotNone(subject.get('p', snapshot.PrivateFlavors), more)
                 found: dict[str, float] = {}
                 for _turn in range(100):
                     # memcached passes over what is in use.
@@ -217,12 +217,12 @@ class Outage:
         door.misbehave(faults.SLOW)
         subject = self.cache(door.port)
         begun = time.monotonic()
-        with subject.turn('', snapshot.Snapshot, lambda _found: False,
+        with subject.refresh_lock('', snapshot.Snapshot, lambda _found: False,
                           wait=True) as (_found, asks):
             self.assertTrue(asks)
             subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
         # A request gives a list no more time than this.
-        self.assertLess(time.monotonic() - begun, remembered.PATIENCE - 0.5)
+        self.assertLess(time.monotonic() - begun, refreshing.PATIENCE - 0.5)
 
     def test_a_lock_that_comes_too_late_is_given_back(self):
         started = server(self.kind)
@@ -235,7 +235,7 @@ class Outage:
         # The client waits, and nobody waits for the client.
         subject = self.cache(door.port, 'socket_timeout = 30')
         begun = time.monotonic()
-        with subject.turn('', snapshot.Snapshot, lambda _found: False,
+        with subject.refresh_lock('', snapshot.Snapshot, lambda _found: False,
                           wait=False) as (_found, asks):
             self.assertTrue(asks)
         door.misbehave(faults.PASS)
@@ -253,11 +253,11 @@ class Outage:
         self.addCleanup(started.kill)
         first, second = self.cache(started.port), self.cache(started.port)
         latest = snapshot.Snapshot(time.time(), FLAVORS)
-        with first.turn('', snapshot.Snapshot, lambda _found: True,
+        with first.refresh_lock('', snapshot.Snapshot, lambda _found: True,
                         wait=True) as (_found, asks):
             self.assertTrue(asks)
             # Not for long, and not at all when it has a list that serves.
-            with second.turn('', snapshot.Snapshot, lambda _found: True,
+            with second.refresh_lock('', snapshot.Snapshot, lambda _found: True,
                              wait=False) as (_found, asks):
                 self.assertFalse(asks)
             threading.Timer(0.3, first.set, ('', latest)).start()

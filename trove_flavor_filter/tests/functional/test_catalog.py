@@ -114,7 +114,7 @@ class PrivateTest(CatalogTestCase):
         self.assertEqual(12, len({*self.ids(version_id)} - {
             *self.ids(version_id, 'other')}))
         asked = self.requests()[before:]
-        # The common list, whether there are others, and each project's.
+        # The service list, whether there are others, and each project's.
         self.assertEqual(4, len(asked), asked)
         self.assertNotIn('os-flavor-access', '\n'.join(self.requests()))
 

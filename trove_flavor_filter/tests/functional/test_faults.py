@@ -130,7 +130,7 @@ class Faults:
     def under(self, begin, end, name: str) -> steady_load.Load:
         """The answers during a fault, and after it.
 
-        A list is remembered when the fault begins, and has to be renewed
+        A list is cached when the fault begins, and has to be renewed
         while it lasts.
         """
         before = self.faulty.trove_processes()

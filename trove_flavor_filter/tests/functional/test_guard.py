@@ -23,7 +23,7 @@ from trove.instance import tasks
 
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
-from trove_flavor_filter.db import targets
+from trove_flavor_filter.db import lookup
 from trove_flavor_filter.tests.functional import base
 
 REQUIRE = 'datastore-version-flavor-require'
@@ -233,7 +233,7 @@ class CreateTest(GuardTestCase):
                       self.cloud.log('trove').read_text())
         self.assertEqual([], self.listed(self.free))
 
-    def test_bodies_that_cannot_be_understood_are_400(self):
+    def test_invalid_bodies_are_400(self):
         before = self.count('instances')
         deep = '[' * 100000 + ']' * 100000
         for raw in (b'{', b'[]', b'null', b'"x"', b'{"instance": null}',
@@ -760,7 +760,7 @@ class NamedVersionTest(GuardTestCase):
         database = engine.Database(config.load(
             {'oslo_config_file': str(self.cloud.trove_conf)}))
         self.addCleanup(database.dispose)
-        known = targets.Targets(database)
+        known = lookup.Lookup(database)
         answers = json.loads(answer.stdout.splitlines()[-1])
         for question, theirs in zip(questions, answers):
             ours = {target.version_id for target in known.named_version(

@@ -27,7 +27,7 @@ import requests
 import sqlalchemy as sa
 
 from trove_flavor_filter.tests.cloud import cloud
-from trove_flavor_filter.tests.unit import test_writers
+from trove_flavor_filter.tests.unit.db import test_writers
 
 CLIENTS = 8
 ROUNDS = int(os.environ.get('FLAVOR_FILTER_ROUNDS', '15'))

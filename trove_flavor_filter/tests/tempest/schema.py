@@ -128,7 +128,7 @@ CHANGES = of(warnings={'type': 'array', 'items': TEXT},
                  'properties': {
                      'datastore_version_id': TEXT, 'datastore': TEXT,
                      'datastore_version': TEXT, 'added': ROWS,
-                     'ended': ROWS},
+                     'removed': ROWS},
                  'additionalProperties': False,
                  'required': ['datastore_version_id', 'datastore',
-                              'datastore_version', 'added', 'ended']}})
+                              'datastore_version', 'added', 'removed']}})

@@ -22,9 +22,9 @@ import sqlalchemy as sa
 
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
+from trove_flavor_filter.db import lookup
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
-from trove_flavor_filter.db import targets
 from trove_flavor_filter.tests import databases
 
 
@@ -66,7 +66,7 @@ class DatabaseTestCase(TestCase):
         self.other_id = self.create_version('5.7')
         self.database = engine.Database(self.conf)
         self.requirements = requirements.Requirements(self.database)
-        self.targets = targets.Targets(self.database)
+        self.lookup = lookup.Lookup(self.database)
         self.addCleanup(lambda: self.database.dispose())
 
     def statements(self, database: engine.Database) -> list[str]:

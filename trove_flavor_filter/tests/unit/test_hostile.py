@@ -369,7 +369,7 @@ class HostileTest(test_wsgi.WsgiTestCase):
             datastore_version_id=self.version_id, deleted=False))
         self.requests = requests(names)
         # Nova was there for a moment, and its list serves for long.
-        self.application._services.catalog._common.last = (
+        self.application._services.catalog._service_list.last = (
             snapshot.Snapshot(time.time(), FLAVORS))
 
     def trove(self, environ, start_response):

@@ -19,8 +19,8 @@ import fixtures
 import sqlalchemy as sa
 
 from trove_flavor_filter.db import models
-from trove_flavor_filter.tests.unit import test_access
-from trove_flavor_filter.tests.unit import test_requirements_api
+from trove_flavor_filter.tests.unit.api import test_requirements
+from trove_flavor_filter.tests.unit.flavors import test_project_flavors
 from trove_flavor_filter.tests.unit import test_wsgi
 from trove_flavor_filter import wsgi
 
@@ -36,11 +36,11 @@ BROKEN = {
 }
 
 
-class MemberTest(test_requirements_api.RequirementsTestCase):
+class MemberTest(test_requirements.RequirementsTestCase):
     """A member's requests, on each route, with a Nova that is well."""
 
     def setUp(self) -> None:
-        nova = self.useFixture(test_access.FakeNova())
+        nova = self.useFixture(test_project_flavors.FakeNova())
         nova.flavors = {'1': None, '2': None}
         self.auth_url = f'{nova.url}/v3'
         super().setUp()

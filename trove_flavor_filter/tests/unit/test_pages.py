@@ -26,8 +26,8 @@ from trove_flavor_filter.db import migration
 from trove_flavor_filter.db import models
 from trove_flavor_filter.declaration import document
 from trove_flavor_filter import exception
-from trove_flavor_filter.flavors import access
-from trove_flavor_filter.flavors import remembered
+from trove_flavor_filter.flavors import project_flavors
+from trove_flavor_filter.flavors import refreshing
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.cloud import benchmark
 from trove_flavor_filter.tests.unit import base as unit
@@ -160,11 +160,11 @@ class BoundsTest(unit.DatabaseTestCase):
 
     def test_the_numbers_of_kept_lists_are_those_of_the_code(self):
         text = words(page('sizing.rst'))
-        self.assertIn(f'at most {access.PROJECTS:,} projects, and '
-                      f'{access.FLAVORS:,} private', text)
+        self.assertIn(f'at most {project_flavors.PROJECTS:,} projects, and '
+                      f'{project_flavors.FLAVORS:,} private', text)
 
     def test_a_request_waits_as_long_as_the_page_says(self):
-        self.assertEqual(3, remembered.PATIENCE)
+        self.assertEqual(3, refreshing.PATIENCE)
         self.assertIn('within three seconds', words(page('caching.rst')))
         options = self.conf.flavor_filter
         self.assertEqual((60, 3600), (options.flavor_cache_time,
@@ -230,7 +230,7 @@ class ApiReferenceTest(base.BaseTestCase):
         return {name: known[key] for name, key in re.findall(
             r'- (\S+): (\S+)', lines[1])}
 
-    KEYS = {*document.KEYS} - {document.NOT_UNDERSTOOD}
+    KEYS = {*document.KEYS} - {document.INVALID_ROWS}
 
     def test_a_request_may_leave_out_every_key(self):
         for title in ('Replace a requirement', 'Replace requirements'):
@@ -243,7 +243,7 @@ class ApiReferenceTest(base.BaseTestCase):
             found = self.parameters(title, 'Response')
             for key in self.KEYS:
                 self.assertTrue(found[key]['required'], (title, key))
-            self.assertFalse(found[document.NOT_UNDERSTOOD]['required'])
+            self.assertFalse(found[document.INVALID_ROWS]['required'])
             self.assertIn('Cache-Control', found)
         written = document.write(
             requirement.Version('id', 'mysql', '8.0', None),

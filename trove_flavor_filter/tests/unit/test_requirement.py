@@ -61,14 +61,14 @@ class RequirementTest(base.BaseTestCase):
             more = dataclasses.replace(
                 wanted, **{key: getattr(wanted, key) + 1})
             self.assertFalse(more.allows(flavor('1')), key)
-            self.assertEqual(1, len(more.shortcomings(flavor('1'))), key)
+            self.assertEqual(1, len(more.violations(flavor('1'))), key)
 
     def test_a_flavor_must_be_associated_and_large_enough(self):
         wanted = requirement.Requirement(frozenset({'2'}), min_ram=1024)
         self.assertEqual(
             ['is not associated',
              'requires at least 1024 MiB RAM, has 512'],
-            wanted.shortcomings(flavor('1')))
+            wanted.violations(flavor('1')))
 
     @given(strategies.sets(IDS), strategies.integers(0, 3),
            strategies.integers(0, 3), strategies.integers(0, 3), IDS,
@@ -76,12 +76,12 @@ class RequirementTest(base.BaseTestCase):
            strategies.integers(0, 3), strategies.booleans())
     def test_what_is_allowed_is_what_has_no_shortcoming(
             self, bound, min_ram, min_vcpus, min_disk, flavor_id, ram,
-            vcpus, disk, nonsense):
+            vcpus, disk, malformed_rows):
         wanted = requirement.Requirement(
             frozenset(bound), min_ram, min_vcpus, min_disk,
-            ('min_ram=x',) if nonsense else ())
+            ('min_ram=x',) if malformed_rows else ())
         candidate = requirement.Flavor(flavor_id, 'name', ram, vcpus, disk, 0)
-        self.assertEqual(not wanted.shortcomings(candidate),
+        self.assertEqual(not wanted.violations(candidate),
                          wanted.allows(candidate))
         if wanted.is_empty:
             self.assertTrue(wanted.allows(candidate))
@@ -103,7 +103,7 @@ class RequirementTest(base.BaseTestCase):
                      '2147483648', '9' * 5000):
             self.assertRaises(ValueError, requirement.size, text)
             self.assertEqual(1, len(requirement.Requirement.of(
-                [('min_ram', text)]).nonsense))
+                [('min_ram', text)]).malformed_rows))
         for text in ('1', '2147483647'):
             self.assertEqual(int(text), requirement.size(text))
 
@@ -112,7 +112,7 @@ class RequirementTest(base.BaseTestCase):
         for order in (rows, rows[::-1]):
             self.assertEqual(
                 ('extra_spec=y', 'max_disk=z', 'min_ram=x'),
-                requirement.Requirement.of(order).nonsense)
+                requirement.Requirement.of(order).malformed_rows)
 
     def test_nonsense_allows_nothing(self):
         wanted = requirement.Requirement.of([('min_disk', None)])
@@ -136,10 +136,10 @@ class RequirementTest(base.BaseTestCase):
         for key in ('ram', 'vcpus', 'disk'):
             more = there._replace(**{key: getattr(there, key) + 1})
             self.assertFalse(wanted.allows(more), key)
-            self.assertEqual(1, len(wanted.shortcomings(more)), key)
+            self.assertEqual(1, len(wanted.violations(more)), key)
         self.assertEqual(
             ['requires at most 512 MiB RAM, has 513'],
-            wanted.shortcomings(there._replace(ram=513)))
+            wanted.violations(there._replace(ram=513)))
 
     def test_a_minimum_above_its_maximum_allows_nothing_and_is_told(self):
         wanted = requirement.Requirement.of(
@@ -151,7 +151,7 @@ class RequirementTest(base.BaseTestCase):
             there = flavor('1')._replace(ram=ram)
             self.assertEqual([], wanted.select([there]))
             self.assertIn(wanted.contradictions[0],
-                          wanted.shortcomings(there))
+                          wanted.violations(there))
 
     def test_the_first_equals_sign_divides_an_extra_spec(self):
         for text, expected in (
@@ -168,7 +168,7 @@ class RequirementTest(base.BaseTestCase):
                      'a=\0', 'a=b ', 'a=\ud800', f'k={"v" * 127}'):
             self.assertRaises(ValueError, requirement.extra_spec, text)
             wanted = requirement.Requirement.of([('extra_spec', text)])
-            self.assertEqual((f'extra_spec={text}',), wanted.nonsense)
+            self.assertEqual((f'extra_spec={text}',), wanted.malformed_rows)
             self.assertFalse(wanted.allows(there), text)
 
     def test_one_of_the_values_of_each_extra_spec_will_do(self):
@@ -186,7 +186,7 @@ class RequirementTest(base.BaseTestCase):
                 ({'db': 'mysql', 'ssd': ''},
                  ['requires extra spec ssd=true, has another value'])):
             there = flavor('1')._replace(extra_specs=extra_specs)
-            self.assertEqual(expected, wanted.shortcomings(there))
+            self.assertEqual(expected, wanted.violations(there))
             self.assertEqual(not expected, wanted.allows(there))
 
     def test_an_extra_spec_that_nova_does_not_show_is_not_there(self):
@@ -194,7 +194,7 @@ class RequirementTest(base.BaseTestCase):
         self.assertFalse(wanted.allows(flavor('1')))
         self.assertEqual(
             ['requires extra spec a=b, and Nova does not show extra specs'],
-            wanted.shortcomings(flavor('1')))
+            wanted.violations(flavor('1')))
 
     SIZES = strategies.integers(1, 4)
     WORDS = strategies.sampled_from(['a', 'b', 'B', 'a=b', ''])
@@ -243,7 +243,7 @@ class RequirementTest(base.BaseTestCase):
         self.assertEqual(expected, wanted.select(flavors))
         for one in flavors:
             self.assertEqual(one in expected, wanted.allows(one))
-            self.assertEqual(one in expected, not wanted.shortcomings(one))
+            self.assertEqual(one in expected, not wanted.violations(one))
         self.assertEqual(not rows, wanted.is_empty)
 
     def test_what_is_required_is_told_in_words(self):

@@ -24,7 +24,7 @@ import webob
 from trove_flavor_filter.db import models
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
-from trove_flavor_filter.tests.unit import test_guard
+from trove_flavor_filter.tests.unit.api import test_guard
 from trove_flavor_filter.tests.unit import test_wsgi
 from trove_flavor_filter import wsgi
 
@@ -56,7 +56,7 @@ class RouteTestCase(test_guard.GuardTestCase):
 
     def remember(self, application: wsgi.FlavorFilter,
                  listed: list[requirement.Flavor] = FLAVORS) -> None:
-        application._services.catalog._common.last = (
+        application._services.catalog._service_list.last = (
             snapshot.Snapshot(time.time(), listed))
 
     def ids(self, path: str, **more) -> list[str]:

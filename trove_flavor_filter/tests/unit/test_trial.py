@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from trove.instance import tasks
 
 from trove_flavor_filter.db import models
-from trove_flavor_filter.tests.unit import test_guard
+from trove_flavor_filter.tests.unit.api import test_guard
 from trove_flavor_filter.tests.unit import test_wsgi
 
 UNREADABLE = b'{"instance": '

@@ -80,7 +80,7 @@ class JudgeTest(test_base.BaseTestCase):
         self.assertEqual(
             violations.Violation(
                 'i', 'orders', 'p', None, 'v', 'mysql', '8.0', 'small',
-                'db.small', wanted.shortcomings(SMALL)),
+                'db.small', wanted.violations(SMALL)),
             self.judge(instance('small', 'v'), (VERSION, wanted)))
 
     def test_a_flavor_that_is_gone_is_a_reason(self):
@@ -90,7 +90,7 @@ class JudgeTest(test_base.BaseTestCase):
                 (requirement.Requirement(frozenset({'big'})),
                  ['is not associated']),
                 (requirement.Requirement(nonsense=('min_ram=x',)),
-                 ['what it requires cannot be understood'])):
+                 ['its requirement has invalid rows'])):
             found = self.judge(instance('gone', 'v'), (VERSION, wanted))
             self.assertIsNone(found.flavor_name)
             self.assertEqual([*reasons, 'is no longer in Nova'],
@@ -108,7 +108,7 @@ class JudgeTest(test_base.BaseTestCase):
         found = self.judge(instance('small', 'w', 'v'), (VERSION, wanted))
         self.assertEqual('v', found.datastore_version_id)
         self.assertEqual(
-            [*wanted.shortcomings(SMALL),
+            [*wanted.violations(SMALL),
              'the instance may still run this version after an upgrade'],
             found.reasons)
 
@@ -331,7 +331,7 @@ class StatesTest(FindTestCase):
                 self.assertEqual(
                     row['id'] not in state.broken,
                     all(target.requirement.allows(known[row['flavor_id']])
-                        for target in self.targets.instance_versions(
+                        for target in self.lookup.instance_versions(
                             row['id'])))
 
 
