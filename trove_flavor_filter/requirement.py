@@ -167,7 +167,7 @@ class Requirement:
     :ivar min_ram: MiB, 0 for no minimum
     :ivar min_vcpus: count, 0 for no minimum
     :ivar min_disk: GiB, 0 for no minimum
-    :ivar malformed_rows: invalid rows, as ``key=value``, sorted
+    :ivar malformed_rows: rows without a valid value, as ``key=value``, sorted
     :ivar max_ram: MiB, 0 for no maximum
     :ivar max_vcpus: count, 0 for no maximum
     :ivar max_disk: GiB, 0 for no maximum

@@ -132,7 +132,8 @@ def _found(find: Callable[..., list[lookup.ResolvedVersion]], longest: int,
 
 def _list(request: webob.Request, ctx: context.RequestContext,
           serves: services.Services, tenant_id: str, name: str,
-          version: requirements.VersionRequirement | lookup.ResolvedVersion | None
+          version: (requirements.VersionRequirement
+                    | lookup.ResolvedVersion | None)
           ) -> webob.Response:
     """The list of flavors for a datastore version that the caller may see.
 

@@ -542,7 +542,8 @@ class Guard(typing.NamedTuple):
         return Effects(
             'upgrade',
             # An instance may go back to a version that it may still run.
-            [FlavorCheck(target, target.flavor_ids, exists=True) for target in found
+            [FlavorCheck(target, target.flavor_ids, exists=True)
+             for target in found
              if any(target.version_id not in instance.earlier
                     for instance in instances)],
             waits_for=instances, upgrades=instances,

@@ -163,7 +163,8 @@ def _authorized(rule: str, **flags: bool) -> Callable[[Handler], Handler]:
                     **path: str) -> webob.Response:
             identity.check(request.environ, ctx, tenant_id)
             serves.policy.authorize(ctx, rule)
-            asked = AuthorizedRequest(request, ctx, serves, _flags(request, flags))
+            asked = AuthorizedRequest(
+                request, ctx, serves, _flags(request, flags))
             try:
                 return handler(asked, **path)
             except exception.SchemaIncomplete as error:
@@ -224,7 +225,8 @@ def _one(present: requirement.CurrentRows) -> tuple[webob.Response, str]:
 
 
 @_authorized(rules.SHOW_REQUIREMENTS)
-def show(asked: AuthorizedRequest, datastore_version_id: str) -> webob.Response:
+def show(asked: AuthorizedRequest, datastore_version_id: str
+         ) -> webob.Response:
     """Show what a datastore version requires, even if that is nothing.
 
     :raises VersionNotFound: there is no such version
@@ -234,7 +236,8 @@ def show(asked: AuthorizedRequest, datastore_version_id: str) -> webob.Response:
 
 
 @_authorized(rules.UPDATE_REQUIREMENTS, validate=True)
-def replace(asked: AuthorizedRequest, datastore_version_id: str) -> webob.Response:
+def replace(asked: AuthorizedRequest, datastore_version_id: str
+            ) -> webob.Response:
     """Replace the requirements of a datastore version by a document's.
 
     :raises DeclarationRefused: the document is invalid; lists every problem
@@ -273,7 +276,8 @@ def _plan(read: document.Read,
 
 
 @_authorized(rules.UPDATE_REQUIREMENTS)
-def delete(asked: AuthorizedRequest, datastore_version_id: str) -> webob.Response:
+def delete(asked: AuthorizedRequest, datastore_version_id: str
+           ) -> webob.Response:
     """Remove all requirements of a datastore version.
 
     :raises VersionNotFound: there is no such version
@@ -300,7 +304,7 @@ def list_all(asked: AuthorizedRequest) -> webob.Response:
 
 
 @_authorized(rules.UPDATE_REQUIREMENTS, validate=True, prune=False,
-        dry_run=False)
+             dry_run=False)
 def replace_many(asked: AuthorizedRequest) -> webob.Response:
     """Replace the requirements of datastore versions by those in documents.
 

@@ -58,7 +58,8 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
             fragments = _fragments(flavor, conf)
             if flavor.id in service_list.by_id:
                 json_fragments[flavor.id] = fragments
-        documents.append(f'{fragments[0]}{self_link}{fragments[1]}{bookmark}{fragments[2]}')
+        first, middle, last = fragments
+        documents.append(f'{first}{self_link}{middle}{bookmark}{last}')
     return _json(f'{{"flavors": [{", ".join(documents)}]}}'.encode())
 
 
@@ -86,7 +87,7 @@ def _base(request: webob.Request, conf: cfg.ConfigOpts) -> tuple[str, str]:
 
 
 def _fragments(flavor: requirement.Flavor,
-         conf: cfg.ConfigOpts) -> tuple[str, str, str]:
+               conf: cfg.ConfigOpts) -> tuple[str, str, str]:
     """A flavor's document as JSON, split where its two links begin."""
     numeric = (flavor.id.isascii() and flavor.id.isdigit()
                and not flavor.id.startswith('0'))

@@ -334,7 +334,8 @@ datastore-version-flavor-require mysql/8.0 --clear
                 or parsed_args.clear_invalid):
             self._usage_error('specify a minimum, a maximum, an extra spec, '
                               '--enforcement, --clear or --clear-invalid')
-        if both := {key for key, _value in parsed_args.extra_spec} & {*removed}:
+        if both := {key for key, _value in parsed_args.extra_spec} & {
+                *removed}:
             self._usage_error(f'extra spec {min(both)} is given to both '
                               f'--extra-spec and --no-extra-spec')
         database = table(self.conf)

@@ -160,7 +160,8 @@ class Lookup:
         """
         return self._upgrade(models.Instance, instance_id, version)
 
-    def cluster_upgrade(self, cluster_id: str, version: str) -> list[ResolvedVersion]:
+    def cluster_upgrade(self, cluster_id: str, version: str
+                        ) -> list[ResolvedVersion]:
         """As :meth:`instance_upgrade`, for all members of a cluster."""
         return self._upgrade(models.Cluster, cluster_id, version)
 

@@ -325,8 +325,8 @@ class _Rows:
                       ].append(row)
             wanted = self.present.distinct(change.after)
             removed += [row.id for identity, rows in there.items()
-                      if identity not in wanted
-                      for row in rows if not row.deleted]
+                        if identity not in wanted
+                        for row in rows if not row.deleted]
             for identity, (key, value) in wanted.items():
                 if identity not in there:
                     new.append((change.version.id, (key, value)))

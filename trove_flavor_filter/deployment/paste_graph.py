@@ -388,7 +388,8 @@ def _walk(context: typing.Any, steps: tuple[Step, ...] = (),
             (*trail, Link(section if context.home.is_edited
                           else f'{context.home.filename} {section}', text)))
     elif context.object == APPLICATION:
-        yield PipelinePath(steps, place, (*trail, Link(section or context.object)))
+        yield PipelinePath(
+            steps, place, (*trail, Link(section or context.object)))
     elif (context.protocol != 'paste.app_factory'
             or context.object.startswith('egg:')):
         yield from _mounted(context, section, steps, trail)

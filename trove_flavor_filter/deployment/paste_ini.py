@@ -253,7 +253,8 @@ def _wanted(auth_filter: str | None) -> str:
             else f'filter called {auth_filter}')
 
 
-def _place(way: paste_graph.PipelinePath, auth_filter: str | None) -> paste_graph.InsertionPoint | None:
+def _place(way: paste_graph.PipelinePath, auth_filter: str | None
+           ) -> paste_graph.InsertionPoint | None:
     """The place for our filter on a way; None if the filter is there.
 
     :raises FlavorFilterError: the place is before authentication, or not in
@@ -373,5 +374,5 @@ def _not_safe() -> exception.FlavorFilterError:
 
 def _not_editable(section: str) -> exception.FlavorFilterError:
     return exception.FlavorFilterError(
-        f'{paste_graph.named(section)} is written in a way that does not allow a '
-        f'safe edit; add or remove {NAME} by hand')
+        f'{paste_graph.named(section)} is written in a way that does not '
+        f'allow a safe edit; add or remove {NAME} by hand')

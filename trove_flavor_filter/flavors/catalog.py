@@ -62,10 +62,11 @@ class Catalog:
         self._times = refreshing.Times.of(conf, clock)
         self._cache = shared.SharedCache(conf, clock)
         self._by_caller = conf.remote_nova_client == CALLERS_CLIENT
-        self._service_list: refreshing.StaleWhileRevalidate[snapshots.Snapshot] = (
-            refreshing.StaleWhileRevalidate(self._times))
-        self._project_flavors = project_flavors.ProjectFlavors(self._times, self._nova, self._cache,
-                                      essential=self._by_caller)
+        self._service_list: refreshing.StaleWhileRevalidate[
+            snapshots.Snapshot] = refreshing.StaleWhileRevalidate(
+                self._times)
+        self._project_flavors = project_flavors.ProjectFlavors(
+            self._times, self._nova, self._cache, essential=self._by_caller)
         self._troubled = False
         self._sees_all = True
         self._hides_specs = False
@@ -87,7 +88,8 @@ class Catalog:
             service_list = self._snapshot()
             flavors = service_list.flavors
             if service_list.private_elsewhere:
-                flavors = self._project_flavors.of(caller, service_list).merged(service_list)
+                flavors = self._project_flavors.of(
+                    caller, service_list).merged(service_list)
             caller.listing = snapshots.Listing(flavors, service_list)
         return caller.listing
 

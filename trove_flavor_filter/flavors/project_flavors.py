@@ -40,7 +40,8 @@ FLAVORS = 30000
 REFUSED = 1000
 
 
-def _count(kept: refreshing.StaleWhileRevalidate[snapshot.PrivateFlavors]) -> int:
+def _count(kept: refreshing.StaleWhileRevalidate[snapshot.PrivateFlavors]
+           ) -> int:
     return len(kept.last.flavors) if kept.last is not None else 0
 
 
@@ -93,7 +94,8 @@ class ProjectFlavors:
             service_list: snapshot.Snapshot) -> snapshot.PrivateFlavors:
         if not self._times.cache:
             return snapshot.PrivateFlavors.of(
-                self._clock.time(), self._nova.listed_for(caller), service_list)
+                self._clock.time(), self._nova.listed_for(caller),
+                service_list)
         kept = self._list(caller.project_id)
         if kept.last is not None and self._times.fresh(kept.last):
             return kept.last
@@ -113,8 +115,10 @@ class ProjectFlavors:
             return kept.get(fetch, patience)
 
     def _fetcher(self, caller: nova.Caller, token: bytes,
-                 service_list: snapshot.Snapshot) -> Callable[[bool], snapshot.PrivateFlavors]:
-        def ask(_newest: snapshot.PrivateFlavors | None) -> snapshot.PrivateFlavors:
+                 service_list: snapshot.Snapshot
+                 ) -> Callable[[bool], snapshot.PrivateFlavors]:
+        def ask(_newest: snapshot.PrivateFlavors | None
+                ) -> snapshot.PrivateFlavors:
             now = self._clock.time()
             try:
                 listed = self._nova.listed_for(caller)
@@ -140,13 +144,14 @@ class ProjectFlavors:
         with self._changing:
             kept = self._lists.get(project_id)
             if kept is None:
-                kept = self._lists[project_id] = refreshing.StaleWhileRevalidate(
-                    self._times)
+                kept = refreshing.StaleWhileRevalidate(self._times)
+                self._lists[project_id] = kept
                 self._shrink()
             self._lists.move_to_end(project_id)
             return kept
 
-    def _kept(self, project_id: str, latest: snapshot.PrivateFlavors) -> snapshot.PrivateFlavors:
+    def _kept(self, project_id: str, latest: snapshot.PrivateFlavors
+              ) -> snapshot.PrivateFlavors:
         """Keep a project's new list, unless the project was evicted."""
         with self._changing:
             kept = self._lists.get(project_id)

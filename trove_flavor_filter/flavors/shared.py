@@ -119,8 +119,8 @@ class SharedCache:
                 lambda: self._region.set(self._key(project_id), text))
 
     def get_or_refresh(self, project_id: str, kind: type[T], last: T | None,
-                fresh: Callable[[T], bool], wait: bool,
-                ask: Callable[[T | None], T]) -> T:
+                       fresh: Callable[[T], bool], wait: bool,
+                       ask: Callable[[T | None], T]) -> T:
         """A newer list than the last: the cached one, or else Nova's.
 
         :param last: the last list; None without one
@@ -144,8 +144,8 @@ class SharedCache:
 
     @contextlib.contextmanager
     def refresh_lock(self, project_id: str, kind: type[T],
-             fresh: Callable[[T], bool], wait: bool
-             ) -> Iterator[tuple[T | None, bool]]:
+                     fresh: Callable[[T], bool], wait: bool
+                     ) -> Iterator[tuple[T | None, bool]]:
         """Take the lock to ask Nova for a list; only one process asks.
 
         :param fresh: tells whether a list is fresh, so that nobody has to

@@ -116,8 +116,8 @@ class PrivateFlavors(typing.NamedTuple):
         for before, flavor in self.flavors:
             # The service list may be newer, and have the flavor by now.
             if flavor.id not in service_list.by_id:
-                after.setdefault(before if before in service_list.by_id else None,
-                                 []).append(flavor)
+                known = before if before in service_list.by_id else None
+                after.setdefault(known, []).append(flavor)
         if not after:
             return service_list.flavors
         merged = after.get(None, [])

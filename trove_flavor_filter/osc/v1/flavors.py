@@ -142,7 +142,8 @@ def failure(status: int, body: typing.Any, is_there: bool, version_id: str,
             f'own "openstack database flavor list --datastore-type '
             f'{datastore or "<datastore>"} --datastore-version-id '
             f'{version_id}", or "openstack flavor list" for all flavors.')
-    return refusal(status, body, version_id, 'Trove returned no list of flavors')
+    return refusal(status, body, version_id,
+                   'Trove returned no list of flavors')
 
 
 def refusal(status: int, body: typing.Any, version_id: str,

@@ -111,8 +111,9 @@ class Outage:
         :returns: whether Nova had to be asked, and the seconds that it took
         """
         begun = time.monotonic()
-        with subject.refresh_lock('', snapshot.Snapshot, lambda _found: True,
-                          wait=True) as (_found, asks):
+        with subject.refresh_lock(
+                '', snapshot.Snapshot, lambda _found: True,
+                wait=True) as (_found, asks):
             if asks:
                 subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
         return asks, time.monotonic() - begun
@@ -150,12 +151,14 @@ class Outage:
                     ('expiration_time = 600\nbackend_expiration_time = 900',
                      900)])):
             subject = self.cache(started.port, more)
-            with subject.refresh_lock('', snapshot.Snapshot, lambda _found: False,
-                              wait=True):
+            with subject.refresh_lock(
+                    '', snapshot.Snapshot, lambda _found: False,
+                    wait=True):
                 subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
                 subject.set('p', snapshot.PrivateFlavors(time.time(), ()))
                 # What is put in before this has been put in by then.
-                self.assertIsNotNone(subject.get('p', snapshot.PrivateFlavors), more)
+                self.assertIsNotNone(
+                    subject.get('p', snapshot.PrivateFlavors), more)
                 found: dict[str, float] = {}
                 for _turn in range(100):
                     # memcached passes over what is in use.
@@ -217,8 +220,9 @@ class Outage:
         door.misbehave(faults.SLOW)
         subject = self.cache(door.port)
         begun = time.monotonic()
-        with subject.refresh_lock('', snapshot.Snapshot, lambda _found: False,
-                          wait=True) as (_found, asks):
+        with subject.refresh_lock(
+                '', snapshot.Snapshot, lambda _found: False,
+                wait=True) as (_found, asks):
             self.assertTrue(asks)
             subject.set('', snapshot.Snapshot(time.time(), FLAVORS))
         # A request gives a list no more time than this.
@@ -235,8 +239,9 @@ class Outage:
         # The client waits, and nobody waits for the client.
         subject = self.cache(door.port, 'socket_timeout = 30')
         begun = time.monotonic()
-        with subject.refresh_lock('', snapshot.Snapshot, lambda _found: False,
-                          wait=False) as (_found, asks):
+        with subject.refresh_lock(
+                '', snapshot.Snapshot, lambda _found: False,
+                wait=False) as (_found, asks):
             self.assertTrue(asks)
         door.misbehave(faults.PASS)
         while 'The cache is up again' not in self.log.output:
@@ -253,12 +258,14 @@ class Outage:
         self.addCleanup(started.kill)
         first, second = self.cache(started.port), self.cache(started.port)
         latest = snapshot.Snapshot(time.time(), FLAVORS)
-        with first.refresh_lock('', snapshot.Snapshot, lambda _found: True,
-                        wait=True) as (_found, asks):
+        with first.refresh_lock(
+                '', snapshot.Snapshot, lambda _found: True,
+                wait=True) as (_found, asks):
             self.assertTrue(asks)
             # Not for long, and not at all when it has a list that serves.
-            with second.refresh_lock('', snapshot.Snapshot, lambda _found: True,
-                             wait=False) as (_found, asks):
+            with second.refresh_lock(
+                    '', snapshot.Snapshot, lambda _found: True,
+                    wait=False) as (_found, asks):
                 self.assertFalse(asks)
             threading.Timer(0.3, first.set, ('', latest)).start()
             asks, seconds = self.listed(second)

@@ -222,7 +222,7 @@ class FileTest(AdminTest):
     def setUp(self) -> None:
         super().setUp()
         # Rows that other tests have left are in an export as well, and those
-        # that cannot be understood are removed by --prune.
+        # that are invalid are removed by --prune.
         self.cloud.sql('DELETE FROM datastore_version_metadata')
 
     def declared(self, says: str) -> str:

@@ -512,7 +512,7 @@ class ManyTest(RequirementsTestCase):
             'added': [{'key': 'flavor', 'value': '2'},
                       {'key': 'max_ram', 'value': '9'}],
             'removed': [{'key': 'flavor', 'value': '1'},
-                      {'key': 'min_ram', 'value': '2'}]}],
+                        {'key': 'min_ram', 'value': '2'}]}],
             'warnings': []}, response.json)
         self.assertEqual((['2'], None, ['1']), (
             self.listed()['8.0']['flavors'],

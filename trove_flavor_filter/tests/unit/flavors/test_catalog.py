@@ -95,13 +95,15 @@ class OwnTest(base.TestCase):
         def listed(*of_kind):
             return flavors(*(ids[sorts] for sorts in sorted(ids)
                              if kinds[ids[sorts]] in of_kind))
-        service_list = snapshot.Snapshot(0, listed('public', 'service', 'both'))
+        service_list = snapshot.Snapshot(
+            0, listed('public', 'service', 'both'))
         self.assertEqual([ids[sorts] for sorts in sorted(ids)], self.merged(
             listed('public', 'project', 'both'), service_list))
 
     def test_ids_that_differ_in_case_only_are_two_flavors(self):
         service_list = snapshot.Snapshot(0, flavors('A1'))
-        self.assertEqual(['A1', 'a1'], self.merged(flavors('a1'), service_list))
+        self.assertEqual(
+            ['A1', 'a1'], self.merged(flavors('a1'), service_list))
 
     @hypothesis.given(
         *[strategies.lists(strategies.sampled_from('abcdefgh'), unique=True)]
@@ -136,7 +138,8 @@ class CatalogTest(base.TestCase):
 
     def test_a_stale_list_is_used_while_there_is_no_newer_one(self):
         subject = self.catalog()
-        subject._service_list.last = snapshot.Snapshot(time.time() - 600, FLAVORS)
+        subject._service_list.last = snapshot.Snapshot(
+            time.time() - 600, FLAVORS)
         self.assertIs(FLAVORS, subject.visible(self.caller()).flavors)
 
     def test_after_a_restart_the_shared_list_serves_while_nova_is_away(self):
@@ -151,7 +154,8 @@ class CatalogTest(base.TestCase):
 
     def test_a_list_that_is_too_old_is_not_used(self):
         subject = self.catalog('[flavor_filter]\nflavor_stale_time = 300\n')
-        subject._service_list.last = snapshot.Snapshot(time.time() - 600, FLAVORS)
+        subject._service_list.last = snapshot.Snapshot(
+            time.time() - 600, FLAVORS)
         self.assertRaises(exception.NovaUnavailable, subject.visible,
                           self.caller())
 
@@ -172,7 +176,8 @@ class CatalogTest(base.TestCase):
     def test_own_flavors_that_cannot_be_had_are_nobodys(self):
         log = self.useFixture(fixtures.FakeLogger())
         subject = self.catalog()
-        subject._service_list.last = snapshot.Snapshot(time.time(), FLAVORS, True)
+        subject._service_list.last = snapshot.Snapshot(
+            time.time(), FLAVORS, True)
         for project_id in ('p', 'q', 'p'):
             self.assertEqual(FLAVORS, subject.visible(
                 self.caller(project_id)).flavors)

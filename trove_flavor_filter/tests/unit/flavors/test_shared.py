@@ -49,7 +49,7 @@ FLAVORS = [
 VALUES = {
     'proxies': ['dogpile.cache.proxy.ProxyBackend', 'no.such.Class',
                 'builtins.dict',
-                'trove_flavor_filter.tests.unit.flavors.test_shared.FaultyCache'],
+                f'{__name__}.FaultyCache'],
     'config_prefix': ['cache.oslo', 'x', '', 'a b'],
     'backend_argument': [
         'filename:{folder}/file.dbm', 'filename:/no/such/folder/file.dbm',
@@ -193,8 +193,9 @@ class LockTest(base.TestCase):
         self.addCleanup(self.faulty.go.set)
 
     def refresh_lock(self):
-        return self.subject.refresh_lock('', snapshot.Snapshot, lambda _found: True,
-                                 wait=False)
+        return self.subject.refresh_lock(
+            '', snapshot.Snapshot, lambda _found: True,
+            wait=False)
 
     def test_a_lock_that_comes_too_late_is_given_back(self):
         self.faulty.go.clear()
@@ -222,8 +223,9 @@ class SharedCacheTest(base.TestCase):
     def assertAsks(self, subject: shared.SharedCache) -> None:
         """See that nobody waits for another process's list."""
         begun = time.monotonic()
-        with subject.refresh_lock('', snapshot.Snapshot, lambda _found: True,
-                          wait=True) as (found, asks):
+        with subject.refresh_lock(
+                '', snapshot.Snapshot, lambda _found: True,
+                wait=True) as (found, asks):
             self.assertIsNone(found)
             self.assertTrue(asks)
         self.assertLess(time.monotonic() - begun, 3)
@@ -239,7 +241,8 @@ class SharedCacheTest(base.TestCase):
         for backend in ('dogpile.cache.memory', 'oslo_cache.dict'):
             subject = self.cache(
                 f'[cache]\nenabled = true\nbackend = {backend}\n')
-            own = snapshot.PrivateFlavors(1, ((None, FLAVORS[0]), ('0', FLAVORS[1])))
+            own = snapshot.PrivateFlavors(
+                1, ((None, FLAVORS[0]), ('0', FLAVORS[1])))
             subject.set('', snapshot.Snapshot(1, FLAVORS))
             subject.set('p', own)
             self.assertEqual(
