@@ -119,8 +119,8 @@ class MemberTest(test_requirements.RequirementsTestCase):
             deleted=False))
         self.send_all(ids)
         first, second, third = self.warnings()
-        self.assertIn('extra_spec=x, max_disk=-1, min_ram=x cannot', first)
-        self.assertIn('min_vcpus=y cannot', second)
+        self.assertIn(': extra_spec=x, max_disk=-1, min_ram=x', first)
+        self.assertIn(', min_vcpus=y', second)
         self.assertEqual(second, third)
 
 
