@@ -17,9 +17,10 @@ cache that ``[cache]`` configures, or else from Nova. One process at a time
 asks Nova.
 """
 
-import collections
 import threading
+import typing
 
+import cachetools
 from oslo_config import cfg
 from oslo_log import log
 
@@ -45,6 +46,7 @@ FOUND_TIME = 5
 FOUND = 1000
 LONGEST = 3 * 255
 LOOKUPS = 4
+UNKNOWN = object()
 
 
 class Catalog:
@@ -70,9 +72,8 @@ class Catalog:
         self._troubled = False
         self._sees_all = True
         self._hides_specs = False
-        self._found: collections.OrderedDict[
-            tuple[str, str], tuple[float, requirement.Flavor | None]] = (
-                collections.OrderedDict())
+        self._found: typing.Any = cachetools.TTLCache(
+            FOUND, min(FOUND_TIME, self._times.cache), clock.monotonic)
         self._finding = threading.Lock()
 
     def visible(self, caller: nova.Caller) -> snapshots.Listing:
@@ -137,10 +138,9 @@ class Catalog:
                  caller: nova.Caller) -> requirement.Flavor | None:
         """Look up one flavor in Nova, which accepts several spellings."""
         whose = caller.project_id if self._by_caller else ''
-        now = self._clock.monotonic()
-        asked, flavor = self._found.get((whose, flavor_id),
-                                        (float('-inf'), None))
-        if now - asked < min(FOUND_TIME, self._times.cache):
+        with self._finding:
+            flavor = self._found.get((whose, flavor_id), UNKNOWN)
+        if flavor is not UNKNOWN:
             if flavor is None:
                 # Do not leave this to Trove: it would find a flavor that was
                 # created in the meantime, without our check.
@@ -156,10 +156,7 @@ class Catalog:
                                  caller if self._by_caller else None)
         if len(flavor_id) <= LONGEST:
             with self._finding:
-                self._found[whose, flavor_id] = now, flavor
-                self._found.move_to_end((whose, flavor_id))
-                if len(self._found) > FOUND:
-                    self._found.popitem(last=False)
+                self._found[whose, flavor_id] = flavor
         return flavor
 
     def _snapshot(self) -> snapshots.Snapshot:

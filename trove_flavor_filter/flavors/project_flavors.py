@@ -18,11 +18,13 @@ project. While Nova is unavailable, the project sees no private flavors of its
 own.
 """
 
-import collections
 from collections.abc import Callable
 import hashlib
+import math
 import threading
+import typing
 
+import cachetools
 from oslo_log import log
 
 from trove_flavor_filter import exception
@@ -40,9 +42,11 @@ FLAVORS = 30000
 REFUSED = 1000
 
 
-def _count(kept: refreshing.StaleWhileRevalidate[snapshot.PrivateFlavors]
-           ) -> int:
-    return len(kept.last.flavors) if kept.last is not None else 0
+def _size(kept: refreshing.StaleWhileRevalidate[snapshot.PrivateFlavors]
+          ) -> int:
+    """The part of FLAVORS that a list takes; at least that of a project."""
+    count = len(kept.last.flavors) if kept.last is not None else 0
+    return min(FLAVORS, max(math.ceil(FLAVORS / PROJECTS), count))
 
 
 class ProjectFlavors:
@@ -62,12 +66,9 @@ class ProjectFlavors:
         self._essential = essential
         self._times = times
         self._clock = times.clock
-        self._lists: collections.OrderedDict[
-            str, refreshing.StaleWhileRevalidate[snapshot.PrivateFlavors]] = (
-                collections.OrderedDict())
-        self._flavors = 0
-        self._refused: collections.OrderedDict[bytes, float] = (
-            collections.OrderedDict())
+        self._lists: typing.Any = cachetools.LRUCache(FLAVORS, _size)
+        self._refused: typing.Any = cachetools.TTLCache(
+            REFUSED, times.cache, times.clock.monotonic)
         self._changing = threading.Lock()
         self._troubled = False
 
@@ -146,8 +147,6 @@ class ProjectFlavors:
             if kept is None:
                 kept = refreshing.StaleWhileRevalidate(self._times)
                 self._lists[project_id] = kept
-                self._shrink()
-            self._lists.move_to_end(project_id)
             return kept
 
     def _kept(self, project_id: str, latest: snapshot.PrivateFlavors
@@ -156,24 +155,15 @@ class ProjectFlavors:
         with self._changing:
             kept = self._lists.get(project_id)
             if kept is not None:
-                self._flavors += len(latest.flavors) - _count(kept)
                 kept.last = latest
-                self._shrink()
+                # Its size has changed.
+                self._lists[project_id] = kept
         return latest
-
-    def _shrink(self) -> None:
-        while len(self._lists) > 1 and (len(self._lists) > PROJECTS
-                                        or self._flavors > FLAVORS):
-            _project_id, gone = self._lists.popitem(last=False)
-            self._flavors -= _count(gone)
 
     def _refuse(self, token: bytes) -> None:
         with self._changing:
-            self._refused[token] = self._clock.monotonic()
-            if len(self._refused) > REFUSED:
-                self._refused.popitem(last=False)
+            self._refused[token] = True
 
     def _is_refused(self, token: bytes) -> bool:
-        refused = self._refused.get(token)
-        return (refused is not None
-                and self._clock.monotonic() - refused < self._times.cache)
+        with self._changing:
+            return token in self._refused

@@ -196,8 +196,7 @@ class CatalogTest(base.TestCase):
             subject._kept(project_id, snapshot.PrivateFlavors(
                 time.time(), tuple((None, flavor) for flavor in FLAVORS[:2])))
             self.assertLessEqual(len(subject._lists), project_flavors.PROJECTS)
-            self.assertLessEqual(subject._flavors, project_flavors.FLAVORS)
-            self.assertEqual(subject._flavors, sum(
+            self.assertGreaterEqual(project_flavors.FLAVORS, sum(
                 len(kept.last.flavors) for kept in subject._lists.values()))
         self.assertIn('p9', subject._lists)
 
