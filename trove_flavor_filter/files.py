@@ -14,21 +14,14 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat
-import struct
 import sys
 import tempfile
 import typing
 
 from trove_flavor_filter import exception
-
-# From linux/fs.h; Python does not define them.
-FS_IOC_GETFLAGS = 0x80086601
-FS_IMMUTABLE_FL = 0x10
-FS_APPEND_FL = 0x20
 
 # The name of standard input and standard output.
 STANDARD = '-'
@@ -157,11 +150,9 @@ def _explained(error: OSError, path: str) -> str:
         case errno.EROFS:
             why = (f'{directory} is on a read-only file system; edit the '
                    f'original of the file, or mount that read-write')
-        case errno.EPERM if _is_immutable(path):
-            why = 'it is immutable or append-only; run "chattr -ia" on it'
-        case errno.EPERM | errno.EACCES if _is_immutable(directory):
-            why = (f'{directory} is immutable or append-only; run "chattr '
-                   f'-ia" on it')
+        case errno.EPERM if os.geteuid() == 0:
+            why = (f'it or {directory} may be immutable or append-only, which '
+                   f'"lsattr" shows; run "chattr -ia" on it')
         case errno.EPERM | errno.EACCES:
             why = (f'user {os.geteuid()} may not write to {directory}, or may '
                    f'not keep the owner of the file; run this as root')
@@ -169,18 +160,6 @@ def _explained(error: OSError, path: str) -> str:
             why = f'{directory} is full; make room, and run this again'
     return f'{why}: {error.strerror}' if why else (
         error.strerror or str(error))
-
-
-def _is_immutable(path: str) -> bool:
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            flags = fcntl.ioctl(descriptor, FS_IOC_GETFLAGS, bytes(8))
-        finally:
-            os.close(descriptor)
-        return bool(struct.unpack('=Q', flags)[0]
-                    & (FS_IMMUTABLE_FL | FS_APPEND_FL))
-    return False
 
 
 def _check(status: os.stat_result) -> None:

@@ -370,7 +370,7 @@ class InTheWayTest(TestCase):
 
     def test_an_immutable_file(self):
         self.chattr('i', self.paste)
-        self.assertInTheWay('it is immutable', 'chattr -ia',
+        self.assertInTheWay('may be immutable', 'chattr -ia',
                             'Operation not permitted')
 
     def test_a_file_that_can_only_grow(self):
@@ -383,7 +383,7 @@ class InTheWayTest(TestCase):
         self.paste = folder / 'api-paste.ini'
         self.paste.write_bytes(PASTE)
         self.chattr('i', folder)
-        self.assertInTheWay(f'{folder} is immutable', 'chattr -ia')
+        self.assertInTheWay(f'{folder} may be immutable', 'chattr -ia')
 
     def test_a_directory_that_this_user_may_not_write_to(self):
         for folder in (self.directory, *self.directory.parents[:-1]):
