@@ -254,7 +254,7 @@ class Guard(typing.NamedTuple):
                     yield Refusal(
                         self.id, '; '.join(reasons) or NOT_ASSOCIATED,
                         check.target.tenant_id, check.target, flavor_id,
-                        [each.target for each in effects.cases])
+                        [each.target for each in effects.checks])
 
     def _is_on_trial(self, effects: Effects, refusal: Refusal) -> bool:
         """Whether a request passes although it would be refused.
@@ -263,7 +263,7 @@ class Guard(typing.NamedTuple):
         """
         if config.enforcement(self.services.conf) == config.WARN:
             return True
-        judges = refusal.judges or [each.target for each in effects.cases]
+        judges = refusal.judges or [each.target for each in effects.checks]
         found = [each.requirement for each in judges
                  if not each.requirement.is_empty]
         return bool(found) and all(each.on_trial for each in found)
@@ -292,11 +292,11 @@ class Guard(typing.NamedTuple):
     def _bypasses(self, action: str, refusals: Iterable[Refusal]
                   ) -> list[bool]:
         """Whether the caller may bypass each of the refusals."""
-        targets = []
+        targets: list[dict[str, str]] = []
         for refusal in refusals:
             owner_id = refusal.owner_id or self.project_id
             version = refusal.target
-            lookup.append({
+            targets.append({
                 'project_id': owner_id, 'tenant': owner_id, 'action': action,
                 'datastore': version.datastore if version else '',
                 'datastore_version':

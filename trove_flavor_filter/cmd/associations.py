@@ -66,7 +66,7 @@ def new_ids(text: str) -> list[str]:
 ON_TRIAL = '{} is on trial: what it does not allow is logged, not refused.'
 
 
-def ended_ids(text: str) -> list[str]:
+def removed_ids(text: str) -> list[str]:
     """As :func:`given_ids`; '' means an association without a value."""
     return given_ids(text) if text else ['']
 
@@ -211,7 +211,7 @@ class Delete(_OfVersion):
 datastore-version-flavor-delete mysql/8.0 2
 datastore-version-flavor-delete mysql/8.0 \'\'
 '''
-    ids = staticmethod(ended_ids)
+    ids = staticmethod(removed_ids)
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         flavor_ids = self.flavor_ids(parsed_args)
@@ -363,7 +363,8 @@ datastore-version-flavor-require mysql/8.0 --clear
         """Warn of associated flavors that are no longer allowed."""
         if wanted.is_unreadable:
             warn(f'{version} allows no flavor because of invalid rows: '
-                 f'{", ".join(wanted.malformed_rows)}; --clear-invalid removes them')
+                 f'{", ".join(wanted.malformed_rows)}; --clear-invalid '
+                 f'removes them')
             return
         flavors = flavors_if_known(self.conf)
         if flavors is None:

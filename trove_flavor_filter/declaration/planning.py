@@ -63,7 +63,7 @@ def require(limits: Mapping[str, int], clear: bool,
             present: requirement.CurrentRows,
             extra_specs: Iterable[tuple[str, str]] = (),
             removed: Iterable[str] = (),
-            ended_limits: Iterable[str] = (),
+            removed_limits: Iterable[str] = (),
             clear_invalid: bool = False,
             enforcement: str | None = None) -> Wanted:
     """Set minimums, maximums, extra specs, and whether they are on trial.
@@ -78,7 +78,7 @@ def require(limits: Mapping[str, int], clear: bool,
     :param extra_specs: keys and values; several values of one key are
         alternatives
     :param removed: keys of extra specs to remove
-    :param ended_limits: keys of minimums and maximums to remove
+    :param removed_limits: keys of minimums and maximums to remove
     :param clear_invalid: remove invalid rows, and associations without a
         value
     :param enforcement: WARN or DENY; None keeps it
@@ -90,7 +90,7 @@ def require(limits: Mapping[str, int], clear: bool,
            *([(requirement.ENFORCEMENT, enforcement)] if enforcement else [])}
     subjects = {*map(_subject, new),
                 *((requirement.EXTRA_SPEC, key) for key in removed),
-                *((key, '') for key in ended_limits)}
+                *((key, '') for key in removed_limits)}
     return checked({
         version: {*new, *(
             row for row in rows

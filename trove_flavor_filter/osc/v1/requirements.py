@@ -377,7 +377,7 @@ datastore version flavor requirement unset mysql/8.0 --all
             return
         self.cloud.change(version_id, functools.partial(
             planning.require, {}, False, removed=parsed_args.extra_spec,
-            ended_limits=limits, clear_invalid=parsed_args.invalid),
+            removed_limits=limits, clear_invalid=parsed_args.invalid),
             validate=False)
 
 

@@ -89,7 +89,7 @@ class JudgeTest(test_base.BaseTestCase):
                 (requirement.Requirement(min_ram=1), []),
                 (requirement.Requirement(frozenset({'big'})),
                  ['is not associated']),
-                (requirement.Requirement(nonsense=('min_ram=x',)),
+                (requirement.Requirement(malformed_rows=('min_ram=x',)),
                  ['its requirement has invalid rows'])):
             found = self.judge(instance('gone', 'v'), (VERSION, wanted))
             self.assertIsNone(found.flavor_name)

@@ -195,7 +195,7 @@ class ChangeLogTest(CommandsTestCase):
         declared = self.create_tempfiles([(
             'file', 'datastore_versions: {mysql: {8.0: {flavors: [7]}}}')])[0]
         one, other = self.version_id, self.other_id
-        for words, version_id, added, ended in (
+        for words, version_id, added, removed in (
                 (('add', one, '1', '2', '--no-validate'), one,
                  '["flavor=1", "flavor=2"]', '[]'),
                 (('delete', one, '1'), one, '[]', '["flavor=1"]'),
@@ -214,7 +214,7 @@ class ChangeLogTest(CommandsTestCase):
                 f'INFO trove_flavor_filter.change_log [-] flavor requirement '
                 f'changed: user={self.user} project=- request_id=- '
                 f'datastore_version={version_id} added={added} '
-                f'ended={ended}', line)
+                f'removed={removed}', line)
 
     def test_what_changes_nothing_logs_nothing(self):
         self.options = f'log_dir = {self.folder}'
