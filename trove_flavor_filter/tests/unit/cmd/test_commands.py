@@ -210,8 +210,9 @@ class ChangeLogTest(CommandsTestCase):
                                *words[1:])
             self.assertNotIn('flavor requirement changed', said)
             (line,) = self.logged()[before:]
+            self.assertIn(' INFO trove_flavor_filter.change_log ', line)
             self.assertIn(
-                f'INFO trove_flavor_filter.change_log [-] flavor requirement '
+                f'] flavor requirement '
                 f'changed: user={self.user} project=- request_id=- '
                 f'datastore_version={version_id} added={added} '
                 f'removed={removed}', line)
