@@ -20,7 +20,6 @@ import os
 import shutil
 import subprocess  # nosec B404
 import sys
-import typing
 
 from oslo_config import cfg
 
@@ -37,13 +36,11 @@ Enable the plugin in Trove on this host ("enable"), or disable it ("disable").
 Two files are edited, independently of each other:
 
   api-paste.ini   gets [filter:flavor_filter], and flavor_filter in every
-                  pipeline that ends in Trove's application, just before
-                  "extensions"
+                  pipeline through which trove-api serves Trove's
+                  application, just before "extensions"
   trove-manage    gets the plugin's subcommands
 
-A pipeline that trove-api does not serve may stay without the filter; the
-command reports it. The filter is never placed before the filter that
-authenticates.
+The filter is never placed before the filter that authenticates.
 
 Nothing else in the files changes, and "disable" restores the original bytes.
 Both commands are idempotent. Each file is replaced atomically: after a crash
@@ -79,9 +76,7 @@ def main() -> int:
     args = parser.parse_args()
     enable = args.state == 'enable'
     edit_paste: Edit = (
-        functools.partial(
-            enable_paste, auth_filter=args.auth_filter,
-            notes=sys.stderr if args.print or args.dry_run else sys.stdout)
+        functools.partial(paste_ini.enable, auth_filter=args.auth_filter)
         if enable else paste_ini.disable)
     if args.print:
         if (args.paste_config is not None or args.trove_manage is not None
@@ -300,19 +295,6 @@ def print_edited(state: str, edit: Edit) -> int:
     print(f'{state}d: {", ".join(changes)}' if changes
           else f'already {state}d', file=sys.stderr)
     return 0
-
-
-def enable_paste(text: str, path: str, auth_filter: str | None,
-                 notes: typing.TextIO) -> tuple[str, list[str]]:
-    """Add the filter to a paste file, and report pipelines left unchanged.
-
-    :param notes: the stream for that report
-    """
-    edited = paste_ini.enable(text, path, auth_filter)
-    for why in paste_ini.left_alone(text, path, auth_filter):
-        print(f'not changed in {path}, as trove-api does not serve it: {why}',
-              file=notes)
-    return edited
 
 
 def enable_script(text: str, path: str) -> tuple[str, list[str]]:

@@ -125,7 +125,6 @@ class PasteFile:
     :ivar ways: to Trove's application, from what trove-api serves. If the
         file lacks the name that trove-api loads: from every section that no
         other section refers to
-    :ivar others: ways of pipelines that are not served
     :ivar complaints: Paste's errors on loading what is served
     :ivar lacks_section: our filter is used, and not defined
     :raises FlavorFilterError: it cannot be read as a paste file
@@ -156,16 +155,7 @@ class PasteFile:
         if self.is_served:
             self.ways = list(_walk(self._loader.get_context(
                 loadwsgi.APP, ROOT)))
-            self.complaints = list(self._loader.complaints)
-            reached = self._loader.reached.copy()
-            self.others = []
-            for section in self._applications:
-                if section.startswith('pipeline:') and section not in reached:
-                    try:
-                        self.others += self._from(section)
-                    except (configparser.Error, RecursionError):
-                        # It is not served, so nobody loads it.
-                        continue
+            self.complaints = self._loader.complaints
         else:
             inner: set[str] = set()
             found = {}
@@ -178,7 +168,6 @@ class PasteFile:
             self.ways = [way for section, ways in found.items()
                          for way in ways if section not in inner
                          and (way.steps or way.place)]
-            self.others = []
 
     def _from(self, section: str) -> list[PipelinePath]:
         return list(_walk(self._loader.get_context(

@@ -51,8 +51,7 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
     It goes into a pipeline after authentication, just before Trove's
     ``extensions``, or before the application if there is no such filter. A
     section or a position that was given to it by hand is kept. A pipeline
-    that trove-api does not serve gets the filter where possible;
-    :func:`left_alone` names the others.
+    that trove-api does not serve stays as it is.
 
     :param text: a paste file
     :param path: of the file; references to other files are relative to it
@@ -71,11 +70,6 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
     if not paste.ways:
         raise exception.FlavorFilterError(_no_way(paste))
     places = {_place(way, auth_filter) for way in paste.ways}
-    for way in paste.others:
-        try:
-            places.add(_place(way, auth_filter))
-        except exception.FlavorFilterError:
-            continue
 
     lines = paste_graph.split(text)
     words = words_of(lines)
@@ -142,21 +136,6 @@ def disable(text: str, path: str = PATH) -> tuple[str, list[str]]:
                 f'{NAME} is outside of a pipeline, where this command does '
                 f'not put it; remove it by hand: {_quoted(way)}')
     return ''.join(lines), changes
-
-
-def left_alone(text: str, path: str = PATH, auth_filter: str | None = None
-               ) -> list[str]:
-    """Pipelines that :func:`enable` does not change, each with the reason.
-
-    trove-api does not serve them, so they do not need the filter.
-    """
-    found = []
-    for way in paste_graph.PasteFile(text, path).others:
-        try:
-            _place(way, auth_filter)
-        except exception.FlavorFilterError as error:
-            found.append(str(error))
-    return list(dict.fromkeys(found))
 
 
 def problems(text: str, path: str = PATH, auth_filter: str | None = None

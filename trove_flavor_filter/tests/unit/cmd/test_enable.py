@@ -275,20 +275,6 @@ class ToldApartTest(TestCase):
             'enable', '--paste-config', '/no/such', '--trove-manage',
             '/no/such', files=False)[1])
 
-    def test_a_pipeline_that_is_left_alone_is_named(self):
-        served = (b'[composite:trove]\nuse = egg:Paste#urlmap\n'
-                  b'/v1.0 = troveapi\n[pipeline:debug]\n'
-                  b'pipeline = extensions troveapp\n')
-        self.paste.write_bytes(served + PASTE)
-        said = (f'not changed in {self.paste}, as trove-api does not serve '
-                f'it: pipeline debug has no authtoken')
-        code, _out, err = self.run_main('enable', '--dry-run')
-        self.assertEqual(0, code)
-        self.assertIn(said, err)
-        code, out, err = self.run_main('enable')
-        self.assertEqual((0, ''), (code, err))
-        self.assertIn(said, out)
-
     def test_a_sites_own_authentication_is_insisted_on(self):
         self.paste.write_bytes(PASTE.replace(
             b'keystonemiddleware.auth_token:', b'site.auth:'))

@@ -196,14 +196,13 @@ class ServedTest(base.BaseTestCase):
         self.assertEqual([], paste_ini.problems(enabled))
         self.assertEqual(text, paste_ini.disable(enabled)[0])
 
-    def test_what_is_left_alone_is_said(self):
-        for text in (self.COMPOSITE + self.DEBUG + self.API + FILTERS,
-                     paste_ini.enable(self.COMPOSITE + self.DEBUG + self.API
-                                      + FILTERS)[0]):
-            said, = paste_ini.left_alone(text)
-            self.assertIn('pipeline debug has no authtoken', said)
-        self.assertEqual([], paste_ini.left_alone(
-            self.COMPOSITE + self.API + FILTERS))
+    def test_a_pipeline_that_is_not_served_stays_as_it_is(self):
+        other = self.API.replace('pipeline:api', 'pipeline:other')
+        enabled, changes = paste_ini.enable(
+            self.COMPOSITE + other + self.API + FILTERS)
+        self.assertEqual(['section [filter:flavor_filter]', 'pipeline api'],
+                         changes)
+        self.assertIn(other, enabled)
 
     def test_a_pipeline_that_is_not_served_may_be_one_that_paste_rejects(self):
         text = (self.COMPOSITE + self.API + FILTERS
