@@ -33,12 +33,9 @@ from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter import requirement
 
-# The fields that are read have not changed since the first microversion, so
-# that every Nova can answer.
-MICROVERSION = '2.1'
-
-# Except the extra specs, which Nova shows from this microversion on.
-EXTRA_SPECS = {'OpenStack-API-Version': 'compute 2.61'}
+# The first microversion that shows extra specs, in Nova since Rocky. The other
+# fields that are read are the same in all.
+MICROVERSION = '2.61'
 
 URL = types.URI(schemes=['http', 'https'])
 
@@ -277,12 +274,7 @@ class NovaFlavors:
         with self._asking(KEYSTONE_FAILED):
             # If the token has expired, this gets a new one.
             nova.client.get_token()
-        try:
-            _response, body = nova.client.get(
-                path, headers=EXTRA_SPECS.copy(), **kwargs)
-        except nova_exceptions.NotAcceptable:
-            # Nova is older than the microversion.
-            _response, body = nova.client.get(path, **kwargs)
+        _response, body = nova.client.get(path, **kwargs)
         return body
 
 

@@ -29,16 +29,14 @@ FLAVOR = {'id': '1', 'name': 'one', 'ram': 512, 'vcpus': 1, 'disk': 5,
           'OS-FLV-EXT-DATA:ephemeral': 0, 'os-flavor-access:is_public': True}
 
 
-class OldNova(http.server.BaseHTTPRequestHandler):
-    """A Nova that has not got as far as the microversion asked for."""
+class OneFlavor(http.server.BaseHTTPRequestHandler):
+    """A Nova with one flavor, which keeps the microversions asked for."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.headers.get('OpenStack-API-Version'))
-        old = self.server.asked[-1] is not None and not self.server.known
-        body = {'computeFault': {}} if old else (
-            {'flavor': self.server.flavor} if 'detail' not in self.path
-            else {'flavors': [self.server.flavor]})
-        self.send_response(406 if old else 200)
+        body = ({'flavor': self.server.flavor} if 'detail' not in self.path
+                else {'flavors': [self.server.flavor]})
+        self.send_response(200)
         self.send_header('Content-Type', 'application/json')
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
@@ -49,12 +47,11 @@ class OldNova(http.server.BaseHTTPRequestHandler):
 
 class NovaTest(base.TestCase):
 
-    def flavors(self, known: bool, **more) -> nova.NovaFlavors:
+    def flavors(self, **more) -> nova.NovaFlavors:
         self.server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), OldNova)
+            ('127.0.0.1', 0), OneFlavor)
         self.addCleanup(self.server.server_close)
         self.addCleanup(self.server.shutdown)
-        self.server.known = known
         self.server.flavor = FLAVOR | more
         self.server.asked = []
         threading.Thread(target=self.server.serve_forever,
@@ -67,30 +64,23 @@ class NovaTest(base.TestCase):
         return subject
 
     def test_extra_specs_are_asked_for(self):
-        subject = self.flavors(True, extra_specs={'a': 'b', 'c': ''})
+        subject = self.flavors(extra_specs={'a': 'b', 'c': ''})
         for flavor in (*subject.everything(), subject.find('1')):
             self.assertEqual({'a': 'b', 'c': ''}, flavor.extra_specs)
         self.assertEqual({'compute 2.61'}, {*self.server.asked})
 
-    def test_an_older_nova_is_asked_as_it_knows(self):
-        subject = self.flavors(False)
-        for flavor in (*subject.everything(), subject.find('1')):
-            self.assertEqual('one', flavor.name)
-            self.assertIsNone(flavor.extra_specs)
-        self.assertEqual(['compute 2.61', None] * 2, self.server.asked)
-
     def test_what_policy_hides_cannot_be_told(self):
-        for flavor in self.flavors(True).everything():
+        for flavor in self.flavors().everything():
             self.assertIsNone(flavor.extra_specs)
 
     def test_a_value_that_is_null_is_none(self):
         for flavor in self.flavors(
-                True, extra_specs={'a': None}).everything():
+                extra_specs={'a': None}).everything():
             self.assertEqual({}, flavor.extra_specs)
 
     def test_texts_that_are_alike_are_one(self):
         first, second = (
-            self.flavors(True, extra_specs={'some:key': 'some value'})
+            self.flavors(extra_specs={'some:key': 'some value'})
             .everything()[0].extra_specs for _turn in range(2))
         for one, other in zip(*(
                 [text for item in specs.items() for text in item]
