@@ -120,6 +120,11 @@ def split(text: str) -> list[str]:
 class PasteFile:
     """A parsed paste file.
 
+    The rare forms are followed too: ``filter-app``, ``filter-with``, variables
+    and references to other files. A refusal would do for the command that
+    edits the file, but not for the upgrade check: it has to judge files in
+    which the filter was put by hand.
+
     :param text: of the file
     :param path: of the file; references to other files are relative to it
     :ivar ways: to Trove's application, from what trove-api serves. If the

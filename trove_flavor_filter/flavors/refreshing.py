@@ -82,6 +82,10 @@ class Times(typing.NamedTuple):
 class StaleWhileRevalidate(typing.Generic[T]):
     """A cached list that is refreshed in time.
 
+    The ``async_creation_runner`` of dogpile.cache does not do: it knows one
+    age, so that a list may be served however old it is; a request waits
+    without a limit; and after a failure each request asks again.
+
     :param times: from the configuration
     :ivar last: the last list; None before the first
     """

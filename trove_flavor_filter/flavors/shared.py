@@ -69,6 +69,11 @@ class SharedCache:
 
     While it is down it acts as an empty cache, and nobody waits for it.
 
+    The ``get_or_create`` of dogpile.cache does not do: it waits for the lock
+    without a limit, and for a client that blocks. Without a lock, all
+    processes would ask Nova in the same moment, since their lists expire
+    together.
+
     :param conf: the ``[cache]`` of oslo.cache
     :raises Exception: of any class: oslo.cache does not accept ``[cache]``
     """
