@@ -27,6 +27,7 @@ from oslo_log import log
 
 from trove_flavor_filter.flavors import cache_calls
 from trove_flavor_filter.flavors import clock as clocks
+from trove_flavor_filter.flavors import encoding
 from trove_flavor_filter.flavors import snapshot
 
 LOG = log.getLogger(__name__)
@@ -109,7 +110,7 @@ class SharedCache:
         try:
             if len(text) > LONGEST:
                 raise ValueError(f'{len(text)} characters')
-            return kind.from_text(text)
+            return encoding.load(kind, text)
         except Exception as error:
             LOG.warning('Ignoring an invalid list of flavors in the cache: '
                         '%.200r', error)
@@ -119,7 +120,7 @@ class SharedCache:
             latest: snapshot.Snapshot | snapshot.PrivateFlavors) -> None:
         """Put a list in. Nobody waits for that: the list is there to use."""
         if self._region is not None and not self._calls.down:
-            text = latest.to_text()
+            text = encoding.dump(latest)
             self._calls.later(
                 lambda: self._region.set(self._key(project_id), text))
 

@@ -10,29 +10,16 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Lists of flavors with their time, and their text for the shared cache."""
+"""Lists of flavors, each with its time."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-import math
 import sys
-import time
 import typing
 
-from oslo_serialization import jsonutils
-
 from trove_flavor_filter import requirement
-
-# Seconds by which the clocks of two hosts may differ.
-CLOCK_SKEW = 2
-
-# Maximum length of a flavor's id or name in Nova, in characters.
-LONGEST = 255
-
-# The types of a flavor's fields, except its extra specs.
-_TYPES = (str, str, int, int, int, int)
 
 
 class Snapshot:
@@ -53,22 +40,6 @@ class Snapshot:
         self.private_elsewhere = private_elsewhere
         self.by_id = {flavor.id: flavor for flavor in flavors}
         self.json_fragments: dict[str, tuple[str, str, str]] = {}
-
-    def to_text(self) -> str:
-        return jsonutils.dumps(
-            [self.fetched, self.private_elsewhere, self.flavors])
-
-    @classmethod
-    def from_text(cls, text: str) -> 'Snapshot':
-        """The inverse of :meth:`to_text`.
-
-        :raises Exception: of any class: the text is not valid
-        """
-        fetched, private_elsewhere, rows = jsonutils.loads(text)
-        if not isinstance(private_elsewhere, bool):
-            raise TypeError(f'not a bool: {private_elsewhere!r}')
-        return cls(_moment(fetched), [_flavor(row) for row in rows],
-                   private_elsewhere)
 
 
 class PrivateFlavors(typing.NamedTuple):
@@ -126,20 +97,6 @@ class PrivateFlavors(typing.NamedTuple):
             merged += after.get(flavor.id, ())
         return merged
 
-    def to_text(self) -> str:
-        return jsonutils.dumps(self)
-
-    @classmethod
-    def from_text(cls, text: str) -> 'PrivateFlavors':
-        """As :meth:`Snapshot.from_text`."""
-        fetched, rows = jsonutils.loads(text)
-        flavors = []
-        for before, row in rows:
-            if not isinstance(before, str | None):
-                raise TypeError(f'not an id: {before!r}')
-            flavors.append((before, _flavor(row)))
-        return cls(_moment(fetched), tuple(flavors))
-
 
 class Listing(typing.NamedTuple):
     """The flavors that a caller sees, and the service list among them."""
@@ -163,29 +120,6 @@ def _sort_key(*lists: list[str]) -> Callable[[str], str]:
     without = (len({flavor_id.upper() for flavor_id in different})
                == len(different) and is_key(str.upper))
     return str if not without and is_key(str) else str.upper
-
-
-def _moment(fetched: typing.Any) -> float:
-    """Check that a time is in the past.
-
-    :raises ValueError: it is not, so the rest cannot be trusted either
-    """
-    now = time.time()
-    if (type(fetched) not in (int, float) or not math.isfinite(fetched)
-            or fetched > now + CLOCK_SKEW):
-        raise ValueError(f'not a time in the past: {fetched!r}')
-    return min(fetched, now)
-
-
-def _flavor(row: typing.Any) -> requirement.Flavor:
-    *row, extra_specs = row
-    if (len(row) != len(_TYPES)
-            or any(type(value) is not kind
-                   for value, kind in zip(row, _TYPES))
-            or max(map(len, row[:2])) > LONGEST
-            or min(row[2:]) < 0 or max(row[2:]) > requirement.LARGEST):
-        raise ValueError('not a flavor')
-    return requirement.Flavor._make([*row, interned(extra_specs)])
 
 
 def interned(extra_specs: Mapping[str, str | None] | None

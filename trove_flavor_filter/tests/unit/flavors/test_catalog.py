@@ -22,6 +22,7 @@ from oslo_serialization import jsonutils
 from trove_flavor_filter.api import views
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import catalog
+from trove_flavor_filter.flavors import encoding
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter.flavors import project_flavors
 from trove_flavor_filter.flavors import snapshot
@@ -44,7 +45,8 @@ class SnapshotTest(base.TestCase):
 
     def test_it_comes_back_from_text_as_it_was(self):
         before = snapshot.Snapshot(1234.5, FLAVORS, True)
-        after = snapshot.Snapshot.from_text(before.to_text())
+        after = encoding.load(
+            snapshot.Snapshot, encoding.dump(before))
         self.assertEqual(before.fetched, after.fetched)
         self.assertEqual(before.flavors, after.flavors)
         self.assertIs(True, after.private_elsewhere)
@@ -53,13 +55,14 @@ class SnapshotTest(base.TestCase):
         for ahead in (60, 3600, float('inf'), float('nan')):
             for one in (snapshot.Snapshot(time.time() + ahead, FLAVORS),
                         snapshot.PrivateFlavors(time.time() + ahead, ())):
-                self.assertRaises(ValueError, type(one).from_text,
-                                  one.to_text())
+                self.assertRaises(ValueError, encoding.load, type(one),
+                                  encoding.dump(one))
 
     def test_a_clock_that_is_a_little_ahead_makes_no_list_younger(self):
         ahead = snapshot.Snapshot(time.time() + 1, FLAVORS)
         self.assertLessEqual(
-            snapshot.Snapshot.from_text(ahead.to_text()).fetched,
+            encoding.load(
+                snapshot.Snapshot, encoding.dump(ahead)).fetched,
             time.time())
 
 
@@ -68,7 +71,8 @@ class OwnTest(base.TestCase):
     def merged(self, listed: list[requirement.Flavor],
                service_list: snapshot.Snapshot) -> list[str]:
         own = snapshot.PrivateFlavors.of(0, listed, service_list)
-        self.assertEqual(own, snapshot.PrivateFlavors.from_text(own.to_text()))
+        self.assertEqual(own, encoding.load(
+            snapshot.PrivateFlavors, encoding.dump(own)))
         return [flavor.id for flavor in own.merged(service_list)]
 
     def test_a_project_sees_the_service_list_and_its_own(self):
