@@ -136,6 +136,7 @@ class SecretsTest(base.FunctionalTestCase):
             for words in (
                     ('datastore-version-flavor-list',),
                     ('datastore-version-flavor-list', version_id),
+                    ('datastore-version-flavor-violations',),
                     ('datastore-version-flavor-export',),
                     ('datastore-version-flavor-apply', str(declared)),
                     ('datastore-version-flavor-delete', version_id,
