@@ -158,15 +158,11 @@ class ApiSamplesTest(base.FunctionalTestCase):
         small = self.create_named_flavor('db.small', ram=2048, disk=20)
         instances = sorted(self.cloud.create_instance(small, self.version_id)
                            for _turn in range(2))
-        self.names |= dict(zip(instances, (
-            INSTANCE, 'a7f2a1c0-5b1e-4a55-9d2b-0c1f0ad1e6f3')))
-        (version,) = self.cloud.sql(
-            'SELECT name FROM datastore_versions WHERE id = :id',
-            id=self.version_id)
+        self.names |= {
+            instances[0]: INSTANCE,
+            self.cloud.project_id('admin'): '0f7d2f1e5c3b4a6f8e9d0c1b2a3f4e5d'}
         self.manage('datastore-version-flavor-require', self.version_id,
                     '--min-ram', '4096')
-        self.names |= {self.cloud.project_id('admin'):
-                       '0f7d2f1e5c3b4a6f8e9d0c1b2a3f4e5d'}
         self.assertSample('flavor-requirement-violations-response', self.ask(
             'GET', f'/mgmt/flavor-requirement-violations?limit=1'
                    f'&datastore_version_id={self.version_id}'))
