@@ -61,6 +61,32 @@ class Violation(typing.NamedTuple):
     reasons: list[str]
 
 
+class Impact(typing.NamedTuple):
+    """What a change of one datastore version's requirement does.
+
+    The fields are those of the JSON document.
+
+    :ivar violations_added: the number of instances that newly break it
+    :ivar violations_ended: the number of instances that no longer break it
+    :ivar projects: the number of projects whose instances newly break it
+    :ivar flavors_allowed: ids of the flavors that it newly allows
+    :ivar flavors_refused: ids of the flavors that it no longer allows
+    :ivar instances: the first of those that newly break it
+    """
+
+    violations_added: int
+    violations_ended: int
+    projects: int
+    flavors_allowed: list[str]
+    flavors_refused: list[str]
+    instances: list[Violation]
+
+    def document(self) -> dict[str, typing.Any]:
+        """The impact as a JSON document."""
+        return {**self._asdict(), 'instances': [
+            violation._asdict() for violation in self.instances]}
+
+
 class Judge:
     """Judges instances by the requirements of datastore versions.
 

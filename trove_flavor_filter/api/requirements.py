@@ -73,6 +73,19 @@ class AuthorizedRequest(typing.NamedTuple):
         return {flavor.id: flavor
                 for flavor in self.services.nova.everything()}
 
+    def impacts(self, changes: Collection[requirement.Change],
+                flavors: Mapping[str, requirement.Flavor] | None
+                ) -> list[dict[str, typing.Any]]:
+        """What changes would do, as documents.
+
+        :param flavors: as :meth:`flavors` returns them
+        :raises NovaUnavailable: Nova is unavailable
+        """
+        known = (self.services.nova.everything() if flavors is None
+                 else flavors.values())
+        return [self.services.violations.impact(change, known).document()
+                for change in changes]
+
     def present(self, version_id: str) -> requirement.CurrentRows:
         """The rows of one datastore version.
 
@@ -235,10 +248,13 @@ def show(asked: AuthorizedRequest, datastore_version_id: str
     return views.conditional(asked.request, answer, tag)
 
 
-@_authorized(rules.UPDATE_REQUIREMENTS, validate=True)
+@_authorized(rules.UPDATE_REQUIREMENTS, validate=True, dry_run=False)
 def replace(asked: AuthorizedRequest, datastore_version_id: str
             ) -> webob.Response:
     """Replace the requirements of a datastore version by a document's.
+
+    In a dry run, the answer has the document that there would be, and what
+    the change would do.
 
     :raises DeclarationRefused: the document is invalid; lists every problem
     :raises VersionNotFound: there is no such version
@@ -248,8 +264,13 @@ def replace(asked: AuthorizedRequest, datastore_version_id: str
     """
     asked.present(datastore_version_id)
     read = document.read_one(asked.body(), datastore_version_id)
-    (change,) = asked.change(_plan(read, asked.flavors(), False, []),
+    flavors = asked.flavors()
+    (change,) = asked.change(_plan(read, flavors, False, []),
                              [datastore_version_id])
+    if asked.flags['dry_run']:
+        return views.document({
+            document.ONE: document.write(change.version, change.requirement),
+            'impact': asked.impacts([change], flavors)[0]})
     answer, tag = _one(requirement.CurrentRows(
         {change.version: change.after}, change.ignores_case,
         {change.version.id: change.revision}))
@@ -318,10 +339,13 @@ def replace_many(asked: AuthorizedRequest) -> webob.Response:
     read = document.read_many(asked.body())
     flavors = asked.flavors()
     warnings: list[str] = []
-    made = asked.change(
+    made = [change for change in asked.change(
         _plan(read, flavors, asked.flags['prune'], warnings))
+        if change.before != change.after]
+    changes = document.changes(made, flavors or {})
+    if asked.flags['dry_run']:
+        for says, impact in zip(changes, asked.impacts(made, flavors)):
+            says['impact'] = impact
     return views.document({
-        'flavor_requirement_changes': document.changes(
-            (change for change in made if change.before != change.after),
-            flavors or {}),
+        'flavor_requirement_changes': changes,
         'warnings': problems.first(warnings)})

@@ -13,6 +13,7 @@
 """The trove-manage subcommands for the flavors of one datastore version."""
 
 import argparse
+from collections.abc import Collection
 from collections.abc import Iterable
 import difflib
 import functools
@@ -27,6 +28,7 @@ from trove_flavor_filter.cmd import base
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import violations
+from trove_flavor_filter.declaration import outcome
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import problems
 from trove_flavor_filter.declaration import resolving
@@ -111,7 +113,76 @@ def add_version(parser: argparse.ArgumentParser,
              '(mysql/8.0)', **kwargs)
 
 
-class _OfVersion(base.Subcommand, command.Command):
+class Changing(base.Subcommand, command.Command):
+    """A command that changes requirements, or shows what a change would do."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='show the changes, and which instances would break the '
+                 'requirement; write nothing')
+        return parser
+
+    def make(self, parsed_args: argparse.Namespace,
+             database: requirements.Requirements, plan: requirement.Plan,
+             version_ids: Collection[str]) -> list[requirement.Change]:
+        """Make a change; in a dry run, show it.
+
+        :returns: the changes that were made, none in a dry run
+        :raises NovaUnavailable: it is a dry run, and Nova is unavailable
+        """
+        if not parsed_args.dry_run:
+            return self.change(database, plan, version_ids)
+        changes = [change for change in database.preview(plan, version_ids)
+                   if change.before != change.after]
+        flavors = flavors_by_id(self.conf)
+        for line in planning.diff(changes, flavors):
+            self.say(line)
+        if not changes:
+            self.say('Nothing to change.')
+        self.show_impact(database, changes, flavors)
+        return []
+
+    def show_impact(self, database: requirements.Requirements,
+                    changes: Iterable[requirement.Change],
+                    flavors: dict[str, requirement.Flavor]) -> None:
+        """Print what changes would do.
+
+        :param flavors: Nova's, by id
+        """
+        found = violations.Violations(database.database)
+        for change in changes:
+            for line in outcome.impact(change.version, found.impact(
+                    change, flavors.values()).document()):
+                self.say(line)
+
+    def show_violations(self, database: requirements.Requirements,
+                        changes: Iterable[requirement.Change],
+                        flavors: dict[str, requirement.Flavor] | None
+                        ) -> None:
+        """Print how many instances break the changed requirements.
+
+        :param flavors: Nova's, by id; None if they are not known
+        """
+        changed = {change.version.id for change in changes
+                   if change.before != change.after}
+        if not changed or not flavors:
+            return
+        counts = violations.Violations(database.database).counts(
+            flavors.values(), violations.Scope(
+                *changed if len(changed) == 1 else ()))
+        number = sum(count for version, count in counts
+                     if version.id in changed)
+        if number:
+            self.say(f'{number} instance{"s" if number > 1 else ""} '
+                     f'break{"" if number > 1 else "s"} what is required '
+                     f'now; "trove-manage '
+                     f'datastore-version-flavor-violations" lists '
+                     f'{"them" if number > 1 else "it"}.')
+
+
+class _OfVersion(Changing):
     """A command that takes one datastore version and flavor ids."""
 
     ids = staticmethod(given_ids)
@@ -160,9 +231,12 @@ class Add(_OfVersion):
         version = find_version(database, parsed_args.datastore_version)
         if not parsed_args.no_validate:
             check_in_nova(nova.NovaFlavors.for_command(self.conf), flavor_ids)
-        (change,) = self.change(
-            database, functools.partial(planning.add, flavor_ids),
-            [version.id])
+        changes = self.make(
+            parsed_args, database,
+            functools.partial(planning.add, flavor_ids), [version.id])
+        if parsed_args.dry_run:
+            return
+        (change,) = changes
         added = [flavor_id for flavor_id in flavor_ids
                  if (requirement.FLAVOR, flavor_id) in change.added]
         if added:
@@ -171,6 +245,9 @@ class Add(_OfVersion):
             self.say(f'Associated with {version} already: ' + ', '.join(
                 flavor_id for flavor_id in flavor_ids
                 if flavor_id not in added))
+        if not parsed_args.no_validate:
+            self.show_violations(database, changes,
+                                 flavors_if_known(self.conf))
 
 
 def check_in_nova(client: nova.NovaFlavors,
@@ -217,15 +294,19 @@ datastore-version-flavor-delete mysql/8.0 \'\'
         flavor_ids = self.flavor_ids(parsed_args)
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        (change,) = self.change(
-            database, functools.partial(planning.delete, flavor_ids),
-            [version.id])
+        changes = self.make(
+            parsed_args, database,
+            functools.partial(planning.delete, flavor_ids), [version.id])
+        if parsed_args.dry_run:
+            return
+        (change,) = changes
         self.say(f'No longer associated with {version}: ' + ', '.join(
             flavor_id or 'the association without a value'
             for _key, flavor_id in change.removed))
         if not change.requirement.flavor_ids:
             self.say(f'Nothing is associated with {version} now: every '
                      f'flavor is allowed.')
+        self.show_violations(database, changes, flavors_if_known(self.conf))
 
 
 def new_size(text: str) -> int:
@@ -261,7 +342,7 @@ def extra_spec_key(text: str) -> str:
     return text
 
 
-class Require(base.Subcommand, command.Command):
+class Require(Changing):
     """Set minimums, maximums and extra specs for a datastore version.
 
     A flavor is allowed if it is associated (or no flavor is), is within every
@@ -340,13 +421,16 @@ datastore-version-flavor-require mysql/8.0 --clear
                               f'--extra-spec and --no-extra-spec')
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        (change,) = self.change(
-            database, functools.partial(
+        changes = self.make(
+            parsed_args, database, functools.partial(
                 planning.require, limits, parsed_args.clear,
                 extra_specs=parsed_args.extra_spec, removed=removed,
                 clear_invalid=parsed_args.clear_invalid,
                 enforcement=parsed_args.enforcement),
             [version.id])
+        if parsed_args.dry_run:
+            return
+        (change,) = changes
         wanted = change.requirement
         if wanted.only_associations:
             self.say(f'{version} requires no minimum, no maximum and no '
@@ -356,17 +440,19 @@ datastore-version-flavor-require mysql/8.0 --clear
                      f'{"at least " if wanted.minimums else ""}{wanted}.')
         if wanted.on_trial:
             self.say(ON_TRIAL.format(version))
-        self._warn(version, wanted)
+        flavors = flavors_if_known(self.conf)
+        self._warn(version, wanted, flavors)
+        self.show_violations(database, changes, flavors)
 
     def _warn(self, version: requirement.Version,
-              wanted: requirement.Requirement) -> None:
+              wanted: requirement.Requirement,
+              flavors: dict[str, requirement.Flavor] | None) -> None:
         """Warn of associated flavors that are no longer allowed."""
         if wanted.is_unreadable:
             warn(f'{version} allows no flavor because of invalid rows: '
                  f'{", ".join(wanted.malformed_rows)}; --clear-invalid '
                  f'removes them')
             return
-        flavors = flavors_if_known(self.conf)
         if flavors is None:
             return
         for flavor_id in wanted.associated(flavors):
@@ -378,7 +464,7 @@ datastore-version-flavor-require mysql/8.0 --clear
             warn(f'{version} allows none of the existing flavors')
 
 
-class Copy(base.Subcommand, command.Command):
+class Copy(Changing):
     """Copy the requirements of a datastore version to another one.
 
     Associations, minimums, maximums, extra specs and the enforcement are
@@ -413,18 +499,22 @@ datastore-version-flavor-copy mysql/8.0 mysql/8.4 --replace
         source = find_version(database, parsed_args.from_datastore_version)
         target = find_version(database, parsed_args.to_datastore_version)
         changes = [
-            change for change in self.change(
-                database, functools.partial(
+            change for change in self.make(
+                parsed_args, database, functools.partial(
                     planning.copy, source.id, target.id,
                     parsed_args.replace),
                 {source.id, target.id})
             if change.before != change.after]
+        if parsed_args.dry_run:
+            return
         if not changes:
             self.say(f'Nothing to change: {target} requires what {source} '
                      f'does.')
             return
-        for line in planning.diff(changes, flavors_if_known(self.conf) or {}):
+        flavors = flavors_if_known(self.conf)
+        for line in planning.diff(changes, flavors or {}):
             self.say(line)
+        self.show_violations(database, changes, flavors)
 
 
 def warn(text: str) -> None:

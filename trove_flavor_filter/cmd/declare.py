@@ -68,7 +68,7 @@ datastore-version-flavor-export flavors.yaml
             files.save(parsed_args.file, text.encode())
 
 
-class Apply(base.Subcommand, command.Command):
+class Apply(associations.Changing):
     """Apply a file of requirements to datastore versions.
 
     The format is that of datastore-version-flavor-export:
@@ -108,9 +108,6 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         parser.add_argument(
             'file', metavar='FILE',
             help='file to apply; "-" for standard input')
-        parser.add_argument(
-            '--dry-run', action='store_true',
-            help='show the changes; write nothing')
         parser.add_argument(
             '--detailed-exitcode', action='store_true',
             help='with --dry-run, exit with 2 if there are changes to make')
@@ -156,7 +153,14 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         database = associations.table(self.conf)
         made = (database.preview(plan) if parsed_args.dry_run
                 else self.change(database, plan))
+        changes = [change for change in made
+                   if change.before != change.after]
         with contextlib.redirect_stdout(self.app.stdout):
-            return outcome.report(
-                [change for change in made if change.before != change.after],
-                warnings, flavors or {}, parsed_args)
+            code = outcome.report(
+                changes, warnings, flavors or {}, parsed_args)
+        if parsed_args.dry_run:
+            self.show_impact(database, changes, flavors
+                             or associations.flavors_by_id(self.conf))
+        else:
+            self.show_violations(database, changes, flavors)
+        return code

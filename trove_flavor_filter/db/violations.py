@@ -126,20 +126,68 @@ class Violations:
             page = self.page(flavors, scope, page.marker)
             yield from page.violations
 
-    def counts(self, flavors: Iterable[requirement.Flavor]
+    def counts(self, flavors: Iterable[requirement.Flavor],
+               scope: Scope = Scope()
                ) -> list[tuple[requirement.Version, int]]:
         """The datastore versions with violations, and how many there are.
 
         :returns: sorted by names of datastore and version
         """
-        wanted = self._requirements(Scope())
+        wanted = self._requirements(scope)
         judge = violations.Judge(wanted, flavors)
         counts: collections.Counter[str] = collections.Counter()
-        for pair in self._pairs(Scope()):
+        for pair in self._pairs(scope):
             if judge.breaks(pair.version_id, pair.flavor_id):
                 counts[pair.version_id] += pair.instances
         return [(version, counts[version.id]) for version, _wanted in wanted
                 if version.id in counts]
+
+    def impact(self, change: requirement.Change,
+               flavors: Iterable[requirement.Flavor]) -> violations.Impact:
+        """What a change does that has not been made.
+
+        :param flavors: all of Nova's flavors
+        """
+        flavors = list(flavors)
+        scope = Scope(change.version.id)
+        before, after = (
+            requirement.Requirement.of(rows, change.ignores_case)
+            for rows in (change.before, change.after))
+        was, will = (violations.Judge([(change.version, wanted)], flavors)
+                     for wanted in (before, after))
+        added, ended = [], 0
+        for pair in self._pairs(scope) if before != after else ():
+            key = pair.version_id, pair.flavor_id
+            if will.breaks(*key) and not was.breaks(*key):
+                added.append(pair)
+            elif was.breaks(*key) and not will.breaks(*key):
+                ended += pair.instances
+        pairs, last = _first(added, PAGE)
+        allowed = [{flavor.id for flavor in wanted.select(flavors)}
+                   for wanted in (before, after)]
+        return violations.Impact(
+            sum(pair.instances for pair in added), ended,
+            self._projects(added, scope),
+            [flavor.id for flavor in flavors
+             if flavor.id in allowed[1] - allowed[0]],
+            [flavor.id for flavor in flavors
+             if flavor.id in allowed[0] - allowed[1]],
+            [each for instance in (self._instances(
+                pairs, scope, None, last, PAGE) if pairs else ())
+             if (each := will.judge(instance))])
+
+    def _projects(self, pairs: Iterable[Pair], scope: Scope) -> int:
+        """The number of projects with instances that pairs judge."""
+        found: set[typing.Any] = set()
+        for is_row in (True, False):
+            keys = [f'{pair.version_id}/{pair.flavor_id}' for pair in pairs
+                    if pair.is_row == is_row]
+            for some in engine.batches(keys):
+                found.update(self._rows(
+                    _judged(is_row, scope, None).with_only_columns(
+                        INSTANCE.tenant_id).distinct().where(
+                            _key(_VERSION[is_row]).in_(some))))
+        return len(found)
 
     def _requirements(self, scope: Scope) -> list[
             tuple[requirement.Version, requirement.Requirement]]:

@@ -15,8 +15,10 @@
 import argparse
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import sys
+import typing
 
 from trove_flavor_filter.declaration import planning
 from trove_flavor_filter.declaration import problems
@@ -60,3 +62,27 @@ def report(changes: Collection[requirement.Change], warnings: Iterable[str],
           f'{rows} change{"s" if rows != 1 else ""} to {len(changes)} '
           f'datastore version{"s" if len(changes) != 1 else ""}.')
     return 2 if parsed_args.dry_run and parsed_args.detailed_exitcode else 0
+
+
+def impact(version: requirement.Version | str,
+           says: Mapping[str, typing.Any]) -> Iterator[str]:
+    """What a change would do, as lines for people.
+
+    :param says: the document of the impact
+    """
+    yield (f'{version}: {_count(len(says["flavors_allowed"]), "flavor")} '
+           f'would be newly allowed, {len(says["flavors_refused"])} newly '
+           f'refused. {_count(says["violations_added"], "instance")} of '
+           f'{_count(says["projects"], "project")} would newly break the '
+           f'requirement, {says["violations_ended"]} would no longer.')
+    for each in says['instances']:
+        yield (f'  {each["instance_id"]} ({each["instance_name"]}) of '
+               f'project {each["project_id"]}, flavor '
+               f'{each["flavor_name"] or each["flavor_id"]}: '
+               f'{"; ".join(each["reasons"])}')
+    if (more := says['violations_added'] - len(says['instances'])) > 0:
+        yield f'  and {more} more'
+
+
+def _count(number: int, what: str) -> str:
+    return f'{number} {what}{"" if number == 1 else "s"}'

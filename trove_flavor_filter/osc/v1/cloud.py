@@ -137,34 +137,50 @@ class Cloud:
             given = dict(urllib.parse.parse_qsl(link.query))
 
     def change(self, version_id: str, plan: requirement.Plan,
-               validate: bool = True) -> None:
-        """Change the requirements of a datastore version by a plan."""
-        def change() -> None:
+               validate: bool = True, dry_run: bool = False
+               ) -> tuple[requirement.Change, dict[str, typing.Any]]:
+        """Change the requirements of a datastore version by a plan.
+
+        :returns: the change; and in a dry run, the document of its impact,
+            which is empty if nothing would change
+        """
+        def change() -> tuple[requirement.Change, dict[str, typing.Any]]:
             says, tag = self.requirement_of(version_id)
             version, rows = _version(says), document.rows(says)
             with flavors.translated():
                 wanted = frozenset(
                     plan(requirement.CurrentRows({version: rows}))[version])
+            body: dict[str, typing.Any] = {}
             if wanted != rows:
-                self._ask(
-                    'PUT', f'{_path(version_id)}?validate={validate}',
+                body, _tag = self._ask(
+                    'PUT', f'{_path(version_id)}?validate={validate}'
+                    # Older releases do not know it.
+                    f'{"&dry_run=true" if dry_run else ""}',
                     version_id, headers=_if_match(tag),
                     body={document.ONE: _document(version, wanted)})
-        self.repeat(change)
+            return (requirement.Change(version, rows, wanted),
+                    body.get('impact', {}))
+        return self.repeat(change)
 
     def apply(self, wanted: Mapping[requirement.Version,
                                     frozenset[requirement.Row]],
-              tag: str, validate: bool, dry_run: bool) -> None:
+              tag: str, validate: bool, dry_run: bool
+              ) -> dict[str, dict[str, typing.Any]]:
         """Replace the requirements of datastore versions.
 
         :param tag: the ETag of the requirements that the change is planned on
+        :returns: the document of the impact by the id of the version, in a
+            dry run
         :raises Changed: they have changed since
         """
-        self._ask(
+        body, _tag = self._ask(
             'PUT', f'{ALL}?validate={validate}&dry_run={dry_run}',
             headers=_if_match(tag), body={document.MANY: [
                 _document(version, rows)
                 for version, rows in wanted.items()]})
+        return {change['datastore_version_id']: change['impact']
+                for change in body['flavor_requirement_changes']
+                if 'impact' in change}
 
     @staticmethod
     def repeat(change: Callable[[], _Result]) -> _Result:

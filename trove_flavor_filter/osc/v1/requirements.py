@@ -14,6 +14,7 @@
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Mapping
 import functools
 import itertools
 import typing
@@ -71,6 +72,43 @@ class _Admin(flavors.Explained):
             return flavors.named(self.cloud.trove, parsed_args)[0]
 
 
+class _Changing(_Admin):
+    """The base class of commands that change one datastore version."""
+
+    def get_parser(self, prog_name: str) -> Parser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='show the changes, and which instances would break the '
+                 'requirement; change nothing')
+        return parser
+
+    def change(self, parsed_args: argparse.Namespace, version_id: str,
+               plan: requirement.Plan, validate: bool = False) -> None:
+        """Make a change; in a dry run, print it and what it would do."""
+        change, impact = self.cloud.change(
+            version_id, plan, validate, parsed_args.dry_run)
+        if not parsed_args.dry_run:
+            return
+        if change.before == change.after:
+            print('Nothing to change.')
+            return
+        for line in planning.diff([change], {}):
+            print(line)
+        _print_impact(change, impact)
+
+
+def _print_impact(change: requirement.Change,
+                  impact: Mapping[str, typing.Any]) -> None:
+    """Print what a change would do.
+
+    :param impact: as the cloud returns it; an older release returns none
+    """
+    if impact:
+        for line in outcome.impact(change.version, impact):
+            print(line)
+
+
 def no_validate(parser: Parser) -> None:
     parser.add_argument(
         '--no-validate', dest='validate', action='store_false',
@@ -78,7 +116,7 @@ def no_validate(parser: Parser) -> None:
              'IDs')
 
 
-class AddDatastoreVersionFlavor(_Admin):
+class AddDatastoreVersionFlavor(_Changing):
     """Associate flavors with a datastore version.
 
     A datastore version with associated flavors allows only these. Either all
@@ -109,12 +147,12 @@ datastore version flavor add 8.0 --datastore mysql 3
             with flavors.translated():
                 flavor_ids = [resolving.find_flavor(known, text).id
                               for text in flavor_ids]
-        self.cloud.change(version_id,
-                          functools.partial(planning.add, flavor_ids),
-                          parsed_args.validate)
+        self.change(parsed_args, version_id,
+                    functools.partial(planning.add, flavor_ids),
+                    parsed_args.validate)
 
 
-class RemoveDatastoreVersionFlavor(_Admin):
+class RemoveDatastoreVersionFlavor(_Changing):
     """Remove the association of flavors with a datastore version.
 
     If one of the given flavors is not associated, this is an error and
@@ -148,9 +186,8 @@ datastore version flavor remove mysql/8.0 db.medium
                     else resolving.find_flavor(known, text).id
                     for text in flavor_ids]
         # No flavor is added, so none has to be looked up.
-        self.cloud.change(version_id,
-                          functools.partial(planning.delete, flavor_ids),
-                          validate=False)
+        self.change(parsed_args, version_id,
+                    functools.partial(planning.delete, flavor_ids))
 
 
 class ListFlavorRequirements(_Admin, command.Lister):
@@ -280,7 +317,7 @@ datastore version flavor requirement show mysql/8.0
             else value for value in says.values())
 
 
-class SetFlavorRequirement(_Admin):
+class SetFlavorRequirement(_Changing):
     """Set minimums, maximums and extra specs for a datastore version.
 
     Requirements that are not given are kept. The given values of an extra
@@ -323,14 +360,14 @@ datastore version flavor requirement set mysql/8.0 --enforcement warn
         if not (limits or parsed_args.extra_spec or parsed_args.enforcement):
             self._usage_error('specify a minimum, a maximum, an extra spec, '
                               'or --enforcement')
-        self.cloud.change(
-            self.version_id(parsed_args), functools.partial(
+        self.change(
+            parsed_args, self.version_id(parsed_args), functools.partial(
                 planning.require, limits, False,
                 extra_specs=parsed_args.extra_spec,
-                enforcement=parsed_args.enforcement), validate=False)
+                enforcement=parsed_args.enforcement))
 
 
-class UnsetFlavorRequirement(_Admin):
+class UnsetFlavorRequirement(_Changing):
     """Remove minimums, maximums and extra specs of a datastore version.
 
     All other requirements are kept, including associations, unless --all is
@@ -372,13 +409,14 @@ datastore version flavor requirement unset mysql/8.0 --all
             self._usage_error('specify a minimum, a maximum, an extra spec, '
                               '--invalid or --all')
         version_id = self.version_id(parsed_args)
-        if parsed_args.all:
+        if parsed_args.all and not parsed_args.dry_run:
             self.cloud.end(version_id)
             return
-        self.cloud.change(version_id, functools.partial(
-            planning.require, {}, False, removed=parsed_args.extra_spec,
-            removed_limits=limits, clear_invalid=parsed_args.invalid),
-            validate=False)
+        self.change(parsed_args, version_id, functools.partial(
+            planning.replace, {}, True) if parsed_args.all
+            else functools.partial(
+                planning.require, {}, False, removed=parsed_args.extra_spec,
+                removed_limits=limits, clear_invalid=parsed_args.invalid))
 
 
 class ExportFlavorRequirements(_Admin):
@@ -454,20 +492,25 @@ datastore version flavor requirement apply --prune - < flavors.yaml
             declared = reading.read(data)
             if parsed_args.validate:
                 known = self.cloud.flavors()
-            changes, warnings = self.cloud.repeat(functools.partial(
+            changes, warnings, impacts = self.cloud.repeat(functools.partial(
                 self._apply, declared, known, parsed_args))
         except problems.DeclarationRefused as error:
             raise exceptions.CommandError(
                 outcome.refusal(error, parsed_args.file)) from None
-        return outcome.report(changes, warnings, known, parsed_args)
+        code = outcome.report(changes, warnings, known, parsed_args)
+        for change in changes:
+            _print_impact(change, impacts.get(change.version.id, {}))
+        return code
 
     def _apply(self, declared: list[checks.Declared],
                known: dict[str, requirement.Flavor],
                parsed_args: argparse.Namespace
-               ) -> tuple[list[requirement.Change], list[str]]:
+               ) -> tuple[list[requirement.Change], list[str],
+                          dict[str, dict[str, typing.Any]]]:
         """Plan the changes and make them, or only check them in a dry run.
 
-        :returns: the changes and the warnings
+        :returns: the changes, the warnings, and in a dry run the impact by
+            the id of the datastore version
         :raises Changed: the requirements have changed since they were read
         """
         present, tag = self.cloud.present()
@@ -481,8 +524,7 @@ datastore version flavor requirement apply --prune - < flavors.yaml
                                frozenset(rows))
             for version, rows in plan.items()
             if present.rows[version] != frozenset(rows)]
-        if changes:
-            self.cloud.apply(
-                {change.version: change.after for change in changes}, tag,
-                parsed_args.validate, parsed_args.dry_run)
-        return changes, wanted.warnings
+        impacts = self.cloud.apply(
+            {change.version: change.after for change in changes}, tag,
+            parsed_args.validate, parsed_args.dry_run) if changes else {}
+        return changes, wanted.warnings, impacts

@@ -140,7 +140,7 @@ class State:
     """
 
     def __init__(self, chance: random.Random, test: base.DatabaseTestCase,
-                 count: int):
+                 count: int, versions: int = 6):
         self._test = test
         self._chance = chance
         ids = [f'f-{number}' for number in range(10)]
@@ -152,7 +152,7 @@ class State:
                 if chance.random() < 0.5 else {})
             for flavor_id in ids if chance.random() < 0.8]
         self._versions = [test.create_version(f'v{number}')
-                          for number in range(6)]
+                          for number in range(versions)]
         self._rules = {version_id: self._rule(version_id, ids)
                        for version_id in self._versions}
         cluster_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -173,18 +173,23 @@ class State:
         test.execute(sa.insert(models.FlavorFilterUpgrade), self._upgrades)
 
     def _rule(self, version_id: str, ids: list[str]) -> list[tuple[str, str]]:
-        chance = self._chance
-        rows = [row for row, part in (
-            (('min_ram', '1024'), .3), (('min_ram', '512'), .2),
-            (('max_vcpus', '2'), .2), (('min_disk', '20'), .2),
-            (('extra_spec', 'ssd=yes'), .2), (('min_vcpus', 'x'), .05),
-            *((('flavor', flavor_id), .3) for flavor_id in ids
-              if chance.random() < .5)) if chance.random() < part]
+        rows = self.rule(self._chance, ids)
         for key, value in rows:
             self._test.create_row(version_id, value, key)
         self._test.create_row(version_id, '9999', 'min_ram', deleted=True)
         self._test.create_row(version_id, 'lvm', 'volume_type')
         return rows
+
+    @staticmethod
+    def rule(chance: random.Random, ids: list[str]
+             ) -> list[tuple[str, str]]:
+        """Rows of a requirement; there may be none."""
+        return [row for row, part in (
+            (('min_ram', '1024'), .3), (('min_ram', '512'), .2),
+            (('max_vcpus', '2'), .2), (('min_disk', '20'), .2),
+            (('extra_spec', 'ssd=yes'), .2), (('min_vcpus', 'x'), .05),
+            *((('flavor', flavor_id), .3) for flavor_id in ids
+              if chance.random() < .5)) if chance.random() < part]
 
     def _judge(self, row: dict) -> set[str]:
         """The versions that an instance breaks, after an upgrade of some."""
@@ -255,6 +260,12 @@ class FindTestCase(base.DatabaseTestCase):
             'attempt': 'x', 'state': running.DOUBTED,
             'created': MOMENT} | values))
 
+    def empty(self) -> None:
+        """Leave nothing but the datastore."""
+        for table in reversed(models.Base.metadata.sorted_tables):
+            if table.name != 'datastores':
+                self.execute(sa.delete(table))
+
     def pages(self, limit: int, *arguments) -> list[list]:
         """All pages, as a client gets them."""
         found, marker = [], None
@@ -277,9 +288,7 @@ class StatesTest(FindTestCase):
             self.check(state, 100)
             self.check_scopes(state)
             self.check_guard(state)
-            for table in reversed(models.Base.metadata.sorted_tables):
-                if table.name != 'datastores':
-                    self.execute(sa.delete(table))
+            self.empty()
 
     def check(self, state: State, limit: int) -> None:
         pages = self.pages(limit, state.flavors)
