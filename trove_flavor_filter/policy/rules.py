@@ -14,10 +14,7 @@
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
-import contextlib
-import logging
 import threading
 import time
 
@@ -242,35 +239,14 @@ def load(conf: cfg.ConfigOpts,
     :raises PolicyUnusable: a file is invalid; the message names it
     """
     rules = {rule.name: rule for rule in DEFAULTS}
-    with _without_tracebacks():
-        for path, data in contents:
-            rules |= files.rules_in(path, data)
+    for path, data in contents:
+        rules |= files.rules_in(path, data)
     try:
         return checks.Rules(rules, _enforcer(conf))
     except Exception as error:
         # A chain of rules may be too long, and a check third-party code.
         raise exception.PolicyUnusable(
             ', '.join(path for path, _data in contents), error) from error
-
-
-@contextlib.contextmanager
-def _without_tracebacks() -> Iterator[None]:
-    """Do not log oslo.policy's tracebacks of rules that it cannot parse.
-
-    Rules reports each broken rule that the plugin checks in one line. Trove
-    loads the same files itself.
-    """
-    parser = logging.getLogger('oslo_policy._parser')
-    here = threading.get_ident()
-
-    def elsewhere(record: logging.LogRecord) -> bool:
-        return record.thread != here
-
-    parser.addFilter(elsewhere)
-    try:
-        yield
-    finally:
-        parser.removeFilter(elsewhere)
 
 
 def problems(conf: cfg.ConfigOpts) -> list[str]:
