@@ -23,6 +23,7 @@ import typing
 import urllib.parse
 
 from keystoneauth1 import exceptions as keystone_exceptions
+from openstack import exceptions as sdk_exceptions
 from osc_lib import exceptions
 
 from trove_flavor_filter.declaration import document
@@ -68,27 +69,14 @@ class Cloud:
 
     def flavors(self) -> dict[str, requirement.Flavor]:
         """Nova's flavors that the caller can see, by id."""
-        found: dict[str, requirement.Flavor] = {}
-        marker = ''
         try:
-            while True:
-                page = self._manager.session.get(
-                    f'/flavors/detail?is_public=None{marker}',
-                    endpoint_filter={
-                        'service_type': 'compute',
-                        'interface': self._manager.interface,
-                        'region_name': self._manager.region_name}).json()
-                for flavor in page['flavors']:
-                    found[flavor['id']] = requirement.Flavor(
-                        flavor['id'], flavor['name'], flavor['ram'],
-                        flavor['vcpus'], flavor['disk'],
-                        flavor['OS-FLV-EXT-DATA:ephemeral'])
-                if not (page['flavors'] and page.get('flavors_links')):
-                    return found
-                last = urllib.parse.quote(page['flavors'][-1]['id'])
-                marker = f'&marker={last}'
-        except (keystone_exceptions.ClientException, KeyError,
-                ValueError) as error:
+            compute = self._manager.sdk_connection.compute
+            return {flavor.id: requirement.Flavor(
+                flavor.id, flavor.name, flavor.ram, flavor.vcpus,
+                flavor.disk, flavor.ephemeral)
+                for flavor in compute.flavors(is_public='None')}
+        except (keystone_exceptions.ClientException,
+                sdk_exceptions.SDKException) as error:
             raise exceptions.CommandError(
                 f'Nova does not list its flavors: '
                 f'{" ".join(str(error).split())}; try again, or give ids of '
