@@ -54,7 +54,7 @@ def for_create(flavors: Sequence[requirement.Flavor], storage: Storage | None,
         # Trove compares associations exactly, even if the database does not.
         flavors = [flavor for flavor in flavors
                    if flavor.id in wanted.flavor_ids]
-    # To create, an empty path is as good as none.
+    # Trove's create treats an empty path as no path.
     if storage and not storage.volume_support and storage.device_path:
         return [flavor for flavor in flavors if flavor.ephemeral]
     return flavors

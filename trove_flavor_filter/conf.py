@@ -400,7 +400,7 @@ def _may_have(path: str, option: str) -> bool:
 
 def sources(conf: cfg.ConfigOpts) -> str:
     """Where the settings come from, for a message about a missing one."""
-    # Of several folders, config_dir has only the last.
+    # config_dir has only the last of several folders.
     files = [*(conf.config_file or []), *(
         f'{folder}/*.conf' for folder in conf.config_dirs or conf.config_dir)]
     if files:

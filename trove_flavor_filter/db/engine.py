@@ -47,7 +47,7 @@ POOL_OPTIONS = {
     'pool_recycle': 'connection_recycle_time', 'pool_size': 'max_pool_size',
     'max_overflow': 'max_overflow', 'pool_timeout': 'pool_timeout'}
 
-# SQLAlchemy's option not to end what is no transaction; from 2.0.43 on.
+# SQLAlchemy's option to send no ROLLBACK in autocommit mode; from 2.0.43 on.
 SKIPS_ROLLBACK = 'skip_autocommit_rollback'
 
 # Appended to a driver's message when it cannot connect.
@@ -277,7 +277,7 @@ def _check_process(_connection: typing.Any, record: typing.Any,
                    proxy: typing.Any) -> None:
     """Do not let a forked process use its parent's connection."""
     if record.info.setdefault('process', os.getpid()) != os.getpid():
-        # Dropped, not closed: that would end the parent's session.
+        # It is dropped. Closing it would end the parent's session.
         record.dbapi_connection = proxy.dbapi_connection = None
         raise sa.exc.DisconnectionError('opened by another process')
 

@@ -60,7 +60,7 @@ def sync(database: engine.Database, timeout: float = LOCK_TIMEOUT) -> str:
         try:
             return _sync(database, timeout)
         except AnotherSync:
-            # The tables are the other's to clean up.
+            # The other host cleans up.
             raise
         except Exception as error:
             with database.writing() as connection:

@@ -169,7 +169,7 @@ class PasteFile:
                 found[section] = self._from(section)
                 inner |= self._loader.reached - {section}
             self.complaints = self._loader.complaints
-            # An application that nothing refers to is only a definition.
+            # An application that nothing refers to is not served.
             self.ways = [way for section, ways in found.items()
                          for way in ways if section not in inner
                          and (way.steps or way.place)]
@@ -263,7 +263,7 @@ class _Loader(loadwsgi.ConfigLoader):
             self.complaints.append(' '.join(str(error).split()))
             return self._context('', object_type, global_conf)
         for made in (context, getattr(context, 'next_context', context)):
-            # With "use", Paste has the loader of the file used.
+            # With "use", the context already has those of the file used.
             vars(made).setdefault('section', section)
             vars(made).setdefault('home', self)
         return context
@@ -350,8 +350,7 @@ def _walk(context: typing.Any, steps: tuple[Step, ...] = (),
     if kind is loadwsgi.FILTER_WITH:
         outer = context.home.parser.get(section, 'filter-with')
         if context.next_context.object_type is not loadwsgi.APP:
-            # Paste takes everything else for a filter, and does not make an
-            # application of it.
+            # Paste treats all other kinds as filters, not as applications.
             context.home.complaints.append(
                 f'[{section}] has filter-with, which is for an application '
                 f'or a composite of its own')

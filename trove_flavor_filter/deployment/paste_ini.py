@@ -87,8 +87,8 @@ def enable(text: str, path: str = PATH, auth_filter: str | None = None
     if (expected or paste.lacks_section) and not paste.defines(NAME):
         changes.insert(0, f'section [{SECTION}]')
         eol = end_of_line(lines)
-        # The same form whether or not the file ends with a newline: what
-        # comes before it is the original, to the byte.
+        # The block always begins with a line end, so that "disable" can
+        # restore the original bytes.
         lines.append(eol + _block(eol))
     after = _checked(paste, lines, path, expected)
     if any(_own(way) is None for way in after.ways):
@@ -258,8 +258,8 @@ def _place(way: paste_graph.PipelinePath, auth_filter: str | None
             f'{way} has {late[0]} after {trusts}')
     if own is not None:
         return None
-    # A filter that is not written in the pipeline itself has no place before
-    # it, but there may be one further out.
+    # Nothing can be inserted before a filter that is not written in the
+    # pipeline itself. There may be a place further out.
     for outer in range(at, _inside(way) - 1, -1):
         if any(_authenticates(step, None) or _authenticates(step, auth_filter)
                for step in way.steps[outer:]):
@@ -280,7 +280,7 @@ def _insert(lines: list[str], word: Word) -> None:
     if indent.strip():
         ours = f'{NAME} '
     else:
-        # A word at the start of a continuation line has a line before it.
+        # A continuation line: its layout is that of the line before it.
         before = lines[word.line - 1]
         ours = NAME + before[len(before.rstrip('\r\n')):] + indent
     lines[word.line] = indent + ours + line[word.start:]

@@ -38,10 +38,10 @@ LOG = log.getLogger(__name__)
 # Trove's client that asks Nova with the caller's token.
 CALLERS_CLIENT = 'trove.common.clients.nova_client'
 
-# Flavors that are not in the list are looked up one by one, and the answers
-# are cached (also negative ones): for how many seconds, how many answers, the
-# maximum length of an id (all of it may be percent-encoded), and how many
-# lookups one request may make.
+# Flavors that are not in the list are looked up one by one. The answers are
+# cached, also negative ones. These are the seconds, the number of answers, the
+# maximum length of an id (which may be percent-encoded), and the maximum
+# number of lookups for one request.
 FOUND_TIME = 5
 FOUND = 1000
 LONGEST = 3 * 255

@@ -214,7 +214,7 @@ class NovaFlavors:
             raise exception.NovaUnavailable(
                 f'{failed}: invalid response: {error!r}') from error
         except OSError as error:
-            # The clients have words of their own for all but this.
+            # The clients turn all other errors into their own.
             raise exception.NovaUnavailable(
                 f'{failed}: {error} (see "cafile" in [keystone_authtoken] of '
                 f'trove.conf)') from error

@@ -92,8 +92,8 @@ class StaleWhileRevalidate(typing.Generic[T]):
 
     # There may be thousands, one for each project.
     __slots__ = ('_failed', '_reason', '_refresh', '_times', 'last')
-    # What a request sees of a refresh, it sees under this lock: either that
-    # it is running, or all that has come of it.
+    # Under this lock, a request sees either that a refresh is running, or its
+    # whole result.
     _changing = threading.Lock()
 
     def __init__(self, times: Times, last: T | None = None):
@@ -143,9 +143,9 @@ class StaleWhileRevalidate(typing.Generic[T]):
             else:
                 if refresh.waited_for or self._times.within_grace(result):
                     return result
-                # This refresh began while the last list was still served, so
-                # it left the request to another process. Start one that
-                # waits.
+                # This refresh began while the last list was still served. So
+                # it did not wait for the process that asks Nova. Start a
+                # refresh that does.
                 return self.get(fetch, patience)
         # A refresh that failed may have found an older list elsewhere.
         last = self.last

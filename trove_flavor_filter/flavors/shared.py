@@ -44,8 +44,8 @@ WAIT = 1.5
 # The maximum length of a list, in characters. Ours are shorter.
 LONGEST = 2 ** 24
 
-# The longest lifetime, in seconds, that memcached takes for one: it takes
-# more for a time since the epoch, so that the value expires at once.
+# The longest lifetime, in seconds. memcached takes a larger number for a time
+# since the epoch, so that the value would expire at once.
 LONGEST_LIFETIME = 30 * 24 * 3600
 
 # The argument of each backend that lets what is stored expire. The one of
@@ -85,7 +85,7 @@ class SharedCache:
         self._clock = clock
         self._calls = cache_calls.Calls(self._probe)
         self._region: typing.Any = _region(conf)
-        # Without an end of their own, there would be more and more lists.
+        # If lists did not expire, the cache would get ever more of them.
         self._expires = conf.cache.backend in LIFETIME
         # Two regions or clouds may share the cache, but not their lists.
         credentials = conf.service_credentials
@@ -137,7 +137,7 @@ class SharedCache:
         if project_id and not self._expires:
             return ask(last)
         with self.refresh_lock(project_id, kind, fresh, wait) as (found, asks):
-            # One from the future is none: the clock was set back since.
+            # A list from the future is ignored: the clock was set back.
             now = self._clock.time()
             newest = max((one for one in (found, last)
                           if one is not None and one.fetched <= now),
@@ -186,7 +186,7 @@ class SharedCache:
                 if held is not False or mutex is None or self._calls.down:
                     yield found, True
                     return
-                # With several servers, the one for this lock may be down.
+                # Of several servers, the one that has this lock may be down.
                 if not self._calls.result(mutex.locked):
                     if unheld:
                         yield found, True
@@ -198,14 +198,14 @@ class SharedCache:
                 self._clock.sleep(POLL)
         finally:
             if held:
-                # Also if the cache is down by now: the server may not be.
+                # Even if the cache counts as down: its server may be up.
                 self._calls.later(release)
 
     def _key(self, project_id: str) -> str:
         return f'{self._prefix}.{project_id}' if project_id else self._prefix
 
     def _get(self, key: str) -> typing.Any:
-        # How old a list may be is for its reader to say.
+        # The reader decides how old a list may be.
         value = self._region.get(key, ignore_expiration=True)
         if not isinstance(value, str):
             # A cache miss; or a client that reports one when it is down.

@@ -111,7 +111,7 @@ class Rules:
             return (_All if isinstance(check, policy.AndCheck) else _Any)(
                 [self._put(part, within) for part in check.rules])
         if not callable(check):
-            # Before oslo.policy 5.0, a quoted text becomes itself.
+            # Before oslo.policy 5.0, the check of a quoted text is the text.
             raise _Undecidable(f'cannot be parsed: {check!r}')
         if len(inspect.getfullargspec(check.__call__).args) <= 4:
             # A check with the older signature, without the rule's name.

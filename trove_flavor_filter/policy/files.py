@@ -120,7 +120,7 @@ def _paths_in(folder: str) -> list[str]:
 
 def _stamp(path: str) -> tuple[int, ...]:
     status = os.stat(path)
-    # The time alone would miss an older file that is restored.
+    # The time alone does not show that an older file was restored.
     return (status.st_ino, status.st_size, status.st_mtime_ns,
             status.st_ctime_ns)
 
