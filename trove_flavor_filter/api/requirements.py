@@ -76,15 +76,19 @@ class AuthorizedRequest(typing.NamedTuple):
     def impacts(self, changes: Collection[requirement.Change],
                 flavors: Mapping[str, requirement.Flavor] | None
                 ) -> list[dict[str, typing.Any]]:
-        """What changes would do, as documents.
+        """What changes would do: an object with "impact" for each of them.
 
-        :param flavors: as :meth:`flavors` returns them
-        :raises NovaUnavailable: Nova is unavailable
+        :param flavors: as :meth:`flavors` returns them; if validation is
+            disabled and Nova unavailable, the impact is not known
         """
-        known = (self.services.nova.everything() if flavors is None
-                 else flavors.values())
-        return [self.services.violations.impact(change, known).document()
-                for change in changes]
+        known = None if flavors is None else flavors.values()
+        if known is None:
+            try:
+                known = self.services.nova.everything()
+            except exception.NovaUnavailable:
+                return [{} for _change in changes]
+        return [{'impact': self.services.violations.impact(
+            change, known).document()} for change in changes]
 
     def present(self, version_id: str) -> requirement.CurrentRows:
         """The rows of one datastore version.
@@ -270,7 +274,7 @@ def replace(asked: AuthorizedRequest, datastore_version_id: str
     if asked.flags['dry_run']:
         return views.document({
             document.ONE: document.write(change.version, change.requirement),
-            'impact': asked.impacts([change], flavors)[0]})
+            **asked.impacts([change], flavors)[0]})
     answer, tag = _one(requirement.CurrentRows(
         {change.version: change.after}, change.ignores_case,
         {change.version.id: change.revision}))
@@ -345,7 +349,7 @@ def replace_many(asked: AuthorizedRequest) -> webob.Response:
     changes = document.changes(made, flavors or {})
     if asked.flags['dry_run']:
         for says, impact in zip(changes, asked.impacts(made, flavors)):
-            says['impact'] = impact
+            says |= impact
     return views.document({
         'flavor_requirement_changes': changes,
         'warnings': problems.first(warnings)})

@@ -130,27 +130,29 @@ class Changing(base.Subcommand, command.Command):
         """Make a change; in a dry run, show it.
 
         :returns: the changes that were made, none in a dry run
-        :raises NovaUnavailable: it is a dry run, and Nova is unavailable
         """
         if not parsed_args.dry_run:
             return self.change(database, plan, version_ids)
         changes = [change for change in database.preview(plan, version_ids)
                    if change.before != change.after]
-        flavors = flavors_by_id(self.conf)
-        for line in planning.diff(changes, flavors):
-            self.say(line)
         if not changes:
             self.say('Nothing to change.')
+            return []
+        flavors = flavors_if_known(self.conf)
+        for line in planning.diff(changes, flavors or {}):
+            self.say(line)
         self.show_impact(database, changes, flavors)
         return []
 
     def show_impact(self, database: requirements.Requirements,
                     changes: Iterable[requirement.Change],
-                    flavors: dict[str, requirement.Flavor]) -> None:
+                    flavors: dict[str, requirement.Flavor] | None) -> None:
         """Print what changes would do.
 
-        :param flavors: Nova's, by id
+        :param flavors: Nova's, by id; None if they are not known
         """
+        if flavors is None:
+            return
         found = violations.Violations(database.database)
         for change in changes:
             for line in outcome.impact(change.version, found.impact(

@@ -159,8 +159,9 @@ datastore-version-flavor-apply --prune - < flavors.yaml
             code = outcome.report(
                 changes, warnings, flavors or {}, parsed_args)
         if parsed_args.dry_run:
-            self.show_impact(database, changes, flavors
-                             or associations.flavors_by_id(self.conf))
+            if changes and flavors is None:
+                flavors = associations.flavors_if_known(self.conf)
+            self.show_impact(database, changes, flavors)
         else:
             self.show_violations(database, changes, flavors)
         return code

@@ -317,7 +317,7 @@ class ProblemTest(RequirementsTestCase):
 
     def test_parameters_of_the_query_are_strict(self):
         for query in ('validate=maybe', 'validate=', 'prune=1', 'x=1',
-                      'dry_run=1', 'validate=1&validate=1', '%ff=1',
+                      'dry_run=2', 'validate=1&validate=1', '%ff=1',
                       'validate=%ff', '_method=GET'):
             self.assertFault(self.send(
                 'PUT', f'{self.one()}?{query}', {'flavor_requirement': {}}),
