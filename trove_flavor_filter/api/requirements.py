@@ -81,12 +81,11 @@ class AuthorizedRequest(typing.NamedTuple):
         :param flavors: as :meth:`flavors` returns them; if validation is
             disabled and Nova unavailable, the impact is not known
         """
-        known = None if flavors is None else flavors.values()
-        if known is None:
-            try:
-                known = self.services.nova.everything()
-            except exception.NovaUnavailable:
-                return [{} for _change in changes]
+        try:
+            known = (self.services.nova.everything() if flavors is None
+                     else list(flavors.values()))
+        except exception.NovaUnavailable:
+            return [{} for _change in changes]
         return [{'impact': self.services.violations.impact(
             change, known).document()} for change in changes]
 
