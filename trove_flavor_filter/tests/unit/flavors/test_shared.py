@@ -183,9 +183,10 @@ class LockTest(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.useFixture(fixtures.FakeLogger())
-        for name in ('PATIENCE', 'RETRY'):
+        # The call must have begun by the time it is given up.
+        for name, seconds in (('PATIENCE', 1), ('RETRY', 0.01)):
             self.useFixture(fixtures.MonkeyPatch(
-                f'trove_flavor_filter.flavors.cache_calls.{name}', 0.01))
+                f'trove_flavor_filter.flavors.cache_calls.{name}', seconds))
         self.subject = shared.SharedCache(self.configuration(
             '[cache]\nenabled = true\nbackend = oslo_cache.dict\nproxies = '
             'trove_flavor_filter.tests.unit.flavors.test_shared.FaultyCache'))
