@@ -75,6 +75,7 @@ class Reader:
         self._environment = environment
         # How the pages call what has other names here.
         self._names = {
+            str(booted.log('trove')): '/var/log/trove/trove-api.log',
             booted.trove_url: 'http://controller:8779',
             booted.auth_url: 'http://controller:5000/v3',
             str(booted.directory / 'trove'): '/etc/trove',
