@@ -20,6 +20,7 @@ from trove.instance import tasks
 
 from trove_flavor_filter.db import models
 from trove_flavor_filter.tests.unit.api import test_guard
+from trove_flavor_filter.tests.unit import test_violations
 from trove_flavor_filter.tests.unit import test_wsgi
 
 UNREADABLE = b'{"instance": '
@@ -263,3 +264,89 @@ class BypassTest(TrialTestCase):
         self.use("'upgrade':%(action)s")
         self.assertFault(self.access(self.resizing()), 422,
                          'unprocessableEntity')
+
+
+class ExemptTest(test_violations.ApiTestCase):
+    """Who is exempt: the guard, the list, the log and the violations agree.
+
+    An instance on the flavor ``big``; ``small`` is not allowed.
+    """
+
+    policy = '"flavor_filter:bypass": "!"\n'
+
+    IDENTITIES = {
+        'member': {'X-Roles': 'member'},
+        'admin': {'X-Roles': 'admin'},
+        'tester': {'X-Roles': 'member,tester'},
+    }
+    # The rule, and whom it exempts from this requirement.
+    RULES = {
+        '!': set(),
+        '@': {'member', 'admin', 'tester'},
+        'role:admin': {'admin'},
+        'role:tester': {'tester'},
+        f'project_id:{test_wsgi.PROJECT}': {'member', 'admin', 'tester'},
+        'project_id:another': set(),
+        "role:admin and 'mysql':%(datastore)s and "
+        "'8.0':%(datastore_version)s": {'admin'},
+        "role:admin and '5.7':%(datastore_version)s": set(),
+        "role:member and 'upgrade':%(action)s": set(),
+        "role:member and 'resize':%(action)s": {'member', 'tester'},
+        "role:tester and 'small':%(flavor_id)s": {'tester'},
+        "role:tester and 'big':%(flavor_id)s": set(),
+        'undefined:': set(),
+    }
+
+    def send(self, method: str, path: str, body=None, **headers: str):
+        request = test_wsgi.webob.Request.blank(
+            f'/{test_wsgi.PROJECT}{path}', method=method,
+            base_url='http://db.example.org/v1.0',
+            **({'json': body} if body else {}))
+        request.headers.update({
+            'Content-Type': 'application/json', 'X-User-Id': 'user',
+            'X-Identity-Status': 'Confirmed',
+            'X-Project-Id': test_wsgi.PROJECT, **headers})
+        return request.get_response(self.application)
+
+    def outcome(self) -> str:
+        """The outcome of the last decision."""
+        return re.findall('outcome=(\\w+)', self.log.output)[-1]
+
+    def test_each_rule_for_each_identity(self):
+        self.execute(sa.update(models.DatastoreVersion).where(
+            models.DatastoreVersion.id == self.version_id).values(
+                manager='custom'))
+        instance_id = self.create_instance('big')
+        breaks = self.create_instance('small')
+        services = self.application._services
+        services.catalog._nova._client = services.nova._client
+        for rule, exempt in self.RULES.items():
+            with open(services.conf.oslo_policy.policy_file, 'w') as file:
+                file.write(f'"flavor_filter:bypass": "{rule}"\n')
+            for name, headers in self.IDENTITIES.items():
+                is_exempt = name in exempt
+
+                def resize(headers=headers):
+                    return self.send('POST', f'/instances/{instance_id}'
+                                     f'/action', {'resize': {
+                                         'flavorRef': 'small'}}, **headers)
+                self.assertEqual(200 if is_exempt else 400,
+                                 resize().status_int, (rule, name))
+                self.assertEqual('bypassed' if is_exempt else 'refused',
+                                 self.outcome(), (rule, name))
+                listed = self.send('GET', f'/instances/{instance_id}/flavors',
+                                   **headers)
+                self.assertEqual(['small'] if is_exempt else [], [
+                    flavor['str_id'] for flavor in listed.json['flavors']],
+                    (rule, name))
+                self.create_row(self.version_id, 'warn', 'enforcement')
+                self.assertEqual(200, resize().status_int)
+                self.assertEqual(
+                    'bypassed' if is_exempt else 'would_refuse',
+                    self.outcome(), (rule, name))
+                self.execute(sa.delete(models.DatastoreVersionMetadata).where(
+                    models.DatastoreVersionMetadata.key == 'enforcement'))
+                # Nobody asks here, so nobody is exempt.
+                self.assertEqual([breaks], [
+                    each.instance_id for each in services.violations.all(
+                        services.nova.everything())])
