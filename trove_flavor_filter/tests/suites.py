@@ -71,7 +71,8 @@ class Suite:
 # Unit tests that are run on more than one database, start programs, or try
 # thousands of inputs.
 SLOW = ('MySQL|PostgreSQL|Galera|AsOneIn|ProcessTest|ServerTest|TroveManage'
-        '|LargeTest|test_bounds|test_hostile|test_paste_forms')
+        '|LargeTest|StatesTest|test_bounds|test_expressions|test_hostile'
+        '|test_paste_forms|test_yaml_loaders')
 # Tests that start servers of their own, and wait for them.
 SEVERAL = 'test_faults|test_three_hosts|test_writers'
 
@@ -91,7 +92,7 @@ SUITES = {
     'faults': Suite(include=SEVERAL),
     'smoke': Suite(include=SMOKE),
     'functional-mysql': Suite(include=BY_DATABASE, environment={
-        'FLAVOR_FILTER_DATABASE': 'mysql', 'FLAVOR_FILTER_HUNT': '1000'}),
+        'FLAVOR_FILTER_DATABASE': 'mysql', 'FLAVOR_FILTER_HUNT': '400'}),
     'functional-postgresql': Suite(include=BY_DATABASE, environment={
         'FLAVOR_FILTER_DATABASE': 'postgresql'}),
     'functional-uwsgi': Suite(include=BY_SERVER, environment={
