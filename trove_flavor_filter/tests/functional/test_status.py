@@ -59,7 +59,16 @@ class StatusTest(base.FunctionalTestCase):
         self.assertEqual({('Success', '')}, set(self.check(0).values()))
         result = self.cloud.run('trove-flavor-filter-status', 'upgrade',
                                 'check')
-        self.assertEqual(11, result.stdout.count('Result: Success'))
+        self.assertEqual(12, result.stdout.count('Result: Success'))
+
+    def test_what_is_on_trial_is_named(self):
+        version_id = self.create_version()
+        self.manage('datastore-version-flavor-require', version_id,
+                    '--min-ram', '1', '--enforcement', 'warn')
+        self.assertFinds('Requirements on trial', 'Warning', version_id,
+                         '--enforcement deny')
+        self.assertFinds('Keys that older releases ignore', 'Warning',
+                         version_id)
 
     def test_a_pipeline_without_the_filter(self):
         before = self.cloud.paste_ini.read_text()
