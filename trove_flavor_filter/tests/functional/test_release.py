@@ -34,7 +34,8 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 # What is installed beside the package.
 SAMPLES = [f'etc/trove-flavor-filter/{name}.sample' for name in (
-    'api-paste.ini', 'policy.yaml', 'trove-flavor-filter.conf')]
+    'api-paste.ini', 'audit_map.conf', 'policy.yaml',
+    'trove-flavor-filter.conf')]
 
 # Where temporary files go: each test is given a folder of its own, and what
 # is built here is for all of them.

@@ -16,6 +16,7 @@ import ast
 from collections.abc import Iterator
 import pathlib
 import re
+import subprocess
 
 from oslotest import base
 import yaml
@@ -124,6 +125,22 @@ class LogLinesTest(base.BaseTestCase):
 
     def test_the_line_of_a_decision_has_the_fields_of_the_page(self):
         self.assertShowsLine('enforcement.rst', 'flavor decision:')
+
+    def test_decisions_are_counted_by_outcome_and_version(self):
+        (command,) = re.findall(r'^    (awk .*)$', page('monitoring.rst'),
+                                re.M)
+        (shown,) = re.findall('^    (flavor decision: .*)$',
+                              page('enforcement.rst'), re.M)
+        # The flavor is whatever the user has asked for.
+        forged = shown.replace("'1'", "'flavor decision: outcome=bypassed'")
+        (log,) = self.create_tempfiles([('log', ''.join(
+            f'2026-11-29 22:00:00.000 7 INFO {text}\n'
+            for text in (shown, 'another line', forged)))])
+        printed = subprocess.check_output(
+            command.replace('/var/log/trove/trove-api.log', log), shell=True,
+            text=True)
+        self.assertEqual('2 outcome=refused datastore_version=...',
+                         words(printed))
 
 
 class MessagesTest(base.BaseTestCase):
