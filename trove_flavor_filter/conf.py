@@ -100,9 +100,15 @@ OPTIONS = [
         'flavor_stale_time',
         default=3600, min=0,
         help='The maximum age in seconds of a list that is served while '
-             'Nova is slow or unavailable. This also holds for a project\'s '
-             'own private flavors: one to which Nova has revoked access can '
-             'stay listed for this time.'),
+             'Nova is slow or unavailable.'),
+    cfg.IntOpt(
+        'private_flavor_stale_time',
+        default=600, min=0,
+        help='As flavor_stale_time, for the private flavors of a project; '
+             'the shorter time counts. A flavor to which Nova has revoked '
+             'access can stay listed for this time while Nova is slow or '
+             'unavailable. Where Trove lists flavors with the caller\'s '
+             'token (remote_nova_client), flavor_stale_time counts.'),
     cfg.FloatOpt(
         'nova_timeout',
         default=10, min=0.1,

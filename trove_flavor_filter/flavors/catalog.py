@@ -67,8 +67,10 @@ class Catalog:
         self._service_list: refreshing.StaleWhileRevalidate[
             snapshots.Snapshot] = refreshing.StaleWhileRevalidate(
                 self._times)
+        # Without the callers' lists there would be no list at all.
         self._project_flavors = project_flavors.ProjectFlavors(
-            self._times, self._nova, self._cache, essential=self._by_caller)
+            self._times if self._by_caller else self._times.private(conf),
+            self._nova, self._cache, essential=self._by_caller)
         self._troubled = False
         self._sees_all = True
         self._hides_specs = False

@@ -63,6 +63,11 @@ class Times(typing.NamedTuple):
         return cls(cache, max(cache, conf.flavor_filter.flavor_stale_time),
                    clock)
 
+    def private(self, conf: cfg.ConfigOpts) -> 'Times':
+        """The times of lists of private flavors."""
+        longest = conf.flavor_filter.private_flavor_stale_time
+        return self._replace(stale=max(self.cache, min(self.stale, longest)))
+
     def fresh(self, fetched: Fetched) -> bool:
         """Whether it is served without a refresh."""
         return 0 <= self._age(fetched) < self.cache

@@ -188,6 +188,23 @@ class CatalogTest(base.TestCase):
         self.assertEqual(1, log.output.count('no private flavors of its own'))
         self.assertNotIn('secret-token', log.output)
 
+    def test_private_flavors_are_served_for_a_time_of_their_own(self):
+        for options, age, is_served in (
+                ('', 500, True), ('', 700, False),
+                ('private_flavor_stale_time = 100', 200, False),
+                ('private_flavor_stale_time = 3000', 2000, True),
+                ('flavor_stale_time = 300', 500, False)):
+            subject = self.catalog(f'[flavor_filter]\n{options}\n')
+            service_list = snapshot.Snapshot(time.time(), FLAVORS, True)
+            subject._service_list.last = service_list
+            subject._project_flavors._list('p').last = (
+                snapshot.PrivateFlavors.of(
+                    time.time() - age, [*FLAVORS, *flavors('private')],
+                    service_list))
+            listed = [flavor.id for flavor in
+                      subject.visible(self.caller()).flavors]
+            self.assertEqual(is_served, 'private' in listed, (options, age))
+
     def test_the_lists_of_projects_are_bounded(self):
         self.useFixture(fixtures.MonkeyPatch(
             'trove_flavor_filter.flavors.project_flavors.PROJECTS', 3))
