@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Which instances break a rule. Pure: no I/O, no settings.
+"""Which instances break a requirement. Pure: no I/O, no settings.
 
 An instance is judged by pairs: a datastore version that it may run, and the
 id of its flavor. There are few pairs, however many instances there are.

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""List the instances that break a rule, for admins.
+"""List the instances that break a requirement, for admins.
 
 GET /{tenant_id}/mgmt/flavor-requirement-violations
 """

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Find the instances that break a rule.
+"""Find the instances that break a requirement.
 
 The database groups instances by the pairs that they are judged by. The pairs
 are judged in memory. Then the instances of the broken pairs are read, a page
@@ -88,7 +88,7 @@ class Page(typing.NamedTuple):
 
 
 class Violations:
-    """Finds the instances that break a rule.
+    """Finds the instances that break a requirement.
 
     Every method raises DatabaseUnavailable if the database is unavailable.
     """

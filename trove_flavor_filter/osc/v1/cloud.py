@@ -108,7 +108,7 @@ class Cloud:
 
     def violations(self, **query: typing.Any
                    ) -> Iterator[dict[str, typing.Any]]:
-        """The documents of the instances that break a rule, page by page.
+        """The documents of the instances that break a requirement, page by page.
 
         :param query: parameters; None for those that are not given
         """
@@ -117,7 +117,7 @@ class Cloud:
         while True:
             page, _tag = self._ask(
                 'GET', f'{VIOLATIONS}?{urllib.parse.urlencode(given)}',
-                lacks='does not list the instances that break a rule')
+                lacks='does not list the instances that break a requirement')
             yield from page['flavor_requirement_violations']
             if not page.get('links'):
                 return

@@ -22,7 +22,7 @@ from trove_flavor_filter.tests.functional import base
 # route with a datastore version that is active, inactive and unknown; each
 # other method of the route, whatever the version; and the create of an
 # instance with a flavor that is refused. Then the routes of administrators;
-# "breaks" is the list of instances that break a rule.
+# "breaks" is the list of instances that break a requirement.
 TABLE = '''
 identity                    path   active inactive unknown others create show list change dry breaks
 no token                    demo      401      401     401    401    401  401  401    401 401    401

@@ -50,6 +50,10 @@ VERSIONS = {'5.7': '14076d7c-4f90-47c0-bd1f-9c401f6728e3',
 # What a shell does not pass on as it is, and its own commands.
 SHELL = re.compile(r'[^\w\s./:=@,+"\'-]|^(cd|export)\b|^\w+=')
 
+# What takes the task manager and the guest, which the cloud lacks.
+RESIZE = re.compile(
+    r'openstack database instance resize flavor (?P<name>\S+) (?P<flavor>\S+)')
+
 # Where the story begins.
 OLD_TROVE = 'trove>=25,<26'
 
@@ -89,6 +93,8 @@ class Reader:
             # However this machine runs it.
             self.cloud.restart('trove')
             return ''
+        if resize := RESIZE.fullmatch(command):
+            return self._resize(command, **resize.groupdict())
         if WHEEL in command and not self._wheels:
             # The checkout is installed already.
             return ''
@@ -108,6 +114,18 @@ class Reader:
                                  f'{result.returncode}:\n{printed}')
         for here, shown in self._names.items():
             printed = printed.replace(here, shown)
+        return printed
+
+    def _resize(self, command: str, name: str, flavor: str) -> str:
+        """Ask Trove's API for a resize, and write what its end writes."""
+        ((instance_id,),) = self.cloud.sql(
+            'SELECT id FROM instances WHERE name = :name AND NOT deleted',
+            name=name)
+        self.cloud.activate_instance(instance_id)
+        printed = self.cloud.check(*shlex.split(command))
+        self.cloud.sql(
+            'UPDATE instances SET flavor_id = :flavor, task_id = 1 '
+            'WHERE id = :id', flavor=flavor, id=instance_id)
         return printed
 
 

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Which instances break a rule: judged, found in pages, listed over HTTP.
+"""Which instances break a requirement: judged, found in pages, listed over HTTP.
 
 FLAVOR_FILTER_STATES is the number of generated states for each database.
 """
@@ -706,7 +706,7 @@ class ClientTest(ApiTestCase):
             'itemNotFound': {'code': 404, 'message': 'Not here.'}})
         error = self.assertRaises(exceptions.CommandError, list,
                                   self.cloud.violations())
-        self.assertIn('does not list the instances that break a rule; use '
+        self.assertIn('does not list the instances that break a requirement; use '
                       'trove-manage', str(error))
 
 
