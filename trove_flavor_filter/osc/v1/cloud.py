@@ -108,7 +108,7 @@ class Cloud:
 
     def violations(self, **query: typing.Any
                    ) -> Iterator[dict[str, typing.Any]]:
-        """The documents of the instances that break a requirement, page by page.
+        """The documents of violations, page by page.
 
         :param query: parameters; None for those that are not given
         """
