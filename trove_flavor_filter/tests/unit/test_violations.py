@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Which instances break a requirement: judged, found in pages, listed over HTTP.
+"""Which instances break a requirement: judged, found, and listed over HTTP.
 
 FLAVOR_FILTER_STATES is the number of generated states for each database.
 """
