@@ -706,8 +706,8 @@ class ClientTest(ApiTestCase):
             'itemNotFound': {'code': 404, 'message': 'Not here.'}})
         error = self.assertRaises(exceptions.CommandError, list,
                                   self.cloud.violations())
-        self.assertIn('does not list the instances that break a requirement; use '
-                      'trove-manage', str(error))
+        self.assertIn('does not list the instances that break a requirement; '
+                      'use trove-manage', str(error))
 
 
 class CommandTest(ApiTestCase):
