@@ -256,8 +256,8 @@ def replace(asked: AuthorizedRequest, datastore_version_id: str
             ) -> webob.Response:
     """Replace the requirements of a datastore version by a document's.
 
-    In a dry run, the answer has the document that there would be, and what
-    the change would do.
+    In a dry run, the answer has the document that there would be, what the
+    change would do, and the ETag of the present requirement.
 
     :raises DeclarationRefused: the document is invalid; lists every problem
     :raises VersionNotFound: there is no such version
@@ -265,15 +265,17 @@ def replace(asked: AuthorizedRequest, datastore_version_id: str
     :raises NovaUnavailable: Nova is unavailable, so flavors cannot be looked
         up
     """
-    asked.present(datastore_version_id)
+    present = asked.present(datastore_version_id)
     read = document.read_one(asked.body(), datastore_version_id)
     flavors = asked.flavors()
     (change,) = asked.change(_plan(read, flavors, False, []),
                              [datastore_version_id])
     if asked.flags['dry_run']:
-        return views.document({
+        answer = _untransformed({
             document.ONE: document.write(change.version, change.requirement),
             **asked.impacts([change], flavors)[0]})
+        answer.etag = _tag(present.rows, present.revisions)
+        return answer
     answer, tag = _one(requirement.CurrentRows(
         {change.version: change.after}, change.ignores_case,
         {change.version.id: change.revision}))

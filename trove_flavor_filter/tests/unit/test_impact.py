@@ -122,6 +122,8 @@ class ApiTest(test_violations.ApiTestCase):
              'flavors_allowed': ['small'], 'flavors_refused': ['big']},
             says['impact'])
         self.assertIn(found['instance_id'], ids)
+        self.assertEqual(200, self.one(
+            {}, **{'If-Match': response.headers['ETag']}).status_int)
         self.assertEqual(['requires at most 1024 MiB RAM, has 4096'],
                          found['reasons'])
         self.assertEqual(rows, self.rows('min_ram'))
