@@ -45,7 +45,7 @@ ENGINE_OPTIONS = (
 # SQLAlchemy's options of a pool, and their names in [database].
 POOL_OPTIONS = {
     'pool_recycle': 'connection_recycle_time', 'pool_size': 'max_pool_size',
-    'max_overflow': 'max_overflow', 'pool_timeout': 'pool_timeout'}
+    'pool_timeout': 'pool_timeout'}
 
 # SQLAlchemy's option to send no ROLLBACK in autocommit mode; from 2.0.43 on.
 SKIPS_ROLLBACK = 'skip_autocommit_rollback'
@@ -223,6 +223,9 @@ class Database:
                 options[SKIPS_ROLLBACK] = True
             autocommit = sa.create_engine(
                 engine.url, creator=connect, poolclass=sa.pool.QueuePool,
+                # To wait for a connection takes less than to open one, which
+                # would be closed after a single statement.
+                max_overflow=0,
                 isolation_level='AUTOCOMMIT', pool_reset_on_return=None,
                 **options)
             exc_filters.register_engine(autocommit)

@@ -171,8 +171,10 @@ class BoundsTest(unit.DatabaseTestCase):
                          self.database.autocommit().pool)
         self.assertEqual(self.conf.database.max_pool_size or 5,
                          self.database.autocommit().pool.size())
-        limit = 2 * ((self.conf.database.max_pool_size or 5)
-                     + self.conf.database.max_overflow)
+        # One pool opens no more than it keeps.
+        self.assertEqual(0, self.database.autocommit().pool._max_overflow)
+        limit = (2 * (self.conf.database.max_pool_size or 5)
+                 + self.conf.database.max_overflow)
         self.assertIn(f'opens at most {limit}.', text)
 
     def test_the_numbers_of_kept_lists_are_those_of_the_code(self):
