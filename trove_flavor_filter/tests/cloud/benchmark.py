@@ -38,6 +38,7 @@ from trove_flavor_filter.tests.cloud import cloud
 from trove_flavor_filter.tests.cloud import microbenchmark
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import servers
+from trove_flavor_filter.tests.cloud import violations_benchmark
 
 TOTALS = (24, 1000, 5000)
 # What is measured of a database: numbers of clients, of flavors, and requests.
@@ -80,6 +81,7 @@ def main() -> int:
                    'over HTTP': [
                        row for database in MEASURED
                        for row in http_figures(args, database)],
+                   'violations': violations_benchmark.figures(),
                    'cold': cold_figures(args),
                    'calls of Nova': call_figures(args)}
     except process.ServiceFailed as error:
@@ -372,6 +374,11 @@ def report(results: dict) -> str:
                 *((backend, *(f'{seconds:.2f}'
                               for seconds in found.values()))
                   for backend, found in inside['apply'].items())]),
+        'The list of violations, of 100,000 instances with 1,000:\n',
+        _table([('what', *results['violations']),
+                *((name, *(f'{found[name]:g}' for found
+                           in results['violations'].values()))
+                  for name in next(iter(results['violations'].values())))]),
         f'Six extra specs of each of 5,000 flavors take '
         f'{inside["memory MiB of their extra specs"]:.1f} MiB more. '
         f'Statements a request, counted by MariaDB: '

@@ -53,20 +53,27 @@ def main() -> int:
         description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('instances', nargs='?', type=int, default=100000)
     args = parser.parse_args()
+    for backend, found in figures(args.instances).items():
+        print(f'{backend}: ' + ', '.join(
+            f'{name} {value:g}' for name, value in found.items()))
+    return 0
+
+
+def figures(instances: int = 100000) -> dict[str, dict[str, float]]:
+    """The figures on each database that there is, by name."""
+    found = {}
     for backend in ('sqlite', 'mysql', 'postgresql'):
         database = databases.EmptyDatabase(backend)
         try:
             database.setUp()
         except unittest.SkipTest as reason:
-            print(f'{backend}: {reason}')
+            print(f'{backend}: {reason}', file=sys.stderr)
             continue
         try:
-            print(f'{backend}: ' + ', '.join(
-                f'{name} {value:g}' for name, value in measure(
-                    database.url, args.instances).items()), flush=True)
+            found[backend] = measure(database.url, instances)
         finally:
             database.cleanUp()
-    return 0
+    return found
 
 
 def measure(url: str, instances: int) -> dict[str, float]:

@@ -13,6 +13,7 @@
 """Requirements on trial: what they do not allow is logged, not refused."""
 
 import datetime
+import pathlib
 import re
 
 import sqlalchemy as sa
@@ -307,6 +308,42 @@ class ExemptTest(test_violations.ApiTestCase):
             'X-Identity-Status': 'Confirmed',
             'X-Project-Id': test_wsgi.PROJECT, **headers})
         return request.get_response(self.application)
+
+    def test_the_rules_of_the_page(self):
+        page = pathlib.Path(__file__).parents[3].joinpath(
+            'doc', 'source', 'admin', 'enforcement.rst').read_text()
+        listed = re.findall('    "flavor_filter:bypass": "(.*)"', page)
+        self.assertEqual(5, len(listed))
+        # Whom each exempts when 8.0 is asked to run the small flavor.
+        exempt = (
+            {('admin', 'create'), ('admin', 'upgrade')},
+            {(name, action) for name in self.IDENTITIES
+             for action in ('create', 'upgrade')},
+            {('admin', 'create'), ('admin', 'upgrade')},
+            {('member', 'upgrade'), ('tester', 'upgrade')},
+            {('tester', 'create'), ('tester', 'upgrade')})
+        tiny = self.create_instance('small', self.other_id)
+        requests = {
+            'create': ('POST', '/instances', {'instance': {
+                'flavorRef': 'small', 'datastore': {
+                    'type': 'mysql', 'version': '8.0'}}}),
+            'upgrade': ('PUT', f'/instances/{tiny}', {'instance': {
+                'datastore_version': '8.0'}})}
+        services = self.application._services
+        services.catalog._nova._client = services.nova._client
+        for rule, passes in zip(listed, exempt):
+            # On the page, the small flavor has the id 1.
+            rule = rule.replace("'1'", "'small'")
+            with open(services.conf.oslo_policy.policy_file, 'w') as file:
+                file.write(f'"flavor_filter:bypass": "{rule}"\n')
+            passed = set()
+            for name, headers in self.IDENTITIES.items():
+                for action, request in requests.items():
+                    if self.send(*request, **headers).status_int == 200:
+                        passed.add((name, action))
+                    # A version that it may run already is not judged.
+                    self.execute(sa.delete(models.FlavorFilterUpgrade))
+            self.assertEqual(passes, passed, rule)
 
     def outcome(self) -> str:
         """The outcome of the last decision."""
