@@ -14,6 +14,7 @@
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 import functools
 import itertools
@@ -38,6 +39,9 @@ from trove_flavor_filter.osc.v1 import flavors
 from trove_flavor_filter import requirement
 
 Parser = argparse.ArgumentParser
+
+# Violations are counted up to this number, a page of the list.
+COUNTED = 100
 
 UNITS = {key: text.format('').strip()
          for key, text in requirement.LIMITS.items()}
@@ -89,6 +93,8 @@ class _Changing(_Admin):
         change, impact = self.cloud.change(
             version_id, plan, validate, parsed_args.dry_run)
         if not parsed_args.dry_run:
+            if change.before != change.after:
+                _print_violations(self.cloud, [version_id])
             return
         if change.before == change.after:
             print('Nothing to change.')
@@ -96,6 +102,24 @@ class _Changing(_Admin):
         for line in planning.diff([change], {}):
             print(line)
         _print_impact(change, impact)
+
+
+def _print_violations(asked: cloud.Cloud, version_ids: Iterable[str]) -> None:
+    """Print how many instances break changed requirements, if any do."""
+    count = 0
+    try:
+        for version_id in version_ids:
+            count += sum(1 for _each in itertools.islice(asked.violations(
+                datastore_version_id=version_id), COUNTED + 1 - count))
+    except exceptions.CommandError:
+        # The change is made. This caller, or this release, cannot tell.
+        return
+    if count:
+        print(f'{f"More than {COUNTED}" if count > COUNTED else count} '
+              f'instance{"s" if count > 1 else ""} '
+              f'break{"" if count > 1 else "s"} what is required now; '
+              f'"openstack datastore version flavor violation list" lists '
+              f'{"them" if count > 1 else "it"}.')
 
 
 def _print_impact(change: requirement.Change,
@@ -500,6 +524,9 @@ datastore version flavor requirement apply --prune - < flavors.yaml
         code = outcome.report(changes, warnings, known, parsed_args)
         for change in changes:
             _print_impact(change, impacts.get(change.version.id, {}))
+        if not parsed_args.dry_run:
+            _print_violations(self.cloud, [
+                change.version.id for change in changes])
         return code
 
     def _apply(self, declared: list[checks.Declared],

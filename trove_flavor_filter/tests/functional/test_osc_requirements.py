@@ -172,6 +172,17 @@ class ViolationTest(AdminTest):
         return json.loads(self.openstack(
             *VIOLATIONS, *words, '-f', 'json').stdout)
 
+    def test_a_change_tells_how_many_instances_break_it(self):
+        least = (*REQUIREMENT, 'set', self.mysql, '--min-ram')
+        self.assertEqual('', self.openstack(*least, '512').stdout)
+        said = self.openstack(*least, '4096', '--dry-run').stdout
+        self.assertIn('3 instances of 2 projects would newly break', said)
+        for instance_id in self.instances:
+            self.assertIn(instance_id, said)
+        self.assertEqual(512, self.shown()['min_ram'])
+        self.assertIn('3 instances break what is required now',
+                      self.openstack(*least, '4096').stdout)
+
     def test_both_commands_list_the_same_with_the_reasons(self):
         listed = self.listed(self.mysql)
         self.assertEqual(self.instances,
