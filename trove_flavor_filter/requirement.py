@@ -288,6 +288,12 @@ class Requirement:
             + [f'extra spec {text}' for text in self._extra_spec_texts()]
             + [f'invalid row {text}' for text in self.invalid_rows])
 
+    @property
+    def summary(self) -> str:
+        """As str(), and whether it is on trial."""
+        return ', '.join(filter(None, (
+            str(self), 'on trial' if self.on_trial else '')))
+
     def _extra_spec_texts(self) -> list[str]:
         return [' or '.join(f'{key}={value}' for value in sorted(values))
                 for key, values in sorted(self.extra_specs.items())]

@@ -135,7 +135,8 @@ class Refusal(typing.NamedTuple):
     :ivar owner_id: id of its project; None for the caller's own
     :ivar target: the datastore version that does not allow it
     :ivar flavor_id: the flavor that is not allowed; '' if it is none
-    :ivar judges: the datastore versions that the request is judged by
+    :ivar judges: the datastore versions that judge it, if these are others
+        than those that the flavors are checked for
     :ivar is_busy: whether it is not allowed since a task is running
     """
 
@@ -253,8 +254,7 @@ class Guard(typing.NamedTuple):
                 if reasons is not None:
                     yield Refusal(
                         self.id, '; '.join(reasons) or NOT_ASSOCIATED,
-                        check.target.tenant_id, check.target, flavor_id,
-                        [each.target for each in effects.checks])
+                        check.target.tenant_id, check.target, flavor_id)
 
     def _is_on_trial(self, effects: Effects, refusal: Refusal) -> bool:
         """Whether a request passes although it would be refused.

@@ -23,6 +23,7 @@ import webob
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import query
 from trove_flavor_filter.api import views
+from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import violations
 from trove_flavor_filter import exception
 from trove_flavor_filter.policy import rules
@@ -72,7 +73,7 @@ def _id(text: str) -> str:
 
     :raises ValueError: no row can have it
     """
-    if not (0 < len(text) <= 36 and text.isascii() and text.isprintable()):
+    if not requirements.may_be_id(text):
         raise ValueError(f'not an id: {text[:40]!r}')
     return text
 

@@ -177,11 +177,8 @@ class Changing(base.Subcommand, command.Command):
         number = sum(count for version, count in counts
                      if version.id in changed)
         if number:
-            self.say(f'{number} instance{"s" if number > 1 else ""} '
-                     f'break{"" if number > 1 else "s"} what is required '
-                     f'now; "trove-manage '
-                     f'datastore-version-flavor-violations" lists '
-                     f'{"them" if number > 1 else "it"}.')
+            self.say(outcome.violations(str(number), number > 1, (
+                'trove-manage datastore-version-flavor-violations')))
 
 
 class _OfVersion(Changing):
@@ -231,8 +228,8 @@ class Add(_OfVersion):
         flavor_ids = self.flavor_ids(parsed_args)
         database = table(self.conf)
         version = find_version(database, parsed_args.datastore_version)
-        if not parsed_args.no_validate:
-            check_in_nova(nova.NovaFlavors.for_command(self.conf), flavor_ids)
+        flavors = (None if parsed_args.no_validate else found_in_nova(
+            nova.NovaFlavors.for_command(self.conf), flavor_ids))
         changes = self.make(
             parsed_args, database,
             functools.partial(planning.add, flavor_ids), [version.id])
@@ -247,21 +244,19 @@ class Add(_OfVersion):
             self.say(f'Associated with {version} already: ' + ', '.join(
                 flavor_id for flavor_id in flavor_ids
                 if flavor_id not in added))
-        if not parsed_args.no_validate:
-            self.show_violations(database, changes,
-                                 flavors_if_known(self.conf))
+        self.show_violations(database, changes, flavors)
 
 
-def check_in_nova(client: nova.NovaFlavors,
-                  flavor_ids: Iterable[str]) -> None:
-    """Ensure that Nova has the flavors.
+def found_in_nova(client: nova.NovaFlavors, flavor_ids: Iterable[str]
+                  ) -> dict[str, requirement.Flavor]:
+    """All of Nova's flavors by id, with the given ones among them.
 
     :raises NotFound: it lacks some; the message names each of them. Where a
         name was given in place of an id, the message has that flavor's id
     :raises NovaUnavailable: Nova or Keystone is unavailable
     """
     by_name = {flavor.name: flavor for flavor in client.everything()}
-    known = {flavor.id for flavor in by_name.values()}
+    known = {flavor.id: flavor for flavor in by_name.values()}
     unknown = [
         f'{flavor_id}{resolving.id_of_name(flavor_id, by_name)}'
         for flavor_id in flavor_ids if flavor_id not in known]
@@ -272,6 +267,7 @@ def check_in_nova(client: nova.NovaFlavors,
         raise exception.NotFound(
             f'Nothing was associated: Nova has no flavor with the id '
             f'{problems.joined(unknown, divider=", ")}. {advice}.')
+    return known
 
 
 class Delete(_OfVersion):
@@ -680,9 +676,7 @@ def _row(version: requirement.Version, wanted: requirement.Requirement,
          flavors: dict[str, requirement.Flavor] | None,
          flavor_id: str | None) -> tuple[typing.Any, ...]:
     return (version.datastore, version.name, version.id,
-            ', '.join(filter(None, (
-                str(wanted), 'on trial' if wanted.on_trial else ''))) or None,
-            flavor_id,
+            wanted.summary or None, flavor_id,
             *_described(wanted, flavors, flavor_id))
 
 

@@ -63,7 +63,7 @@ class Requirements:
         :param version_id: its id
         :returns: None if there is no such datastore version
         """
-        if not _may_be_id(version_id):
+        if not may_be_id(version_id):
             return None
         with self.database.statement() as connection:
             rows = connection.execute(
@@ -83,7 +83,7 @@ class Requirements:
         :param text: an id, or ``DATASTORE/VERSION`` by name
         """
         datastore, slash, name = text.partition('/')
-        if _may_be_id(text):
+        if may_be_id(text):
             found = self._versions(models.DatastoreVersion.id == text)
             exact = [version for version in found if version.id == text]
             if exact:
@@ -137,7 +137,7 @@ class Requirements:
         """
         if version_ids is not None:
             version_ids = [version_id for version_id in version_ids
-                           if _may_be_id(version_id)]
+                           if may_be_id(version_id)]
         with self.database.reading() as connection:
             # The revisions are read first. If they were newer than the rows,
             # a client would hold old rows with a current revision.
@@ -375,7 +375,7 @@ class _Rows:
                     for version_id, (key, value) in rows])
 
 
-def _may_be_id(text: str) -> bool:
+def may_be_id(text: str) -> bool:
     """Whether a text can be the id of a row.
 
     Other texts are not sent to the database, as some databases fail on them.

@@ -84,5 +84,16 @@ def impact(version: requirement.Version | str,
         yield f'  and {more} more'
 
 
+def violations(number: str, several: bool, command: str) -> str:
+    """How many instances break what is required, for people.
+
+    :param number: of instances, which may say "More than"
+    :param command: that lists them
+    """
+    return (f'{number} instance{"s" if several else ""} '
+            f'break{"" if several else "s"} what is required now; '
+            f'"{command}" lists {"them" if several else "it"}.')
+
+
 def _count(number: int, what: str) -> str:
     return f'{number} {what}{"" if number == 1 else "s"}'

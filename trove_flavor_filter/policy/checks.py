@@ -52,17 +52,17 @@ class Rules:
             self._resolve(name, ())
         enforcer.set_rules(self._checks)
 
-    def hold(self, name: str, values: Values, owner_id: str | None = None,
-             more: Mapping[str, str] | None = None) -> bool:
+    def hold(self, name: str, values: Values,
+             target: Mapping[str, str] | None = None) -> bool:
         """Whether a rule holds for a caller.
 
         :param values: the caller's credentials, from the token
-        :param owner_id: the project that owns the resource; None for the
-            caller's own
-        :param more: what else a rule may refer to, by name
+        :param target: what the rule may refer to, by name; the owner is the
+            caller's project if it is not given
         """
-        owner_id = owner_id or values['project_id']
-        target = {'tenant': owner_id, 'project_id': owner_id, **(more or {})}
+        owner_id = values['project_id']
+        target = {'tenant': owner_id, 'project_id': owner_id,
+                  **(target or {})}
         try:
             return bool(self._checks.get(name, NOBODY)(
                 target, values, self._enforcer, name))

@@ -168,9 +168,9 @@ class Policy:
     def allows(self, ctx: context.RequestContext, rule: str,
                owner_id: str | None = None) -> bool:
         """Whether a rule holds for a caller; see :meth:`authorize`."""
-        rules, values = self._current(), _values(ctx)
-        values['is_admin'] = self._is_admin(rules, values)
-        return rules.hold(rule, values, owner_id)
+        owner = ({'project_id': owner_id, 'tenant': owner_id} if owner_id
+                 else {})
+        return self.permitted(ctx, rule, [owner])[0]
 
     def permitted(self, ctx: context.RequestContext, rule: str,
                   targets: Iterable[Mapping[str, str]]) -> list[bool]:
@@ -180,7 +180,7 @@ class Policy:
         """
         rules, values = self._current(), _values(ctx)
         values['is_admin'] = self._is_admin(rules, values)
-        return [rules.hold(rule, values, None, target)
+        return [rules.hold(rule, values, target)
                 for target in targets]
 
     def is_admin(self, ctx: context.RequestContext) -> bool:

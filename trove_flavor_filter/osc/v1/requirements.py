@@ -115,11 +115,9 @@ def _print_violations(asked: cloud.Cloud, version_ids: Iterable[str]) -> None:
         # The change is made. This caller, or this release, cannot tell.
         return
     if count:
-        print(f'{f"More than {COUNTED}" if count > COUNTED else count} '
-              f'instance{"s" if count > 1 else ""} '
-              f'break{"" if count > 1 else "s"} what is required now; '
-              f'"openstack datastore version flavor violation list" lists '
-              f'{"them" if count > 1 else "it"}.')
+        number = f'More than {COUNTED}' if count > COUNTED else str(count)
+        print(outcome.violations(number, count > 1, (
+            'openstack datastore version flavor violation list')))
 
 
 def _print_impact(change: requirement.Change,
@@ -251,9 +249,7 @@ datastore version flavor requirement list --long -f json
                    format_columns.DictColumn(says['extra_specs']),
                    says[requirement.ENFORCEMENT],
                    format_columns.ListColumn(wanted.invalid_rows))
-                  if parsed_args.long else (', '.join(filter(None, (
-                      str(wanted),
-                      'on trial' if wanted.on_trial else ''))),))))
+                  if parsed_args.long else (wanted.summary,))))
         return ('Datastore Version ID', 'Datastore', 'Version', 'Flavors', *(
             (*(_title(key) for key in UNITS), 'Extra Specs', 'Enforcement',
              'Invalid Rows')
