@@ -574,6 +574,36 @@ class Cloud:
         self.start(name)
         self._add_service(kind, f'http://127.0.0.1:{self.ports[name]}')
 
+    def add_cinder(self) -> None:
+        """Start Cinder's API, unless it is up; Keystone's catalog gets it.
+
+        There is no scheduler and no backend: nothing becomes of a volume that
+        is requested. A Trove that has a token already looks into the catalog
+        that came with it: have it restarted, or add a host afterwards.
+        """
+        if 'cinder' in self.processes:
+            return
+        self.create_user('cinder', 'service', ('admin', 'service'))
+        folder = self.directory / 'cinder'
+        folder.mkdir()
+        conf = folder / 'cinder.conf'
+        settings.write(conf, settings.cinder(
+            folder, self.auth_url, self.secrets['cinder']))
+        shutil.copy(_installed('cinder/api-paste.ini'), folder)
+        prepared.fill('cinder', folder, sys.prefix, lambda: self._run(
+            'cinder', 'cinder-manage', '--config-file', str(conf), 'db',
+            'sync'))
+        self.ports['cinder'] = process.free_port()
+        # It looks for its file in the home directory.
+        self._serve('cinder', 'cinder.wsgi.api:application', 4,
+                    HOME=str(folder))
+        self.start('cinder')
+        self.cinder_url = f'http://127.0.0.1:{self.ports["cinder"]}/v3'
+        self._add_service('volumev3', self.cinder_url)
+        # Their tokens have the catalog without it.
+        self._sessions.clear()
+        self._say('cinder: up')
+
     def add_host(self, options: settings.Sections | None = None) -> str:
         """Start another trove-api on the same database, as on a second host.
 
@@ -656,6 +686,22 @@ class Cloud:
             'network_id': network['id'], 'cidr': '10.1.1.0/24',
             'ip_version': 4}})
         return network['id']
+
+    def add_volume(self, size: int, volume_type: str | None = None) -> str:
+        """Create an available volume of Trove's, after add_cinder().
+
+        :param size: in GiB
+        :param volume_type: its name or id; None for Cinder's default
+        :returns: its id
+        """
+        session = self.session('trove')
+        volumes = f'{self.cinder_url}/volumes'
+        volume_id = session.post(volumes, json={'volume': {
+            'size': size, 'volume_type': volume_type}}).json()['volume']['id']
+        # No backend finishes it.
+        session.post(f'{volumes}/{volume_id}/action', json={
+            'os-reset_status': {'status': 'available'}})
+        return volume_id
 
     def create_many_flavors(self, count: int, prefix: str = 'many',
                             project_ids: Sequence[str] = ()) -> None:

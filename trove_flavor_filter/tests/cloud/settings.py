@@ -128,6 +128,19 @@ def neutron(folder: pathlib.Path, auth_url: str, password: str) -> Sections:
     }
 
 
+def cinder(folder: pathlib.Path, auth_url: str, password: str) -> Sections:
+    return {
+        'DEFAULT': {'transport_url': 'fake://', 'use_stderr': True,
+                    'state_path': folder,
+                    'api_paste_config': folder / 'api-paste.ini',
+                    'quota_volumes': -1, 'quota_gigabytes': -1},
+        'database': database(sqlite(folder / 'cinder.sqlite')),
+        'keystone_authtoken': authtoken(auth_url, 'cinder', password),
+        'oslo_concurrency': {'lock_path': folder},
+        'oslo_messaging_notifications': {'driver': 'noop'},
+    }
+
+
 def trove(folder: pathlib.Path, auth_url: str, password: str,
           project_id: str, url: str, port: int,
           workers: int) -> Sections:
