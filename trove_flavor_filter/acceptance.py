@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Which flavors Trove itself accepts. Pure: no I/O, no settings.
+"""What Trove itself accepts. Pure: no I/O, no settings.
 
 Trove refuses some flavors whatever a datastore version requires. A list must
 not offer them. Only the checks are mirrored here that depend on nothing but
@@ -18,6 +18,7 @@ the flavor, the datastore version, the instance and Trove's configuration.
 They are the same in Trove 23 to 26.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import typing
 
@@ -34,6 +35,23 @@ class Storage(typing.NamedTuple):
 
     volume_support: bool
     device_path: str | None
+
+
+# By the manager of a datastore version. A manager that is not Trove's is
+# missing.
+Storages = Mapping[str | None, Storage]
+
+
+def applicable(wanted: requirement.Requirement, storage: Storage | None
+               ) -> requirement.Requirement:
+    """What a requirement requires of instances with such a storage.
+
+    :param storage: as in :func:`for_create`
+    """
+    if (storage is None or storage.volume_support
+            or not wanted.bounds_volume):
+        return wanted
+    return wanted.without_volume
 
 
 def for_create(flavors: Sequence[requirement.Flavor], storage: Storage | None,

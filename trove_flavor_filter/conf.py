@@ -30,6 +30,7 @@ from oslo_db import options as db_options
 from oslo_log import log
 from oslo_policy import opts as policy_opts
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter import exception
 
 GROUP = cfg.OptGroup(
@@ -113,8 +114,9 @@ OPTIONS = [
         'nova_timeout',
         default=10, min=0.1,
         help='Seconds for which a request waits for each response from '
-             'Keystone and Nova. After that, they are treated as unavailable. '
-             'The commands wait for at least 60 seconds.'),
+             'Keystone, Nova and Cinder. After that, they are treated as '
+             'unavailable. The commands wait for at least 60 '
+             'seconds.'),
     cfg.StrOpt(
         'auth_filter',
         help='Name of the authentication filter in api-paste.ini, if it is '
@@ -138,11 +140,16 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
         cfg.StrOpt('device_path', default='/dev/vdb'),
         cfg.ListOpt('admin_roles', default=[]),
         cfg.StrOpt('default_datastore'),
+        cfg.IntOpt('max_accepted_volume_size', default=10),
         cfg.StrOpt('nova_compute_url'),
         cfg.StrOpt('remote_nova_client'),
         cfg.StrOpt('nova_compute_service_type', default='compute'),
         cfg.StrOpt('nova_compute_endpoint_type', default='publicURL'),
         cfg.BoolOpt('nova_api_insecure', default=False),
+        cfg.URIOpt('cinder_url'),
+        cfg.StrOpt('cinder_service_type', default='volumev3'),
+        cfg.StrOpt('cinder_endpoint_type', default='publicURL'),
+        cfg.BoolOpt('cinder_api_insecure', default=False),
     ],
     'service_credentials': [
         cfg.StrOpt('auth_url', deprecated_name='trove_auth_url',
@@ -178,6 +185,12 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
         cfg.StrOpt('device_path', default='/dev/vdb'),
     ] for manager in MANAGERS},
 }
+TROVE_OPTIONS['mongodb'] += [
+    cfg.IntOpt('num_config_servers_per_cluster', default=3),
+    cfg.IntOpt('num_query_routers_per_cluster', default=1),
+    cfg.IntOpt('config_servers_volume_size', default=10),
+    cfg.IntOpt('query_routers_volume_size', default=10),
+]
 
 
 # The message of oslo.config for an invalid value: the option, its file, and
@@ -208,6 +221,13 @@ def enforcement(conf: cfg.ConfigOpts) -> str:
     """How the deployment enforces requirements: DENY, WARN or OFF."""
     options = conf.flavor_filter
     return options.enforcement or (DENY if options.enforce else OFF)
+
+
+def storages(conf: cfg.ConfigOpts) -> acceptance.Storages:
+    """Where instances store their data."""
+    return {manager: acceptance.Storage(
+        conf[manager].volume_support, conf[manager].device_path)
+        for manager in MANAGERS}
 
 
 def load(paste: Mapping[str, str]) -> cfg.ConfigOpts:

@@ -43,8 +43,8 @@ class BadRequest(FlavorFilterError):
     fault = 'badRequest'
 
 
-class FlavorRefused(BadRequest):
-    """A flavor that a datastore version does not allow."""
+class Refused(BadRequest):
+    """A flavor or a volume that a datastore version does not allow."""
 
     is_logged = True
 
@@ -147,6 +147,11 @@ class CommitLost(DatabaseUnavailable):
 class NovaUnavailable(Unavailable):
     def __init__(self, reason: str):
         super().__init__('The list of flavors is not available.', reason)
+
+
+class CinderUnavailable(Unavailable):
+    def __init__(self, reason: str):
+        super().__init__('The size of a volume is not available.', reason)
 
 
 class CallerRefused(NovaUnavailable):

@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Which flavors a datastore version allows. Pure: no I/O, no settings."""
+"""What a datastore version allows. Pure: no I/O, no settings."""
 
 from collections.abc import Callable
 from collections.abc import Collection
@@ -23,22 +23,25 @@ import types
 import typing
 
 # Keys of datastore_version_metadata. The text of a minimum or a maximum is
-# formatted with the number; the attribute of a flavor is the key without
-# "min_" or "max_".
+# formatted with the number. The attribute of a flavor is the key without
+# "min_" or "max_", except that the volume is not the flavor's.
 FLAVOR = 'flavor'
 MINIMUMS = {
     'min_ram': '{} MiB RAM',
     'min_vcpus': '{} vCPUs',
     'min_disk': '{} GiB disk',
+    'min_volume': '{} GiB volume',
 }
 MAXIMUMS = {
     'max_ram': '{} MiB RAM',
     'max_vcpus': '{} vCPUs',
     'max_disk': '{} GiB disk',
+    'max_volume': '{} GiB volume',
 }
 LIMITS = MINIMUMS | MAXIMUMS
+VOLUME = ('min_volume', 'max_volume')
 EXTRA_SPEC = 'extra_spec'
-# What requires something of a flavor.
+# What requires something of a flavor or a volume.
 REQUIRING = (FLAVOR, *LIMITS, EXTRA_SPEC)
 
 # Whether the requirement is on trial: what it does not allow is logged, and
@@ -158,7 +161,7 @@ class Flavor(typing.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Requirement:
-    """What a datastore version requires of a flavor.
+    """What a datastore version requires of a flavor, and of a volume.
 
     :ivar flavor_ids: the associated flavors, as written in the table. If
         empty, every flavor counts as associated, as in Trove's own
@@ -173,6 +176,8 @@ class Requirement:
     :ivar max_disk: GiB, 0 for no maximum
     :ivar extra_specs: alternative values by key; a flavor must have one of
         them
+    :ivar min_volume: GiB of the data volume, 0 for no minimum
+    :ivar max_volume: GiB of the data volume, 0 for no maximum
     :ivar ignores_case: whether the database compares ids without regard to
         case
     :ivar on_trial: whether to log what it does not allow, and not refuse it
@@ -188,6 +193,8 @@ class Requirement:
     max_disk: int = 0
     extra_specs: Mapping[str, frozenset[str]] = dataclasses.field(
         default_factory=dict, hash=False)
+    min_volume: int = 0
+    max_volume: int = 0
     ignores_case: bool = dataclasses.field(default=False, compare=False)
     on_trial: bool = dataclasses.field(default=False, compare=False)
 
@@ -230,8 +237,22 @@ class Requirement:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every flavor is allowed."""
+        """Whether every flavor and every volume is allowed."""
         return self == Requirement()
+
+    @property
+    def bounds_volume(self) -> bool:
+        """Whether the size of a data volume matters."""
+        return bool(self.min_volume or self.max_volume or any(
+            row.partition('=')[0] in VOLUME for row in self.malformed_rows))
+
+    @property
+    def without_volume(self) -> 'Requirement':
+        """What is required of an instance that has no volume."""
+        return dataclasses.replace(
+            self, min_volume=0, max_volume=0, malformed_rows=tuple(
+                row for row in self.malformed_rows
+                if row.partition('=')[0] not in VOLUME))
 
     @property
     def is_unreadable(self) -> bool:
@@ -248,6 +269,12 @@ class Requirement:
         return {key: value for key in LIMITS if (value := getattr(self, key))}
 
     @property
+    def flavor_limits(self) -> dict[str, int]:
+        """As :attr:`limits`, but those of flavors."""
+        return {key: value for key, value in self.limits.items()
+                if key not in VOLUME}
+
+    @property
     def minimums(self) -> dict[str, int]:
         """The minimums that are set, by key."""
         return {key: value for key, value in self.limits.items()
@@ -255,8 +282,13 @@ class Requirement:
 
     @property
     def only_associations(self) -> bool:
-        """Whether only the id of a flavor matters."""
+        """Whether nothing but associations is required."""
         return not (self.limits or self.extra_specs)
+
+    @property
+    def needs_only_id(self) -> bool:
+        """Whether of a flavor only the id matters."""
+        return not (self.flavor_limits or self.extra_specs)
 
     @property
     def invalid_rows(self) -> list[str]:
@@ -338,7 +370,7 @@ class Requirement:
     def violations(self, flavor: Flavor) -> list[str]:
         """The reasons why a flavor is not allowed; empty if it is."""
         found = self.violations_by_id(flavor.id)
-        for key, value in self.limits.items():
+        for key, value in self.flavor_limits.items():
             has = getattr(flavor, key[len('min_'):])
             words = LIMITS[key].format(value)
             if key in MINIMUMS and has < value:
@@ -357,20 +389,36 @@ class Requirement:
                 found.append(f'requires extra spec {text}, has another value')
         return found
 
+    def volume_violations(self, size: int) -> list[str]:
+        """The reasons why a data volume is not allowed; empty if it is.
+
+        :param size: GiB
+        """
+        found = [f'its requirement has the invalid row {row}'
+                 for row in self.malformed_rows
+                 if row.partition('=')[0] in VOLUME]
+        if size < self.min_volume:
+            found.append(f'requires a volume of at least {self.min_volume} '
+                         f'GiB, has {size}')
+        if 0 < self.max_volume < size:
+            found.append(f'requires a volume of at most {self.max_volume} '
+                         f'GiB, has {size}')
+        return found
+
     def allows(self, flavor: Flavor) -> bool:
         """Whether the datastore version allows a flavor."""
         return bool(self.select([flavor]))
 
     def select(self, flavors: Iterable[Flavor]) -> list[Flavor]:
         """The allowed flavors among the given ones, in their order."""
-        if self.is_unreadable:
+        if self.is_unreadable or 0 < self.max_volume < self.min_volume:
             return []
         kept: list[typing.Any] = list(flavors)
         if ids := self._folded:
             kept = ([flavor for flavor in kept if flavor.id.lower() in ids]
                     if self.ignores_case
                     else [flavor for flavor in kept if flavor.id in ids])
-        for key, value in self.limits.items():
+        for key, value in self.flavor_limits.items():
             # Access by index is faster than by name.
             at = Flavor._fields.index(key[len('min_'):])
             kept = ([flavor for flavor in kept if flavor[at] >= value]
@@ -380,6 +428,20 @@ class Requirement:
             kept = [flavor for flavor in kept if (has := flavor.extra_specs)
                     and has.get(key) in values]
         return kept
+
+
+def volume_bounds(found: Iterable[Requirement]) -> dict[str, int | None]:
+    """The sizes of a volume that all requirements allow, in GiB.
+
+    :returns: ``min_size`` and ``max_size``, each None for no bound; empty if
+        there is neither
+    """
+    wanted = list(found)
+    low = max((each.min_volume for each in wanted), default=0)
+    high = min((each.max_volume for each in wanted if each.max_volume),
+               default=0)
+    return ({'min_size': low or None, 'max_size': high or None}
+            if low or high else {})
 
 
 def size(text: str) -> int:

@@ -12,7 +12,6 @@
 
 """The services that handlers use, each built once from the configuration."""
 
-from collections.abc import Mapping
 import typing
 
 from oslo_config import cfg
@@ -27,13 +26,13 @@ from trove_flavor_filter.db import violations
 from trove_flavor_filter.flavors import catalog
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter.policy import rules
+from trove_flavor_filter import volumes
 
 
 class Services(typing.NamedTuple):
     """All services.
 
-    :ivar storages: where instances store their data, by the manager of their
-        datastore version; a manager that is not Trove's is missing
+    :ivar storages: where instances store their data
     """
 
     conf: cfg.ConfigOpts
@@ -44,7 +43,8 @@ class Services(typing.NamedTuple):
     violations: violations.Violations
     catalog: catalog.Catalog
     nova: nova.NovaFlavors
-    storages: Mapping[str | None, acceptance.Storage]
+    volumes: volumes.CinderVolumes
+    storages: acceptance.Storages
 
     @classmethod
     def build(cls, conf: cfg.ConfigOpts) -> 'Services':
@@ -53,17 +53,16 @@ class Services(typing.NamedTuple):
         :raises Misconfigured: options are invalid; the message names them
         """
         database = engine.Database(conf)
+        storages = config.storages(conf)
         with config.config_errors('[oslo_policy]'):
             policy = rules.Policy(conf)
         with config.config_errors('[cache]'):
             flavors = catalog.Catalog(conf)
         return cls(conf=conf, policy=policy,
-                   requirements=requirements.Requirements(database),
-                   lookup=lookup.Lookup(database),
+                   requirements=requirements.Requirements(database, storages),
+                   lookup=lookup.Lookup(database, storages),
                    upgrades=upgrades.Upgrades(database),
-                   violations=violations.Violations(database),
+                   violations=violations.Violations(database, storages),
                    catalog=flavors, nova=nova.NovaFlavors(conf),
-                   storages={manager: acceptance.Storage(
-                       conf[manager].volume_support,
-                       conf[manager].device_path)
-                       for manager in config.MANAGERS})
+                   volumes=volumes.CinderVolumes(conf),
+                   storages=storages)

@@ -12,8 +12,9 @@
 
 """Which instances break a requirement. Pure: no I/O, no settings.
 
-An instance is judged by pairs: a datastore version that it may run, and the
-id of its flavor. There are few pairs, however many instances there are.
+An instance is judged by combinations: a datastore version that it may run, the
+id of its flavor, and the size of its volume. There are few of them, however
+many instances there are.
 """
 
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ GONE = 'is no longer in Nova'
 class Instance(typing.NamedTuple):
     """An instance, with what it is judged by.
 
+    :ivar volume_size: GiB of the data volume; 0 without one
     :ivar version_ids: ids of the datastore versions that it may run: the one
         in its row, then the others
     """
@@ -36,15 +38,16 @@ class Instance(typing.NamedTuple):
     project_id: str | None
     cluster_id: str | None
     flavor_id: str
+    volume_size: int
     version_ids: tuple[str, ...]
 
 
 class Violation(typing.NamedTuple):
-    """An instance, and a datastore version that does not allow its flavor.
+    """An instance, and a datastore version that does not allow its hardware.
 
     The fields are those of the JSON document.
 
-    :ivar datastore_version_id: of the version that does not allow the flavor:
+    :ivar datastore_version_id: of the version that does not allow it:
         the one in the instance's row, if it may run several such
     :ivar flavor_name: None if Nova no longer has the flavor
     """
@@ -108,14 +111,20 @@ class Judge:
                         for flavor in self._flavors.values()}
         self._allowed: dict[str, frozenset[str]] = {}
 
-    def breaks(self, version_id: str, flavor_id: str) -> bool:
-        """Whether a datastore version does not allow a flavor."""
+    def breaks(self, version_id: str, flavor_id: str,
+               volume_size: int) -> bool:
+        """Whether a datastore version does not allow a flavor or a volume.
+
+        :param volume_size: GiB; 0 for no volume
+        """
         if version_id not in self._requirements:
             return False
+        _version, wanted = self._requirements[version_id]
+        if volume_size and wanted.volume_violations(volume_size):
+            return True
         if flavor_id not in self._flavors:
-            return bool(self._reasons(version_id, flavor_id))
+            return bool(self._reasons(version_id, flavor_id, 0))
         if version_id not in self._allowed:
-            _version, wanted = self._requirements[version_id]
             self._allowed[version_id] = frozenset(
                 flavor.id for flavor in wanted.select(self._flavors.values()))
         return flavor_id not in self._allowed[version_id]
@@ -123,11 +132,13 @@ class Judge:
     def judge(self, instance: Instance) -> Violation | None:
         """What an instance breaks; None if it breaks nothing."""
         broken = [version_id for version_id in instance.version_ids
-                  if self.breaks(version_id, instance.flavor_id)]
+                  if self.breaks(version_id, instance.flavor_id,
+                                 instance.volume_size)]
         if not broken:
             return None
         shown, *others = broken
-        reasons = self._reasons(shown, instance.flavor_id)
+        hardware = instance.flavor_id, instance.volume_size
+        reasons = self._reasons(shown, *hardware)
         if shown != instance.version_ids[0]:
             reasons.append('the instance may still run this version after an '
                            'upgrade')
@@ -136,7 +147,7 @@ class Judge:
             reasons += [
                 f'{reason} (of {version}, which the instance may still run '
                 f'after an upgrade)'
-                for reason in self._reasons(version_id, instance.flavor_id)]
+                for reason in self._reasons(version_id, *hardware)]
         version, _wanted = self._requirements[shown]
         flavor = self._find(instance.flavor_id)
         return Violation(
@@ -144,12 +155,14 @@ class Judge:
             instance.cluster_id, version.id, version.datastore, version.name,
             instance.flavor_id, flavor.name if flavor else None, reasons)
 
-    def _reasons(self, version_id: str, flavor_id: str) -> list[str]:
+    def _reasons(self, version_id: str, flavor_id: str,
+                 volume_size: int) -> list[str]:
         _version, wanted = self._requirements[version_id]
         flavor = self._find(flavor_id)
-        if flavor is None:
-            return [*wanted.violations_by_id(flavor_id), GONE]
-        return wanted.violations(flavor._replace(id=flavor_id))
+        return [
+            *(wanted.violations(flavor._replace(id=flavor_id)) if flavor
+              else [*wanted.violations_by_id(flavor_id), GONE]),
+            *(wanted.volume_violations(volume_size) if volume_size else ())]
 
     def _find(self, flavor_id: str) -> requirement.Flavor | None:
         return (self._flavors.get(flavor_id)

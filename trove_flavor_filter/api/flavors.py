@@ -20,6 +20,7 @@ import webob
 from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
+from trove_flavor_filter.api import trove_bodies
 from trove_flavor_filter.api import views
 from trove_flavor_filter.db import lookup
 from trove_flavor_filter.db import requirements
@@ -68,7 +69,7 @@ def list_associated(request: webob.Request, ctx: context.RequestContext,
     """
     identity.check(request.environ, ctx, tenant_id)
     serves.policy.authorize(ctx, rules.TROVES_LIST)
-    found = _found(serves.lookup.versions_named, guard.LONGEST_NAME,
+    found = _found(serves.lookup.versions_named, trove_bodies.LONGEST_NAME,
                    datastore, version_id)
     if len(found) > 1:
         raise exception.BadRequest(
@@ -97,7 +98,7 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     caller = nova.Caller(tenant_id, ctx.auth_token)
     resize = guard.Guard(ctx, serves, tenant_id, caller)
     found = resize.own(
-        _found(serves.lookup.instance_versions, guard.LONGEST_ID, id))
+        _found(serves.lookup.instance_versions, trove_bodies.LONGEST_ID, id))
     if not found:
         raise exception.NotFound(f'Resource {id} cannot be found.')
     # As in Trove: a caller who may not see an instance gets 404, not 403.
@@ -110,7 +111,8 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     accepted = resize.resizable(
         present, resize.allowed(found, listing.flavors))
     answer = views.flavor_list(
-        request, serves.conf, tenant_id, accepted, listing.service_list)
+        request, serves.conf, tenant_id, accepted, listing.service_list,
+        (target.requirement for target in found))
     return views.conditional(request, answer)
 
 
@@ -151,5 +153,6 @@ def _list(request: webob.Request, ctx: context.RequestContext,
     accepted = acceptance.for_create(
         allowed, serves.storages.get(version.manager), wanted)
     answer = views.flavor_list(
-        request, serves.conf, tenant_id, accepted, listing.service_list)
+        request, serves.conf, tenant_id, accepted, listing.service_list,
+        [wanted])
     return views.conditional(request, answer)

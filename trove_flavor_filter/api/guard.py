@@ -10,14 +10,15 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Enforcement: refuse flavors that a datastore version does not allow.
+"""Enforcement: refuse what a datastore version does not allow.
 
 A guard checks a request before Trove handles it. It either raises, or returns
-and the request goes to Trove unchanged. It finds the datastore version and
-the flavors of a request as Trove 23 to 26 do, in the same database, with the
-same libraries. Requests that Trove itself refuses for another reason (no such
-instance, no such flavor, another project's instance) are left to Trove and
-its usual message. So a guard reveals nothing that Trove does not reveal.
+and the request goes to Trove unchanged. It finds the datastore version, the
+flavors and the volumes of a request as Trove 23 to 26 do, in the same
+database, with the same libraries. Requests that Trove itself refuses for
+another reason (no such instance, no such flavor, another project's instance)
+are left to Trove and its usual message. So a guard reveals nothing that Trove
+does not reveal.
 
 A guard relies on what the database says of an instance. While Trove resizes
 an instance, the database still has its old flavor, so an upgrade has to wait.
@@ -30,12 +31,12 @@ then a flavor has to be allowed by all versions that the instance may run.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import typing
-from urllib import parse
 
 from oslo_context import context
 from oslo_log import log
@@ -44,6 +45,7 @@ import webob
 from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import bodies
 from trove_flavor_filter.api import identity
+from trove_flavor_filter.api import trove_bodies
 from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import lookup as db_lookup
 from trove_flavor_filter.db import upgrades as db_upgrades
@@ -63,20 +65,14 @@ NOT_ASSOCIATED = 'not associated'
 # The maximum number of allowed flavors that a refusal lists.
 SUGGESTIONS = 5
 
-# Length of Trove's columns, in characters: for ids, and for names, version
-# numbers and flavors. A longer text is refused, or not found.
-LONGEST_ID = 36
-LONGEST_NAME = 255
-
-# More than any cluster has: the largest, Redis, is designed for a thousand.
-MOST_NODES = 1000
-
 BUSY: dict[int | None, str] = {running.RESIZING: 'being resized',
                                running.UPGRADING: 'being upgraded'}
 
 # Actions on an instance. If a body has several, Trove takes the last one.
 PROMOTE, EJECT = 'promote_to_replica_source', 'eject_replica_source'
 RESIZE, RESET = 'resize', 'reset_status'
+# A resize of the volume; in a body, it is a resize.
+RESIZE_VOLUME = 'resize_volume'
 ACTIONS = ('restart', RESIZE, PROMOTE, EJECT, RESET)
 
 # Actions of administrators, and actions on a cluster, that write the tasks of
@@ -90,23 +86,35 @@ Document = bodies.Document
 _Owned = typing.TypeVar('_Owned', db_lookup.ResolvedVersion, running.Instance)
 
 
-class FlavorCheck(typing.NamedTuple):
-    """A datastore version, and the flavors that a request would run it on.
+class Check(typing.NamedTuple):
+    """A datastore version, and the hardware that a request would run it on.
 
-    :ivar exists: whether an instance runs on them already; if so, Trove does
-        not ask Nova for them
+    :ivar volume_sizes: of data volumes, in GiB
+    :ivar volume_ids: volumes in Cinder whose sizes count instead, if Cinder
+        knows them
+    :ivar exists: whether an instance runs on the flavors already; if so,
+        Trove does not ask Nova for them
     """
 
     target: db_lookup.ResolvedVersion
-    flavor_ids: Iterable[str]
+    flavor_ids: Collection[str] = ()
+    volume_sizes: Collection[int] = ()
+    volume_ids: Collection[str] = ()
     exists: bool = False
+
+    @classmethod
+    def of_existing(cls, target: db_lookup.ResolvedVersion,
+                    exists: bool = False) -> 'Check':
+        """A check of the hardware that existing instances have."""
+        return cls(target, target.flavor_ids, target.volume_sizes,
+                   exists=exists)
 
 
 class Effects(typing.NamedTuple):
     """What Trove would do for a request, as far as it is checked or recorded.
 
     :ivar action: a word for the log
-    :ivar checks: the flavors that it would run datastore versions on
+    :ivar checks: the hardware that it would run datastore versions on
     :ivar waits_for: instances that must not be busy with a task
     :ivar upgrades: instances that it would upgrade
     :ivar target_ids: the new datastore version of these instances; several
@@ -119,7 +127,7 @@ class Effects(typing.NamedTuple):
     """
 
     action: str = ''
-    checks: Sequence[FlavorCheck] = ()
+    checks: Sequence[Check] = ()
     waits_for: Sequence[running.Instance] = ()
     upgrades: Sequence[running.Instance] = ()
     target_ids: Sequence[str] = ()
@@ -134,7 +142,10 @@ class Refusal(typing.NamedTuple):
     :ivar instance_id: id of the instance or the cluster; may be ''
     :ivar owner_id: id of its project; None for the caller's own
     :ivar target: the datastore version that does not allow it
-    :ivar flavor_id: the flavor that is not allowed; '' if it is none
+    :ivar flavor_id: the flavor of the request; '' if it has none, or several
+        and none of them is refused
+    :ivar volume_size: of the volume that is not allowed, in GiB; None if the
+        flavor is not
     :ivar judges: the datastore versions that judge it, if these are others
         than those that the flavors are checked for
     :ivar is_busy: whether it is not allowed since a task is running
@@ -145,6 +156,7 @@ class Refusal(typing.NamedTuple):
     owner_id: str | None = None
     target: db_lookup.ResolvedVersion | None = None
     flavor_id: str = ''
+    volume_size: int | None = None
     judges: Sequence[db_lookup.ResolvedVersion] = ()
     is_busy: bool = False
 
@@ -162,13 +174,13 @@ class Guard(typing.NamedTuple):
     id: str = ''
 
     def check(self, effects: Effects) -> None:
-        """Check that no instance is busy, and that all flavors are allowed.
+        """Check that no instance is busy, and that all else is allowed.
 
         Nothing is refused by a requirement that is on trial; it is logged
         that it would be.
 
         :raises NotReady: a task is running on an instance
-        :raises BadRequest: a flavor is not allowed
+        :raises BadRequest: a flavor or a volume is not allowed
         :raises Unavailable: Nova is needed and unavailable
         """
         refusals = self._refusals(effects)
@@ -199,7 +211,8 @@ class Guard(typing.NamedTuple):
             upgrade cannot be recorded, and that is off
         """
         try:
-            if len(self.id) > LONGEST_ID or not _is_comparable(self.id):
+            if (len(self.id) > trove_bodies.LONGEST_ID
+                    or not trove_bodies.is_comparable(self.id)):
                 raise exception.BadRequest('Invalid path.')
             body = bodies.read(environ)
             if body is None:
@@ -255,6 +268,23 @@ class Guard(typing.NamedTuple):
                     yield Refusal(
                         self.id, '; '.join(reasons) or NOT_ASSOCIATED,
                         check.target.tenant_id, check.target, flavor_id)
+            for size in sorted(self._volume_sizes(check)):
+                reasons = check.target.requirement.volume_violations(size)
+                if reasons:
+                    flavors = list(check.flavor_ids)
+                    yield Refusal(
+                        self.id, '; '.join(reasons), check.target.tenant_id,
+                        check.target, flavors[0] if len(flavors) == 1 else '',
+                        volume_size=size)
+
+    def _volume_sizes(self, check: Check) -> Collection[int]:
+        """The sizes of the volumes to check, if they matter."""
+        if not check.target.requirement.bounds_volume:
+            return ()
+        found = {self.services.volumes.size(volume_id)
+                 for volume_id in check.volume_ids}
+        return [size for size in found if size is not None
+                ] or check.volume_sizes
 
     def _is_on_trial(self, effects: Effects, refusal: Refusal) -> bool:
         """Whether a request passes although it would be refused.
@@ -313,10 +343,11 @@ class Guard(typing.NamedTuple):
             'action=%s datastore_version=%s instance=%s flavor=%r reason=%r',
             outcome, self.ctx.user_id, self.project_id, self.ctx.request_id,
             action, refusal.target.version_id if refusal.target else '',
-            refusal.instance_id, refusal.flavor_id[:LONGEST_NAME],
+            refusal.instance_id,
+            refusal.flavor_id[:trove_bodies.LONGEST_NAME],
             refusal.reason, context=self.ctx)
 
-    def _reasons(self, check: FlavorCheck, flavor_id: str) -> list[str] | None:
+    def _reasons(self, check: Check, flavor_id: str) -> list[str] | None:
         """The reasons to refuse a flavor, other than its association.
 
         :returns: None if the flavor is allowed; empty if the only reason is
@@ -331,7 +362,7 @@ class Guard(typing.NamedTuple):
             return wanted.contradictions
         if not wanted.is_associated(flavor_id):
             return []
-        if wanted.only_associations:
+        if wanted.needs_only_id:
             return None
         try:
             flavor = self.services.catalog.find(flavor_id, self.caller)
@@ -354,6 +385,11 @@ class Guard(typing.NamedTuple):
             return exception.NotReady(
                 f'Instance {refusal.instance_id} {refusal.reason}. '
                 f'Try again when the task has finished.')
+        version = f'datastore version {target.name} ({target.version_id})'
+        if refusal.volume_size is not None:
+            return exception.Refused(
+                f'A volume of {refusal.volume_size} GiB is not supported for '
+                f'{version}: {refusal.reason}.')
         visible: Sequence[requirement.Flavor] = ()
         # The request is refused all the same if Nova is unavailable.
         suggestion = ''
@@ -364,13 +400,12 @@ class Guard(typing.NamedTuple):
         # The caller must not see the names of other flavors.
         flavor = next((_named(flavor) for flavor in visible
                        if flavor.id == refusal.flavor_id),
-                      refusal.flavor_id[:LONGEST_NAME])
+                      refusal.flavor_id[:trove_bodies.LONGEST_NAME])
         reason = ('' if refusal.reason == NOT_ASSOCIATED
                   else f': {refusal.reason}')
-        return exception.FlavorRefused(
-            f'Flavor {flavor} is not supported for datastore version '
-            f'{target.name} ({target.version_id})'
-            f'{reason}.{suggestion}')
+        return exception.Refused(
+            f'Flavor {flavor} is not supported for {version}{reason}.'
+            f'{suggestion}')
 
     def _accepted(self, effects: Effects, target: db_lookup.ResolvedVersion,
                   visible: Sequence[requirement.Flavor]
@@ -413,18 +448,18 @@ class Guard(typing.NamedTuple):
     def named(self, datastore: typing.Any) -> list[db_lookup.ResolvedVersion]:
         """The datastore version that ``datastore`` in a body refers to."""
         given = bodies.as_object(datastore, 'datastore')
-        name = (_text(given, 'type')
+        name = (trove_bodies.text(given, 'type')
                 or self.services.conf.default_datastore)
         if not name:
             return []
         # For a cluster, Trove accepts any type for these two.
         number = given.get('version_number')
         if isinstance(number, str):
-            number = _text(given, 'version_number')
+            number = trove_bodies.text(given, 'version_number')
         inactive_too = bool(given.get('return_inactive'))
         return [
             target for target in self.services.lookup.named_version(
-                name, _text(given, 'version') or None, number)
+                name, trove_bodies.text(given, 'version') or None, number)
             if target.active or inactive_too]
 
     # One method for each guarded action; ``id`` is the id in the path.
@@ -433,15 +468,19 @@ class Guard(typing.NamedTuple):
         instance = bodies.as_object(body.get('instance'), 'instance')
         source_id = instance.get('replica_of')
         if source_id:
-            # A replica has its source's datastore version and flavor.
+            # A replica has its source's datastore version and flavor, and a
+            # volume as large as Cinder says of its source's.
             return Effects('create', [
-                FlavorCheck(target, target.flavor_ids)
+                Check.of_existing(target)._replace(
+                    volume_ids=target.volume_ids)
                 for target in self.own(
                     self.services.lookup.instance_version(
-                        _text(instance, 'replica_of', LONGEST_ID)))])
-        flavor_id = _flavor_id(instance.get('flavorRef'))
+                        trove_bodies.text(instance, 'replica_of',
+                                          trove_bodies.LONGEST_ID)))])
+        flavor_id = trove_bodies.flavor_id(instance.get('flavorRef'))
+        sizes = trove_bodies.volume_sizes(instance)
         return Effects('create', [
-            FlavorCheck(target, [flavor_id])
+            Check(target, [flavor_id], sizes)
             for target in self.named(instance.get('datastore', {}))])
 
     def update_instance(self, body: Document, id: str) -> Effects:
@@ -450,7 +489,7 @@ class Guard(typing.NamedTuple):
         # Trove starts these two even if another task is running.
         if 'datastore_version' in instance:
             return self._upgrade(lookup.instance_upgrade(
-                id, _text(instance, 'datastore_version')))
+                id, trove_bodies.text(instance, 'datastore_version')))
         if 'access' in instance:
             found = self.own(lookup.instance(id))
             return Effects('access', waits_for=found, clears=found)
@@ -491,13 +530,21 @@ class Guard(typing.NamedTuple):
             return Effects()
         resize = bodies.as_object(body[RESIZE], RESIZE)
         # If the body has both, Trove resizes the volume.
-        if 'flavorRef' not in resize or 'volume' in resize:
+        if 'volume' in resize:
+            sizes = trove_bodies.volume_sizes(resize)
+            # Trove resizes the volumes of replicas as well.
+            versions = self.own(lookup.instance_versions(id, replicas=True))
+            return Effects(
+                RESIZE_VOLUME,
+                [Check(target, (), sizes) for target in versions],
+                uses=_instances(versions))
+        if 'flavorRef' not in resize:
             return Effects()
-        flavor_id = _flavor_id(resize['flavorRef'])
+        flavor_id = trove_bodies.flavor_id(resize['flavorRef'])
         versions = self.own(lookup.instance_versions(id))
         return Effects(
-            action, [FlavorCheck(target, [flavor_id]) for target in versions],
-            uses=[each for target in versions for each in target.instances])
+            action, [Check(target, [flavor_id]) for target in versions],
+            uses=_instances(versions))
 
     def administer_instance(self, body: Document, id: str) -> Effects:
         if not body.keys() & ADMIN_ACTIONS:
@@ -506,27 +553,34 @@ class Guard(typing.NamedTuple):
 
     def create_cluster(self, body: Document, _id: str) -> Effects:
         cluster = bodies.as_object(body.get('cluster'), 'cluster')
-        flavor_ids = _flavor_ids_of_nodes(cluster.get('instances'))
+        nodes = trove_bodies.nodes(cluster.get('instances'))
+        flavor_ids = trove_bodies.flavor_ids(nodes)
+        sizes = trove_bodies.volume_sizes(*nodes)
+        others = trove_bodies.sizes_beside_nodes(
+            cluster, self.services.conf.mongodb)
         return Effects('create', [
-            FlavorCheck(target, flavor_ids)
+            Check(target, flavor_ids, sizes | (
+                others if target.manager == 'mongodb' else set()))
             for target in self.named(cluster.get('datastore', {}))])
 
     def act_on_cluster(self, body: Document, id: str) -> Effects:
         # Trove refuses a body with more than one action.
         lookup = self.services.lookup
         if 'grow' in body:
-            flavor_ids = _flavor_ids_of_nodes(body['grow'])
+            nodes = trove_bodies.nodes(body['grow'])
+            flavor_ids = trove_bodies.flavor_ids(nodes)
+            sizes = trove_bodies.volume_sizes(*nodes)
             return Effects('grow', [
-                FlavorCheck(target, flavor_ids)
+                Check(target, flavor_ids, sizes)
                 for target in self.own(lookup.cluster_version(id))])
         if 'add_shard' in body:
             return Effects('add_shard', [
-                FlavorCheck(target, target.flavor_ids)
+                Check.of_existing(target)
                 for target in self.own(lookup.shard_versions(id))])
         if 'upgrade' in body:
             upgrade = bodies.as_object(body['upgrade'], 'upgrade')
             return self._upgrade(lookup.cluster_upgrade(
-                id, _text(upgrade, 'datastore_version')))
+                id, trove_bodies.text(upgrade, 'datastore_version')))
         if body.keys() & CLUSTER_ACTIONS:
             return Effects(clears=self.own(lookup.members(id)),
                            clears_late=True)
@@ -542,12 +596,17 @@ class Guard(typing.NamedTuple):
         return Effects(
             'upgrade',
             # An instance may go back to a version that it may still run.
-            [FlavorCheck(target, target.flavor_ids, exists=True)
+            [Check.of_existing(target, exists=True)
              for target in found
              if any(target.version_id not in instance.earlier
                     for instance in instances)],
             waits_for=instances, upgrades=instances,
             target_ids=[target.version_id for target in found])
+
+
+def _instances(found: Iterable[db_lookup.ResolvedVersion]
+               ) -> list[running.Instance]:
+    return [each for target in found for each in target.instances]
 
 
 def _suggestion(accepted: Iterable[requirement.Flavor]) -> str:
@@ -588,7 +647,8 @@ def check(action: Action, environ: dict[str, typing.Any],
     :param id: id of the instance, cluster or configuration in the path
     :returns: what has to be done when Trove has answered
     :raises Unauthorized, Forbidden: the caller is not permitted to
-    :raises BadRequest: the body is invalid, or a flavor is not allowed
+    :raises BadRequest: the body is invalid, or a flavor or a volume is not
+        allowed
     :raises NotReady: a task is running on an instance
     :raises Unavailable: the database is unavailable; or Nova is, and a
         minimum, a maximum or an extra spec has to be checked
@@ -659,45 +719,3 @@ def method_of(environ: dict[str, typing.Any]) -> str:
         if override:
             return override.upper()
     return environ['REQUEST_METHOD']
-
-
-def _text(value: Document, name: str, longest: int = LONGEST_NAME) -> str:
-    """A text in an object; empty if it is absent."""
-    text = value.get(name, '')
-    if not isinstance(text, str) or not _is_comparable(text):
-        raise exception.BadRequest(f'The {name} must be a string.')
-    if len(text) > longest:
-        raise exception.BadRequest(
-            f'The {name} must have no more than {longest} characters.')
-    return text
-
-
-def _is_comparable(text: str) -> bool:
-    """Whether a text can be used in a query on every database."""
-    try:
-        return b'\0' not in text.encode()
-    except UnicodeEncodeError:
-        # Half of a surrogate pair, which JSON can spell.
-        return False
-
-
-def _flavor_id(reference: typing.Any) -> str:
-    """The id in a flavorRef, parsed as in Trove's get_id_from_href."""
-    text = f'{reference}'
-    try:
-        if len(text) > LONGEST_NAME or not _is_comparable(text):
-            raise ValueError
-        return parse.urlsplit(text).path.split('/')[-1]
-    except ValueError as error:
-        raise exception.BadRequest(
-            'Invalid flavorRef.') from error
-
-
-def _flavor_ids_of_nodes(nodes: typing.Any) -> set[str]:
-    if not isinstance(nodes, list):
-        raise exception.BadRequest('The nodes must be a list.')
-    if len(nodes) > MOST_NODES:
-        raise exception.BadRequest(
-            f'There may be no more than {MOST_NODES} nodes.')
-    return {_flavor_id(bodies.as_object(node, 'node').get('flavorRef'))
-            for node in nodes}

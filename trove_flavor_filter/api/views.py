@@ -40,11 +40,13 @@ CATALOG_END = re.compile(
 
 def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 project_id: str, flavors: Iterable[requirement.Flavor],
-                service_list: snapshot.Snapshot) -> webob.Response:
+                service_list: snapshot.Snapshot,
+                wanted: Iterable[requirement.Requirement]) -> webob.Response:
     """A list of flavors, each as in Trove's GET /flavors.
 
     :param conf: determines ``local_storage`` and the prefix of the links
     :param service_list: caches the parts of its flavors' documents
+    :param wanted: what is required; its bounds of a volume are shown
     """
     prefix, version = _base(request, conf)
     self_link = jsonutils.dumps(
@@ -60,7 +62,9 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 json_fragments[flavor.id] = fragments
         first, middle, last = fragments
         documents.append(f'{first}{self_link}{middle}{bookmark}{last}')
-    return _json(f'{{"flavors": [{", ".join(documents)}]}}'.encode())
+    volume = requirement.volume_bounds(wanted)
+    more = f', "volume": {jsonutils.dumps(volume)}' if volume else ''
+    return _json(f'{{"flavors": [{", ".join(documents)}]{more}}}'.encode())
 
 
 def next_link(request: webob.Request, conf: cfg.ConfigOpts, path: str,

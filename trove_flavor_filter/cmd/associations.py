@@ -25,6 +25,7 @@ from cliff import lister
 from oslo_config import cfg
 
 from trove_flavor_filter.cmd import base
+from trove_flavor_filter import conf as config
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter.db import violations
@@ -75,7 +76,14 @@ def removed_ids(text: str) -> list[str]:
 
 def table(conf: cfg.ConfigOpts) -> requirements.Requirements:
     """The table that the commands read and change."""
-    return requirements.Requirements(engine.Database(conf))
+    return requirements.Requirements(
+        engine.Database(conf), config.storages(conf))
+
+
+def finder(conf: cfg.ConfigOpts, database: requirements.Requirements
+           ) -> violations.Violations:
+    """What finds the instances that break a requirement."""
+    return violations.Violations(database.database, config.storages(conf))
 
 
 def find_version(database: requirements.Requirements,
@@ -132,17 +140,40 @@ class Changing(base.Subcommand, command.Command):
         :returns: the changes that were made, none in a dry run
         """
         if not parsed_args.dry_run:
-            return self.change(database, plan, version_ids)
+            made = self.change(database, plan, version_ids)
+            self.warn_of_volumes(database, made)
+            return made
         changes = [change for change in database.preview(plan, version_ids)
                    if change.before != change.after]
         if not changes:
             self.say('Nothing to change.')
             return []
+        self.warn_of_volumes(database, changes)
         flavors = flavors_if_known(self.conf)
         for line in planning.diff(changes, flavors or {}):
             self.say(line)
         self.show_impact(database, changes, flavors)
         return []
+
+    def warn_of_volumes(self, database: requirements.Requirements,
+                        changes: Iterable[requirement.Change]) -> None:
+        """Warn of bounds of volumes that Trove makes void, or impossible."""
+        changed = {change.version.id: change for change in changes if any(
+            key in requirement.VOLUME for key, _value in change.added)}
+        if not changed:
+            return
+        without = database.without_volumes(changed)
+        for version_id, manager in without.items():
+            warn(f'instances of {changed[version_id].version} have no data '
+                 f'volume, so bounds of its size have no effect: '
+                 f'volume_support in [{manager}] of trove.conf is false')
+        largest = self.conf.max_accepted_volume_size
+        for version_id in changed.keys() - without:
+            change = changed[version_id]
+            if change.requirement.min_volume > largest:
+                warn(f'{change.version} requires a volume that Trove does '
+                     f'not accept: max_accepted_volume_size in trove.conf '
+                     f'is {largest}')
 
     def show_impact(self, database: requirements.Requirements,
                     changes: Iterable[requirement.Change],
@@ -153,7 +184,7 @@ class Changing(base.Subcommand, command.Command):
         """
         if flavors is None:
             return
-        found = violations.Violations(database.database)
+        found = finder(self.conf, database)
         for change in changes:
             for line in outcome.impact(change.version, found.impact(
                     change, flavors.values()).document()):
@@ -171,7 +202,7 @@ class Changing(base.Subcommand, command.Command):
                    if change.before != change.after}
         if not changed or not flavors:
             return
-        counts = violations.Violations(database.database).counts(
+        counts = finder(self.conf, database).counts(
             flavors.values(), violations.Scope(
                 *changed if len(changed) == 1 else ()))
         number = sum(count for version, count in counts
@@ -348,6 +379,9 @@ class Require(Changing):
     flavors that are created later. Several values of one extra spec are
     alternatives: a flavor needs one of them. Values are compared exactly.
 
+    --min-volume and --max-volume bound the data volume of an instance, in
+    Cinder. They have no effect on a datastore without volume support.
+
     Requirements that are not given are kept; --clear removes them. The given
     values of an extra spec replace its earlier ones; --no-extra-spec removes
     an extra spec. A value replaces an invalid row of the same key;
@@ -375,11 +409,13 @@ datastore-version-flavor-require mysql/8.0 --clear
         for key, metavar, what in (
                 ('ram', 'MIB', 'MiB of RAM'),
                 ('vcpus', 'N', 'vCPUs'),
-                ('disk', 'GIB', 'GiB of root disk')):
+                ('disk', 'GIB', 'GiB of root disk'),
+                ('volume', 'GIB', 'GiB')):
+            thing = 'data volumes' if key == 'volume' else 'flavors'
             for which, words in (('min', 'at least'), ('max', 'at most')):
                 parser.add_argument(
                     f'--{which}-{key}', metavar=metavar, type=new_size,
-                    help=f'allow flavors with {words} this many {what}')
+                    help=f'allow {thing} with {words} this many {what}')
         parser.add_argument(
             '--extra-spec', metavar='KEY=VALUE', type=new_extra_spec,
             action='append', default=[],
@@ -663,7 +699,7 @@ datastore-version-flavor-violations -f value -c "Project ID" | sort | uniq -c
             scope = violations.Scope(find_version(
                 database, parsed_args.datastore_version).id)
         client = nova.NovaFlavors.for_command(self.conf)
-        found = list(violations.Violations(database.database).all(
+        found = list(finder(self.conf, database).all(
             client.everything(), scope))
         if (any(each.flavor_name is None for each in found)
                 and not client.sees_all()):

@@ -80,7 +80,8 @@ class Apply(associations.Changing):
             - db.large        # a flavor's id or name
             - id: 7           # an id that is also another flavor's name
             min_ram: 2048     # MiB; also min_vcpus, and min_disk in GiB
-            max_vcpus: 8      # also max_ram and max_disk
+            max_vcpus: 8      # also max_ram, max_disk
+            min_volume: 20    # of the data volume, GiB; also max_volume
             extra_specs:
               database: mysql     # or a list of values
 
@@ -158,6 +159,7 @@ datastore-version-flavor-apply --prune - < flavors.yaml
         with contextlib.redirect_stdout(self.app.stdout):
             code = outcome.report(
                 changes, warnings, flavors or {}, parsed_args)
+        self.warn_of_volumes(database, changes)
         if parsed_args.dry_run:
             if changes and flavors is None:
                 flavors = associations.flavors_if_known(self.conf)

@@ -47,7 +47,8 @@ problem. The checks cover:
 * requirements that no flavor can meet or that cannot be checked
 * keys that older releases of the plugin ignore
 * datastore versions that allow none of the existing flavors
-* instances on a flavor that their datastore version does not allow
+* instances with a flavor or a volume that their datastore version does not
+  allow
 
 Nothing is changed. Run it on each host that runs trove-api, before and after
 an upgrade of Trove or of the plugin, and whenever something seems wrong.
@@ -195,9 +196,23 @@ class Checks(upgradecheck.UpgradeCommands):
         return nova.NovaFlavors.for_command(self._conf).sees_all()
 
     @functools.cached_property
+    def _table(self) -> requirements.Requirements:
+        return requirements.Requirements(
+            self._database, config.storages(self._conf))
+
+    @functools.cached_property
     def _requirements(self) -> list[
             tuple[requirement.Version, requirement.Requirement]]:
-        return requirements.Requirements(self._database).requirements()
+        return self._table.requirements()
+
+    @property
+    def _applicable(self) -> list[
+            tuple[requirement.Version, requirement.Requirement]]:
+        """The requirements, as far as they apply to instances."""
+        without = self._table.without_volumes(
+            [version.id for version, _wanted in self._requirements])
+        return [(version, wanted.without_volume if version.id in without
+                 else wanted) for version, wanted in self._requirements]
 
     @_guarded
     def table(self) -> upgradecheck.Result:
@@ -286,15 +301,19 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def impossible(self) -> upgradecheck.Result:
+        largest = self._conf.max_accepted_volume_size
         found = [f'{version}: {"; ".join(problems)}'
-                 for version, wanted in self._requirements
+                 for version, wanted in self._applicable
                  if (problems := [
                      *wanted.contradictions,
+                     *([f'min_volume {wanted.min_volume} is above '
+                        f'max_accepted_volume_size {largest} in trove.conf']
+                       if wanted.min_volume > largest else []),
                      *(f'{row} is invalid'
                        for row in wanted.malformed_rows
                        if wanted.is_unreadable)])]
         return _listed(
-            found, 'No flavor can meet the requirements of these datastore '
+            found, 'No instance can meet the requirements of these datastore '
             'versions: {}. Use "trove-manage '
             'datastore-version-flavor-require" to change them.')
 
@@ -317,12 +336,13 @@ class Checks(upgradecheck.UpgradeCommands):
     def newer_keys(self) -> upgradecheck.Result:
         found = [str(version) for version, wanted in self._requirements
                  if wanted.extra_specs or wanted.on_trial
-                 or wanted.limits != wanted.minimums]
+                 or wanted.min_volume or wanted.limits != wanted.minimums]
         return _listed(
-            found, 'These datastore versions require maximums or extra '
-            'specs, or are on trial: {}. Hosts with an older release of the '
-            'plugin ignore that, and allow more or refuse more. Make sure '
-            'that every host that runs trove-api has this release.')
+            found, 'These datastore versions require maximums, extra specs '
+            'or the size of a volume, or are on trial: {}. Hosts with an '
+            'older release of the plugin ignore that, and allow more or '
+            'refuse more. Make sure that every host that runs trove-api has '
+            'this release.')
 
     @_guarded
     def on_trial(self) -> upgradecheck.Result:
@@ -347,7 +367,7 @@ class Checks(upgradecheck.UpgradeCommands):
     @_guarded
     def nothing_left(self) -> upgradecheck.Result:
         without = [
-            str(version) for version, wanted in self._requirements
+            str(version) for version, wanted in self._applicable
             if not wanted.select(self._flavors.values())]
         return _listed(
             without, 'These datastore versions allow none of the existing '
@@ -357,16 +377,18 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @_guarded
     def instances(self) -> upgradecheck.Result:
-        counts = violations.Violations(self._database).counts(
+        counts = violations.Violations(
+            self._database, config.storages(self._conf)).counts(
             self._flavors.values())
         return _listed(
             [f'{count} of {version}' for version, count in counts],
-            'Instances run on a flavor that their datastore version '
+            'Instances have a flavor or a volume that their datastore version '
             'does not allow, or that a version does not allow which they may '
             'still run after an upgrade: {}. "trove-manage '
             'datastore-version-flavor-violations" lists them. They keep '
-            'running; "openstack database instance resize flavor" moves one '
-            'to a flavor that is allowed.')
+            'running; "openstack database instance resize flavor" and '
+            '"openstack database instance resize volume" change one to what '
+            'is allowed.')
 
     _upgrade_checks = (
         ('Table and migrations', table),

@@ -21,6 +21,7 @@ from oslo_utils import uuidutils
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
@@ -38,6 +39,8 @@ class ResolvedVersion(typing.NamedTuple):
     :ivar active: whether it is active
     :ivar requirement: what it requires
     :ivar flavor_ids: ids of the flavors of the existing instances
+    :ivar volume_sizes: of the data volumes of the existing instances, in GiB
+    :ivar volume_ids: of the same volumes, in Cinder
     :ivar tenant_id: id of their project; None if there are none
     :ivar instances: these instances, if the request changes them
     :ivar manager: Trove's name for what manages instances of the version
@@ -49,6 +52,8 @@ class ResolvedVersion(typing.NamedTuple):
     active: bool
     requirement: requirement.Requirement
     flavor_ids: frozenset[str] = frozenset()
+    volume_sizes: frozenset[int] = frozenset()
+    volume_ids: frozenset[str] = frozenset()
     tenant_id: str | None = None
     instances: tuple[running.Instance, ...] = ()
     manager: str | None = None
@@ -62,10 +67,14 @@ class Lookup:
     """Finds the targets of requests in Trove's database.
 
     Every method raises DatabaseUnavailable if the database is unavailable.
+
+    :param storages: where instances store their data
     """
 
-    def __init__(self, database: engine.Database):
+    def __init__(self, database: engine.Database,
+                 storages: acceptance.Storages):
         self._database = database
+        self._storages = storages
         self._recorded = upgrades.Recorded(database).rows
 
     def named_version(self, datastore: str, version: str | None,
@@ -112,7 +121,7 @@ class Lookup:
             else:
                 rows = [row for row in rows if row.by_name and
                         (not number or row.by_number)]
-        return _resolved(rows)
+        return self._resolved(rows)
 
     @engine.read
     def instance_version(self, instance_id: str) -> list[ResolvedVersion]:
@@ -122,11 +131,14 @@ class Lookup:
         """
         return self._members_and_version(models.Instance, instance_id)
 
-    def instance_versions(self, instance_id: str) -> list[ResolvedVersion]:
+    def instance_versions(self, instance_id: str, replicas: bool = False
+                          ) -> list[ResolvedVersion]:
         """As :meth:`instance_version`, but all versions that it may run.
 
         There is more than one after an upgrade, until it is known to have
         succeeded.
+
+        :param replicas: also all versions that its replicas may run
         """
         instance, version = models.Instance, models.DatastoreVersion
         upgrade = orm.aliased(models.FlavorFilterUpgrade)
@@ -141,14 +153,17 @@ class Lookup:
                                     upgrade.target_id])))
             return _with_upgrade(
                 requirements.with_requirement(
-                    *_NAMES, instance.flavor_id, *_INSTANCE)
+                    *_NAMES, *_HARDWARE, *_INSTANCE)
                 .select_from(instance).join(version, sa.or_(*may_run))
                 .outerjoin(*requirements.METADATA)
-                .where(instance.id == instance_id,
+                .where(sa.or_(instance.id == instance_id,
+                              instance.slave_of_id == instance_id)
+                       if replicas else instance.id == instance_id,
                        instance.deleted.is_(False)), upgrades)
-        found = _resolved(self._recorded(statement))
+        found = self._resolved(self._recorded(statement))
         return [target for target in found
-                if target.version_id in target.instances[0].versions]
+                if any(target.version_id in instance.versions
+                       for instance in target.instances)]
 
     def instance_upgrade(self, instance_id: str, version: str
                          ) -> list[ResolvedVersion]:
@@ -187,7 +202,7 @@ class Lookup:
         cluster, member = models.Cluster, models.Instance
         statement: sa.Select = (
             requirements.with_requirement(
-                *_NAMES, cluster.tenant_id, member.flavor_id)
+                *_NAMES, cluster.tenant_id, *_HARDWARE)
             .select_from(cluster)
             .join(member, sa.and_(
                 member.cluster_id == cluster.id, member.deleted.is_(False),
@@ -199,7 +214,7 @@ class Lookup:
             .where(cluster.id == cluster_id, cluster.deleted.is_(False)))
         with self._database.statement() as connection:
             rows = connection.execute(statement).all()
-        return _resolved(rows)
+        return self._resolved(rows)
 
     @engine.read
     def siblings(self, version_id: str) -> list[ResolvedVersion]:
@@ -213,7 +228,7 @@ class Lookup:
             .where(version.datastore_id == datastore_id))
         with self._database.statement() as connection:
             rows = connection.execute(statement).all()
-        return _resolved(rows)
+        return self._resolved(rows)
 
     def instance(self, instance_id: str) -> list[running.Instance]:
         """An instance; an empty list if there is no such instance."""
@@ -257,7 +272,7 @@ class Lookup:
     def _members_and_version(self, owner: typing.Any, owner_id: str
                              ) -> list[ResolvedVersion]:
         statement: sa.Select = requirements.with_requirement(
-            *_NAMES, owner.tenant_id, models.Instance.flavor_id
+            *_NAMES, owner.tenant_id, *_HARDWARE
         ).select_from(owner)
         if owner is models.Cluster:
             statement = statement.outerjoin(*_MEMBERS)
@@ -268,7 +283,7 @@ class Lookup:
             owner.id == owner_id, owner.deleted.is_(False))
         with self._database.statement() as connection:
             rows = connection.execute(statement).all()
-        return _resolved(rows)
+        return self._resolved(rows)
 
     def _upgrade(self, owner: typing.Any, owner_id: str, version: str
                  ) -> list[ResolvedVersion]:
@@ -277,7 +292,7 @@ class Lookup:
 
         def statement(upgrades: bool) -> sa.Select:
             found = requirements.with_requirement(
-                *_NAMES, models.Instance.flavor_id, *_INSTANCE,
+                *_NAMES, *_HARDWARE, *_INSTANCE,
                 owner.tenant_id.label('owner')).select_from(owner)
             if owner is models.Cluster:
                 found = found.outerjoin(*_MEMBERS)
@@ -290,7 +305,35 @@ class Lookup:
                 .outerjoin(*requirements.METADATA)
                 .where(owner.id == owner_id, owner.deleted.is_(False)),
                 upgrades)
-        return _resolved(self._recorded(statement))
+        return self._resolved(self._recorded(statement))
+
+    def _resolved(self, rows: Sequence[typing.Any]) -> list[ResolvedVersion]:
+        by_version = collections.defaultdict(list)
+        for row in rows:
+            by_version[row.id].append(row)
+        columns = rows[0]._fields if rows else ()
+        found = []
+        for version_id, those in by_version.items():
+            target = ResolvedVersion(
+                version_id, those[0].datastore or '', those[0].name or '',
+                bool(those[0].active),
+                requirements.requirement_in(
+                    version_id, those, self._storages),
+                manager=those[0].manager)
+            if 'tenant_id' in columns:
+                target = target._replace(
+                    flavor_ids=frozenset(
+                        row.flavor_id for row in those if row.flavor_id),
+                    volume_sizes=frozenset(
+                        row.volume_size for row in those if row.volume_size),
+                    volume_ids=frozenset(
+                        row.volume_id for row in those if row.volume_id),
+                    tenant_id=(those[0].owner if 'owner' in columns
+                               else those[0].tenant_id))
+            if 'instance_id' in columns:
+                target = target._replace(instances=tuple(_instances(those)))
+            found.append(target)
+        return found
 
 
 # Built once, since building the statement takes longer than running it.
@@ -337,6 +380,10 @@ _NAMES: tuple[typing.Any, ...] = (
     models.DatastoreVersion.name)
 
 
+_HARDWARE: tuple[typing.Any, ...] = (
+    models.Instance.flavor_id, models.Instance.volume_size,
+    models.Instance.volume_id)
+
 # The columns of running.Instance.
 _INSTANCE: tuple[typing.Any, ...] = (
     models.Instance.id.label('instance_id'), models.Instance.tenant_id,
@@ -375,27 +422,3 @@ def _instances(rows: Sequence[typing.Any]) -> list[running.Instance]:
                           row.state) for row in those),
         bool(those[0].waits), those[0].cluster_id)
         for instance_id, those in by_instance.items()]
-
-
-def _resolved(rows: Sequence[typing.Any]) -> list[ResolvedVersion]:
-    by_version = collections.defaultdict(list)
-    for row in rows:
-        by_version[row.id].append(row)
-    columns = rows[0]._fields if rows else ()
-    found = []
-    for version_id, those in by_version.items():
-        target = ResolvedVersion(
-            version_id, those[0].datastore or '', those[0].name or '',
-            bool(those[0].active),
-            requirements.requirement_in(version_id, those),
-            manager=those[0].manager)
-        if 'tenant_id' in columns:
-            target = target._replace(
-                flavor_ids=frozenset(
-                    row.flavor_id for row in those if row.flavor_id),
-                tenant_id=(those[0].owner if 'owner' in columns
-                           else those[0].tenant_id))
-        if 'instance_id' in columns:
-            target = target._replace(instances=tuple(_instances(those)))
-        found.append(target)
-    return found

@@ -127,6 +127,8 @@ class Instance(Base):
     tenant_id = sa.Column(sa.String(36))
     task_id = sa.Column(sa.Integer)
     flavor_id = sa.Column(sa.String(255))
+    volume_size = sa.Column(sa.Integer)
+    volume_id = sa.Column(sa.String(36))
     slave_of_id = sa.Column(sa.String(36), sa.ForeignKey('instances.id'))
     cluster_id = sa.Column(sa.String(36), sa.ForeignKey('clusters.id'))
     type = sa.Column(sa.String(64))

@@ -28,6 +28,7 @@ from oslo_utils import timeutils
 from oslo_utils import uuidutils
 import sqlalchemy as sa
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter import exception
@@ -51,10 +52,14 @@ class Requirements:
     """The table with the requirements of datastore versions.
 
     Every method raises DatabaseUnavailable if the database is unavailable.
+
+    :param storages: where instances store their data
     """
 
-    def __init__(self, database: engine.Database):
+    def __init__(self, database: engine.Database,
+                 storages: acceptance.Storages):
         self.database = database
+        self._storages = storages
 
     @engine.read
     def requirement_of(self, version_id: str) -> VersionRequirement | None:
@@ -74,7 +79,27 @@ class Requirements:
             return None
         return VersionRequirement(
             active=bool(rows[0].active), manager=rows[0].manager,
-            requirement=requirement_in(version_id, rows))
+            requirement=requirement_in(version_id, rows, self._storages))
+
+    @engine.read
+    def without_volumes(self, version_ids: Collection[str]
+                        ) -> dict[str, str]:
+        """The datastore versions whose instances have no volume.
+
+        :param version_ids: of these datastore versions
+        :returns: the manager of each, by the id of the version
+        """
+        without = {manager for manager, storage in self._storages.items()
+                   if not storage.volume_support}
+        version: typing.Any = models.DatastoreVersion
+        with self.database.reading() as connection:
+            rows = [
+                row for condition in _in(version.id, version_ids)
+                for row in connection.execute(
+                    sa.select(version.id, version.manager)
+                    .where(*condition))]
+        return {row.id: row.manager for row in rows
+                if row.manager in without}
 
     @engine.read
     def find_versions(self, text: str) -> list[requirement.Version]:
@@ -431,15 +456,17 @@ REQUIREMENT: sa.Select = (
 _logged: dict[str, str] = {}
 
 
-def requirement_in(version_id: str, rows: Collection[typing.Any]
-                   ) -> requirement.Requirement:
-    """The requirement from rows.
+def requirement_in(version_id: str, rows: Collection[typing.Any],
+                   storages: acceptance.Storages) -> requirement.Requirement:
+    """The requirement from rows, as far as it applies to instances.
 
     An error is logged if no flavor can meet it: once, until it changes.
     """
-    found = requirement.Requirement.of(
-        ((row.key, row.value) for row in rows),
-        any(row.ignores_case for row in rows))
+    found = acceptance.applicable(
+        requirement.Requirement.of(
+            ((row.key, row.value) for row in rows),
+            any(row.ignores_case for row in rows)),
+        next((storages.get(row.manager) for row in rows), None))
     reason = ', '.join(found.contradictions)
     if found.is_unreadable:
         reason = (f'invalid rows in table datastore_version_metadata: '

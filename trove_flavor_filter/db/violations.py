@@ -12,8 +12,8 @@
 
 """Find the instances that break a requirement.
 
-The database groups instances by the pairs that they are judged by. The pairs
-are judged in memory. Then the instances of the broken pairs are read, a page
+The database groups instances by what they are judged by. The groups are judged
+in memory. Then the instances of the broken groups are read, a page
 at a time. So neither the number of statements nor the memory depends on the
 number of instances.
 """
@@ -28,6 +28,7 @@ import typing
 
 import sqlalchemy as sa
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter.db import engine
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import requirements
@@ -45,6 +46,9 @@ SPREAD = 200
 
 INSTANCE: typing.Any = models.Instance
 UPGRADE = models.FlavorFilterUpgrade
+# GiB; 0 for an instance without a volume.
+VOLUME_SIZE: typing.Any = sa.func.coalesce(
+    INSTANCE.volume_size, 0).label('volume_size')
 
 
 class Scope(typing.NamedTuple):
@@ -58,8 +62,10 @@ class Scope(typing.NamedTuple):
     project_id: str | None = None
 
 
-class Pair(typing.NamedTuple):
-    """A datastore version and a flavor that instances are judged by.
+class Group(typing.NamedTuple):
+    """What instances are judged by: a version, a flavor, a size of volume.
+
+    :ivar volume_size: GiB; 0 for no volume
 
     :ivar is_row: whether the version is the one in the instances' rows;
         otherwise they may run it after an upgrade
@@ -70,10 +76,20 @@ class Pair(typing.NamedTuple):
 
     version_id: str
     flavor_id: str
+    volume_size: int
     is_row: bool
     first: str
     last: str
     instances: int
+
+    @property
+    def judged(self) -> tuple[str, str, int]:
+        return self.version_id, self.flavor_id, self.volume_size
+
+    @property
+    def key(self) -> str:
+        """As :func:`_key`."""
+        return f'{self.version_id}/{self.flavor_id}/{self.volume_size}'
 
 
 class Page(typing.NamedTuple):
@@ -91,10 +107,14 @@ class Violations:
     """Finds the instances that break a requirement.
 
     Every method raises DatabaseUnavailable if the database is unavailable.
+
+    :param storages: where instances store their data
     """
 
-    def __init__(self, database: engine.Database):
+    def __init__(self, database: engine.Database,
+                 storages: acceptance.Storages):
         self._database = database
+        self._storages = storages
         self._recorded = upgrades.Recorded(database).rows
 
     def page(self, flavors: Iterable[requirement.Flavor],
@@ -108,10 +128,10 @@ class Violations:
         :param limit: the maximum number of violations, up to PAGE
         """
         judge = violations.Judge(self._requirements(scope), flavors)
-        pairs, last = self._broken(judge.breaks, scope, marker, limit)
-        if not pairs:
+        groups, last = self._broken(judge.breaks, scope, marker, limit)
+        if not groups:
             return Page([], None)
-        found = self._instances(pairs, scope, marker, last, limit + 1)
+        found = self._instances(groups, scope, marker, last, limit + 1)
         if len(found) > limit:
             last = found[limit - 1].id
         # An instance may have changed between two statements.
@@ -136,9 +156,9 @@ class Violations:
         wanted = self._requirements(scope)
         judge = violations.Judge(wanted, flavors)
         counts: collections.Counter[str] = collections.Counter()
-        for pair in self._pairs(scope):
-            if judge.breaks(pair.version_id, pair.flavor_id):
-                counts[pair.version_id] += pair.instances
+        for group in self._groups(scope):
+            if judge.breaks(*group.judged):
+                counts[group.version_id] += group.instances
         return [(version, counts[version.id]) for version, _wanted in wanted
                 if version.id in counts]
 
@@ -150,38 +170,42 @@ class Violations:
         """
         flavors = list(flavors)
         scope = Scope(change.version.id)
+        ((manager,),) = self._rows(
+            sa.select(models.DatastoreVersion.manager)
+            .where(models.DatastoreVersion.id == change.version.id))
         before, after = (
-            requirement.Requirement.of(rows, change.ignores_case)
+            acceptance.applicable(
+                requirement.Requirement.of(rows, change.ignores_case),
+                self._storages.get(manager))
             for rows in (change.before, change.after))
         was, will = (violations.Judge([(change.version, wanted)], flavors)
                      for wanted in (before, after))
         added, ended = [], 0
-        for pair in self._pairs(scope) if before != after else ():
-            key = pair.version_id, pair.flavor_id
-            if will.breaks(*key) and not was.breaks(*key):
-                added.append(pair)
-            elif was.breaks(*key) and not will.breaks(*key):
-                ended += pair.instances
-        pairs, last = _first(added, PAGE)
+        for group in self._groups(scope) if before != after else ():
+            if will.breaks(*group.judged) and not was.breaks(*group.judged):
+                added.append(group)
+            elif was.breaks(*group.judged) and not will.breaks(*group.judged):
+                ended += group.instances
+        groups, last = _first(added, PAGE)
         allowed = [{flavor.id for flavor in wanted.select(flavors)}
                    for wanted in (before, after)]
         return violations.Impact(
-            sum(pair.instances for pair in added), ended,
+            sum(group.instances for group in added), ended,
             self._projects(added, scope),
             [flavor.id for flavor in flavors
              if flavor.id in allowed[1] - allowed[0]],
             [flavor.id for flavor in flavors
              if flavor.id in allowed[0] - allowed[1]],
             [each for instance in (self._instances(
-                pairs, scope, None, last, PAGE) if pairs else ())
+                groups, scope, None, last, PAGE) if groups else ())
              if (each := will.judge(instance))])
 
-    def _projects(self, pairs: Iterable[Pair], scope: Scope) -> int:
-        """The number of projects with instances that pairs judge."""
+    def _projects(self, groups: Iterable[Group], scope: Scope) -> int:
+        """The number of projects with instances that groups judge."""
         found: set[typing.Any] = set()
         for is_row in (True, False):
-            keys = [f'{pair.version_id}/{pair.flavor_id}' for pair in pairs
-                    if pair.is_row == is_row]
+            keys = [group.key for group in groups
+                    if group.is_row == is_row]
             for some in engine.batches(keys):
                 found.update(self._rows(
                     _judged(is_row, scope, None).with_only_columns(
@@ -204,36 +228,38 @@ class Violations:
         if scope.version_id is not None:
             statement = statement.where(version.id == scope.version_id)
         return [
-            (requirement.Version(*names), requirement.Requirement.of(
-                ((row.key, row.value) for row in those), bool(ignores_case)))
-            for (ignores_case, *names), those in itertools.groupby(
+            (requirement.Version(*names), acceptance.applicable(
+                requirement.Requirement.of(
+                    ((row.key, row.value) for row in those),
+                    bool(ignores_case)), self._storages.get(manager)))
+            for (ignores_case, manager, *names), those in itertools.groupby(
                 self._rows(statement), lambda row: (
-                    row.ignores_case, row.id, row.datastore, row.name,
-                    row.number))]
+                    row.ignores_case, row.manager, row.id, row.datastore,
+                    row.name, row.number))]
 
-    def _broken(self, breaks: Callable[[str, str], bool], scope: Scope,
+    def _broken(self, breaks: Callable[[str, str, int], bool], scope: Scope,
                 marker: str | None, limit: int
-                ) -> tuple[list[Pair], str | None]:
-        """The broken pairs that judge the first violations.
+                ) -> tuple[list[Group], str | None]:
+        """The broken groups that judge the first violations.
 
-        :returns: the pairs, and the id of an instance up to which they are
+        :returns: the groups, and the id of an instance up to which they are
             all; None if there are no others
         """
         window = limit * SPREAD
-        pairs = self._pairs(scope, marker, window)
-        of_rows = [pair for pair in pairs if pair.is_row]
-        broken = [pair for pair in pairs if breaks(*pair[:2])]
-        if sum(pair.instances for pair in of_rows) < window:
+        groups = self._groups(scope, marker, window)
+        of_rows = [group for group in groups if group.is_row]
+        broken = [group for group in groups if breaks(*group.judged)]
+        if sum(group.instances for group in of_rows) < window:
             return _first(broken, limit)
-        if sum(pair.instances for pair in broken if pair.is_row) > limit:
+        if sum(group.instances for group in broken if group.is_row) > limit:
             found, last = _first(broken, limit)
-            return found, last or max(pair.last for pair in of_rows)
-        return _first([pair for pair in self._pairs(scope, marker)
-                       if breaks(*pair[:2])], limit)
+            return found, last or max(group.last for group in of_rows)
+        return _first([group for group in self._groups(scope, marker)
+                       if breaks(*group.judged)], limit)
 
-    def _pairs(self, scope: Scope, marker: str | None = None,
-               window: int | None = None) -> list[Pair]:
-        """The pairs that instances are judged by, in order of ``first``.
+    def _groups(self, scope: Scope, marker: str | None = None,
+                window: int | None = None) -> list[Group]:
+        """The groups that instances are judged by, in order of ``first``.
 
         :param window: count only so many instances by their rows; None for
             all. Grouping instances takes longer than all else
@@ -244,27 +270,28 @@ class Violations:
                 judged = judged.order_by(INSTANCE.id).limit(window)
             found = judged.subquery().c
             return sa.select(
-                found.version_id, found.flavor_id, sa.literal(is_row),
-                sa.func.min(found.id).label('first'), sa.func.max(found.id),
-                sa.func.count()).group_by(found.version_id, found.flavor_id)
+                found.version_id, found.flavor_id, found.volume_size,
+                sa.literal(is_row), sa.func.min(found.id).label('first'),
+                sa.func.max(found.id), sa.func.count()).group_by(
+                    found.version_id, found.flavor_id, found.volume_size)
 
-        return [Pair(*row) for row in self._recorded(lambda upgrades: (
+        return [Group(*row) for row in self._recorded(lambda upgrades: (
             sa.union_all(grouped(True), grouped(False)) if upgrades
             else grouped(True)).order_by('first'))]
 
-    def _instances(self, pairs: Sequence[Pair], scope: Scope,
+    def _instances(self, groups: Sequence[Group], scope: Scope,
                    marker: str | None, last: str | None, limit: int
                    ) -> list[violations.Instance]:
-        """The first instances that are judged by one of the pairs.
+        """The first instances that are judged by one of the groups.
 
         :param last: the highest id to consider; None for any
         """
         parts = []
-        for is_row in {pair.is_row for pair in pairs}:
+        for is_row in {group.is_row for group in groups}:
             part: sa.Select = _judged(is_row, scope, marker).with_only_columns(
                 INSTANCE.id).distinct().where(_key(_VERSION[is_row]).in_([
-                    f'{pair.version_id}/{pair.flavor_id}' for pair in pairs
-                    if pair.is_row == is_row]))
+                    group.key for group in groups
+                    if group.is_row == is_row]))
             if last is not None:
                 part = part.where(INSTANCE.id <= last)
             # The database stops reading after so many.
@@ -273,10 +300,10 @@ class Violations:
         ids = sa.union(*parts).order_by('id').limit(limit).subquery()
         statement: sa.Select = sa.select(
             INSTANCE.id, INSTANCE.name, INSTANCE.tenant_id,
-            INSTANCE.cluster_id, INSTANCE.flavor_id, INSTANCE.task_id,
-            INSTANCE.datastore_version_id
+            INSTANCE.cluster_id, INSTANCE.flavor_id, VOLUME_SIZE,
+            INSTANCE.task_id, INSTANCE.datastore_version_id
         ).join(ids, ids.c.id == INSTANCE.id).order_by(ids.c.id)
-        if all(pair.is_row for pair in pairs):
+        if all(group.is_row for group in groups):
             statement = statement.add_columns(sa.null())
         else:
             statement = statement.add_columns(
@@ -284,9 +311,9 @@ class Violations:
                 UPGRADE.target_id, UPGRADE.state
             ).outerjoin(UPGRADE, UPGRADE.instance_id == INSTANCE.id)
         return [
-            _instance(columns, running.recorded(row[7:] for row in those))
+            _instance(columns, running.recorded(row[8:] for row in those))
             for columns, those in itertools.groupby(
-                self._rows(statement), lambda row: row[:7])]
+                self._rows(statement), lambda row: row[:8])]
 
     @engine.read
     def _rows(self, statement: sa.Select | sa.CompoundSelect
@@ -295,24 +322,24 @@ class Violations:
             return connection.execute(statement).all()
 
 
-def _first(broken: Iterable[Pair], limit: int
-           ) -> tuple[list[Pair], str | None]:
-    """The first broken pairs, which judge the first violations.
+def _first(broken: Iterable[Group], limit: int
+           ) -> tuple[list[Group], str | None]:
+    """The first broken groups, which judge the first violations.
 
-    If a pair judges one of the first ``limit`` violations, its own first
-    instance is among these as well. So pairs with ``limit`` different first
+    If a group judges one of the first ``limit`` violations, its own first
+    instance is among these as well. So groups with ``limit`` different first
     instances are enough.
 
     :param broken: in order of ``first``
     :returns: as ``Violations._broken``
     """
-    found: list[Pair] = []
+    found: list[Group] = []
     firsts: set[str] = set()
-    for pair in broken:
-        if len(firsts) == limit and pair.first not in firsts:
+    for group in broken:
+        if len(firsts) == limit and group.first not in firsts:
             return found, found[-1].first
-        firsts.add(pair.first)
-        found.append(pair)
+        firsts.add(group.first)
+        found.append(group)
     return found, None
 
 
@@ -354,7 +381,8 @@ def _judged(is_row: bool, scope: Scope, marker: str | None) -> sa.Select:
     """Select the instances that exist, each with what it is judged by."""
     version = _VERSION[is_row]
     found: sa.Select = sa.select(
-        INSTANCE.id, version.label('version_id'), INSTANCE.flavor_id
+        INSTANCE.id, version.label('version_id'), INSTANCE.flavor_id,
+        VOLUME_SIZE
     ).select_from(INSTANCE).where(
         INSTANCE.deleted.is_(False), INSTANCE.flavor_id != '')
     if not is_row:
@@ -370,5 +398,6 @@ def _judged(is_row: bool, scope: Scope, marker: str | None) -> sa.Select:
 
 
 def _key(version: typing.Any) -> sa.ColumnElement[str]:
-    """A pair as one text, for which a database need not search a list."""
-    return version + '/' + INSTANCE.flavor_id
+    """A group as one text, for which a database need not search a list."""
+    return (version + '/' + INSTANCE.flavor_id + '/'
+            + sa.cast(VOLUME_SIZE, sa.String))

@@ -210,12 +210,12 @@ def rows(document: Mapping[str, typing.Any]) -> frozenset[requirement.Row]:
     """The rows of a document that :func:`write` has written."""
     found: set[requirement.Row] = {
         (requirement.FLAVOR, flavor_id) for flavor_id in document['flavors']}
-    found |= {(key, str(document[key])) for key in requirement.LIMITS
-              if document[key] is not None}
+    # A plugin of an earlier release lacks some keys.
+    found |= {(key, str(value)) for key in requirement.LIMITS
+              if (value := document.get(key)) is not None}
     for key, values in document['extra_specs'].items():
         found |= {(requirement.EXTRA_SPEC, f'{key}={value}') for value in (
             values if isinstance(values, list) else [values])}
-    # A plugin of the release before has no such key.
     if enforcement := document.get(requirement.ENFORCEMENT):
         found.add((requirement.ENFORCEMENT, enforcement))
     for text in document.get(INVALID_ROWS, ()):

@@ -14,30 +14,23 @@
 
 from collections.abc import Iterator
 import contextlib
-import threading
 import typing
 from urllib import parse
 
-from keystoneauth1 import access
 from keystoneauth1 import exceptions as keystone_exceptions
-from keystoneauth1.identity import generic
-from keystoneauth1 import plugin
-from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
 from novaclient import client as nova_client
 from novaclient import exceptions as nova_exceptions
 from oslo_config import cfg
-from oslo_config import types
 
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
+from trove_flavor_filter import keystone
 from trove_flavor_filter import requirement
 
 # The first microversion that shows extra specs, in Nova since Rocky. The other
 # fields that are read are the same in all.
 MICROVERSION = '2.61'
-
-URL = types.URI(schemes=['http', 'https'])
 
 # What was waited for, as the errors say it.
 KEYSTONE_FAILED = 'Keystone returned no token'
@@ -236,8 +229,9 @@ class NovaFlavors:
                 url = service.get_endpoint().replace(
                     service.get_project_id(), caller.project_id)
         return nova_client.Client(
-            MICROVERSION, session=_session(conf, token_endpoint.Token(
-                url, caller.token), self._timeout))
+            MICROVERSION, session=keystone.new_session(
+                conf, token_endpoint.Token(url, caller.token),
+                self._timeout))
 
     def _flavors(self, nova: nova_client.Client,
                  **query: str) -> list[requirement.Flavor]:
@@ -286,31 +280,6 @@ def _flavor(document: dict) -> requirement.Flavor:
         extra_specs=snapshot.interned(document.get('extra_specs')))
 
 
-class _Password(generic.Password):
-    """A password, without a deadlock of keystoneauth.
-
-    If Keystone answers 401 when it is asked for its versions, keystoneauth
-    asks again with a token, and waits for the lock under which it asks.
-    """
-
-    _getting: int | None = None
-
-    def get_auth_ref(self, session: session.Session, **kwargs: typing.Any
-                     ) -> access.AccessInfo:
-        self._getting = threading.get_ident()
-        try:
-            return super().get_auth_ref(session, **kwargs)
-        finally:
-            self._getting = None
-
-    def get_access(self, session: session.Session, **kwargs: typing.Any
-                   ) -> access.AccessInfo:
-        if self._getting == threading.get_ident():
-            raise keystone_exceptions.Unauthorized(
-                'Keystone does not show its versions')
-        return super().get_access(session, **kwargs)
-
-
 def connect(conf: cfg.ConfigOpts, timeout: float) -> nova_client.Client:
     """A Nova client with the credentials of Trove's service user.
 
@@ -318,53 +287,21 @@ def connect(conf: cfg.ConfigOpts, timeout: float) -> nova_client.Client:
     :raises NovaUnavailable: trove.conf lacks credentials
     """
     credentials = conf.service_credentials
-    missing = [name for name in ('auth_url', 'username', 'password')
-               if not credentials[name]]
-    if missing:
-        raise exception.NovaUnavailable(
-            f'trove.conf has no {" and no ".join(missing)} in '
-            f'[service_credentials]')
-    _check_url('[service_credentials] auth_url', credentials.auth_url)
-    if conf.nova_compute_url:
-        _check_url('[DEFAULT] nova_compute_url', conf.nova_compute_url)
-    auth = _Password(
-        auth_url=credentials.auth_url,
-        username=credentials.username,
-        password=credentials.password,
-        user_domain_name=credentials.user_domain_name,
-        **({'project_name': credentials.project_name,
-            'project_domain_name': credentials.project_domain_name}
-           if credentials.project_name
-           else {'project_id': credentials.project_id}))
+    try:
+        auth = keystone.password(conf)
+        if conf.nova_compute_url:
+            keystone.check_url(
+                '[DEFAULT] nova_compute_url', conf.nova_compute_url)
+    except exception.Misconfigured as error:
+        raise exception.NovaUnavailable(str(error)) from error
     override = None
     if conf.nova_compute_url and credentials.project_id:
         override = (f'{conf.nova_compute_url.rstrip("/")}/'
                     f'{credentials.project_id}')
     return nova_client.Client(
         MICROVERSION,
-        session=_session(conf, auth, timeout),
+        session=keystone.new_session(conf, auth, timeout),
         service_type=conf.nova_compute_service_type,
         region_name=credentials.region_name,
         endpoint_type=conf.nova_compute_endpoint_type,
         endpoint_override=override)
-
-
-def _session(conf: cfg.ConfigOpts, auth: plugin.BaseAuthPlugin,
-             timeout: float) -> session.Session:
-    return session.Session(
-        auth=auth, timeout=timeout,
-        verify=(not conf.keystone_authtoken.insecure
-                and (conf.keystone_authtoken.cafile or True)),
-        app_name='trove-flavor-filter')
-
-
-def _check_url(option: str, url: str) -> None:
-    """See that an option is a URL: the clients' errors do not name it.
-
-    :raises NovaUnavailable: it is none
-    """
-    try:
-        URL(url)
-    except ValueError:
-        raise exception.NovaUnavailable(
-            f'{option} of trove.conf is not a URL of http or https') from None

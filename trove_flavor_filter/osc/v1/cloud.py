@@ -246,7 +246,10 @@ def _document(version: requirement.Version,
             f'invalid rows: {", ".join(wanted.invalid_rows)}; remove them '
             f'with "openstack datastore version flavor requirement unset '
             f'{version.id} --invalid", or set valid values.')
-    return document.write(version, wanted)
+    # Older releases of the plugin refuse keys that they do not know.
+    return {key: value
+            for key, value in document.write(version, wanted).items()
+            if value is not None}
 
 
 def _path(version_id: str) -> str:

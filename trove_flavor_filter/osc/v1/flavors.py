@@ -20,8 +20,10 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import functools
+import sys
 import typing
 import urllib.parse
 
@@ -123,6 +125,14 @@ def _listed(candidates: Iterable[typing.Any]) -> str:
 def row(flavor: dict[str, typing.Any]) -> tuple[typing.Any, ...]:
     """The values of COLUMNS from the document of a flavor."""
     return tuple(flavor.get(field) for field in COLUMNS.values())
+
+
+def volume_text(volume: Mapping[str, int | None] | None) -> str:
+    """The bounds of a volume, as a list of flavors has them; or ''."""
+    return ' and '.join(
+        f'{words} {size} GiB' for words, key in (
+            ('at least', 'min_size'), ('at most', 'max_size'))
+        if (size := (volume or {}).get(key)) is not None)
 
 
 def failure(status: int, body: typing.Any, is_there: bool, version_id: str,
@@ -294,6 +304,8 @@ class FlavorLister(Explained, command.Lister):
         flavors = body.get('flavors') if isinstance(body, dict) else None
         if response.status_code != 200 or flavors is None:
             raise error(response.status_code, body, is_there)
+        if volume := volume_text(body.get('volume')):
+            print(f'The data volume must have {volume}.', file=sys.stderr)
         return tuple(COLUMNS), [row(flavor) for flavor in flavors]
 
 

@@ -362,7 +362,9 @@ datastore version flavor requirement set mysql/8.0 --enforcement warn
             parser.add_argument(
                 f'--{key.replace("_", "-")}', metavar='<number>',
                 type=checked(requirement.size),
-                help=f'allow flavors with {words} this many {unit}')
+                help=f'allow data volumes with {words} this many GiB'
+                if key in requirement.VOLUME else
+                f'allow flavors with {words} this many {unit}')
         parser.add_argument(
             '--extra-spec', metavar='<key=value>', action='append',
             default=[], type=checked(requirement.extra_spec),

@@ -118,7 +118,7 @@ def figures() -> dict:
 
 def _table(conf: pathlib.Path) -> requirements.Requirements:
     return requirements.Requirements(db_engine.Database(
-        config.load({'oslo_config_file': str(conf)})))
+        config.load({'oslo_config_file': str(conf)})), {})
 
 
 def _behind(_environ, _start_response):
@@ -133,14 +133,25 @@ def _prepare(engine: sa.Engine) -> None:
         connection.execute(sa.insert(models.DatastoreVersion).values(
             id='wanted', datastore_id='ds', name='8.0', version='8.0',
             active=True))
-        connection.execute(sa.insert(models.Instance).values(
-            id='instance', tenant_id=PROJECT, flavor_id='1',
-            datastore_version_id='wanted', deleted=False))
+        connection.execute(sa.insert(models.DatastoreVersion).values(
+            id='bounded', datastore_id='ds', name='bounded', version='1',
+            active=True))
+        connection.execute(sa.insert(models.Instance), [
+            {'id': instance_id, 'tenant_id': PROJECT, 'flavor_id': '1',
+             'datastore_version_id': version_id, 'volume_size': 10,
+             'deleted': False} for instance_id, version_id in (
+                 ('instance', 'wanted'), ('on-volume', 'bounded'))])
         connection.execute(sa.insert(models.DatastoreVersionMetadata), [
             {'id': f'own-{number}', 'datastore_version_id': 'wanted',
              'key': 'flavor', 'value': str(number), 'deleted': False,
              'created': datetime.datetime(2026, 1, 1)}
-            for number in range(10)])
+            for number in range(10)] + [
+            {'id': f'{key}-{value}', 'datastore_version_id': 'bounded',
+             'key': key, 'value': value, 'deleted': False,
+             'created': datetime.datetime(2026, 1, 1)}
+            for key, value in (*(('flavor', str(number))
+                                 for number in range(10)),
+                               ('min_volume', '10'), ('max_volume', '20'))])
         connection.execute(sa.insert(models.DatastoreVersion), [
             {'id': what, 'datastore_id': 'ds', 'name': what, 'version': '1',
              'active': True} for what in REQUIRED])
@@ -196,6 +207,12 @@ def _filter(application: wsgi.FlavorFilter) -> dict[str, float]:
                 'type': 'mysql', 'version': '8.0'}}}),
         'guarded: resize': guarded('/instances/instance/action', {
             'resize': {'flavorRef': '2'}}),
+        'guarded: create with a volume': guarded('/instances', {'instance': {
+            'name': 'db', 'flavorRef': '1', 'volume': {'size': 10},
+            'datastore': {'type': 'mysql', 'version': 'bounded'}}}),
+        'guarded: resize of a volume': guarded(
+            '/instances/on-volume/action', {'resize': {
+                'volume': {'size': 20}}}),
     }
 
 

@@ -103,7 +103,7 @@ def measure(url: str, instances: int) -> dict[str, float]:
         lambda _connection, _cursor, statement, *_more:
         statements.append(statement))
     found: dict[str, float] = {}
-    finder = violations.Violations(database)
+    finder = violations.Violations(database, {})
     flavors = [flavor(number) for number in range(FLAVORS)]
     scopes = {
         '': violations.Scope(),

@@ -760,7 +760,7 @@ class NamedVersionTest(GuardTestCase):
         database = engine.Database(config.load(
             {'oslo_config_file': str(self.cloud.trove_conf)}))
         self.addCleanup(database.dispose)
-        known = lookup.Lookup(database)
+        known = lookup.Lookup(database, {})
         answers = json.loads(answer.stdout.splitlines()[-1])
         for question, theirs in zip(questions, answers):
             ours = {target.version_id for target in known.named_version(

@@ -49,6 +49,66 @@ class LimitsTestCase(base.FunctionalTestCase):
         return {row['Flavor ID']: row['Reason'] for row in rows}
 
 
+class VolumeTest(LimitsTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        # With Trove's own defaults, its instances have a volume.
+        self.maria = self.cloud.create_datastore_version(
+            'mariadb', self.unique('v'), manager='mariadb')
+
+    def bounds(self, version_id: str) -> dict | None:
+        return self.cloud.trove(
+            f'/flavors/datastores/versions/{version_id}').json().get('volume')
+
+    def test_the_bounds_are_set_shown_copied_and_exported(self):
+        result = self.manage(REQUIRE, self.maria, '--min-volume', '5',
+                             '--max-volume=8')
+        self.assertIn('requires at least 5 GiB volume, at most 8 GiB volume.',
+                      result.stdout)
+        self.assertNotIn('volume', result.stderr)
+        self.assertEqual({'min_size': 5, 'max_size': 8},
+                         self.bounds(self.maria))
+        self.assertIn('5 GiB volume, at most 8 GiB volume', self.manage(
+            'datastore-version-flavor-list', self.maria).stdout)
+        other = self.cloud.create_datastore_version(
+            'mariadb', self.unique('v'), manager='mariadb')
+        self.manage(COPY, self.maria, other)
+        self.assertEqual({'min_size': 5, 'max_size': 8}, self.bounds(other))
+        file = self.cloud.directory / 'volumes.yaml'
+        self.manage('datastore-version-flavor-export', str(file))
+        self.assertIn('      min_volume: 5  # GiB volume\n', file.read_text())
+        self.manage(REQUIRE, self.maria, '--clear')
+        self.assertIsNone(self.bounds(self.maria))
+        self.manage('datastore-version-flavor-apply', str(file))
+        self.assertEqual({'min_size': 5, 'max_size': 8},
+                         self.bounds(self.maria))
+
+    def test_a_minimum_above_the_maximum_is_refused(self):
+        self.manage(REQUIRE, self.maria, '--max-volume', '5')
+        result = self.manage(REQUIRE, self.maria, '--min-volume', '6', code=1)
+        self.assertIn('min_volume 6 is above max_volume 5', result.stderr)
+        self.manage(REQUIRE, self.maria, '--min-volume', '0', code=2)
+
+    def test_the_command_warns_where_there_is_no_volume(self):
+        for words in (['--dry-run'], []):
+            result = self.manage(REQUIRE, self.version_id, '--min-volume',
+                                 '5', *words)
+            self.assertIn('have no data volume, so bounds of its size have '
+                          'no effect: volume_support in [mysql] of '
+                          'trove.conf is false', result.stderr)
+        self.assertIsNone(self.bounds(self.version_id))
+        self.assertNotIn('volume', self.manage(
+            REQUIRE, self.version_id, '--min-ram', '5').stderr)
+
+    def test_the_command_warns_of_what_trove_does_not_accept(self):
+        result = self.manage(REQUIRE, self.maria, '--min-volume', '11')
+        self.assertIn('max_accepted_volume_size in trove.conf is 10',
+                      result.stderr)
+        self.assertNotIn('max_accepted', self.manage(
+            REQUIRE, self.maria, '--min-volume', '10').stderr)
+
+
 class MaximumTest(LimitsTestCase):
 
     def test_the_list_the_guard_and_the_command_say_the_same(self):

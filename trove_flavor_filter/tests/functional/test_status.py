@@ -70,6 +70,23 @@ class StatusTest(base.FunctionalTestCase):
         self.assertFinds('Keys that older releases ignore', 'Warning',
                          version_id)
 
+    def test_a_volume_that_trove_does_not_accept(self):
+        maria = self.cloud.create_datastore_version(
+            'mariadb', self.unique('v'), manager='mariadb')
+        mysql = self.create_version()
+        for version_id in (maria, mysql):
+            self.manage('datastore-version-flavor-require', version_id,
+                        '--min-volume', '11')
+        name = 'Requirements that cannot be met'
+        self.assertFinds(name, 'Warning', maria, 'min_volume 11 is above '
+                         'max_accepted_volume_size 10')
+        # Instances of MySQL have no volume here.
+        self.assertNotIn(mysql, self.check(1)[name][1])
+        self.assertFinds('Keys that older releases ignore', 'Warning', maria)
+        self.manage('datastore-version-flavor-require', maria,
+                    '--min-volume', '10')
+        self.assertEqual('Success', self.check(1)[name][0])
+
     def test_a_pipeline_without_the_filter(self):
         before = self.cloud.paste_ini.read_text()
         self.addCleanup(self.cloud.paste_ini.write_text, before)

@@ -34,11 +34,22 @@ FLAVOR = {
                  'links'],
 }
 
+SIZE = {'type': ['integer', 'null'], 'minimum': 1}
+
+# Where the size of the data volume is bounded.
+VOLUME = {
+    'type': 'object',
+    'properties': {'min_size': SIZE, 'max_size': SIZE},
+    'additionalProperties': False,
+    'required': ['min_size', 'max_size'],
+}
+
 LIST_FLAVORS = {
     'status_code': [200],
     'response_body': {
         'type': 'object',
-        'properties': {'flavors': {'type': 'array', 'items': FLAVOR}},
+        'properties': {'flavors': {'type': 'array', 'items': FLAVOR},
+                       'volume': VOLUME},
         'additionalProperties': False,
         'required': ['flavors'],
     },

@@ -65,8 +65,8 @@ class DatabaseTestCase(TestCase):
         self.version_id = self.create_version('8.0')
         self.other_id = self.create_version('5.7')
         self.database = engine.Database(self.conf)
-        self.requirements = requirements.Requirements(self.database)
-        self.lookup = lookup.Lookup(self.database)
+        self.requirements = requirements.Requirements(self.database, {})
+        self.lookup = lookup.Lookup(self.database, {})
         self.addCleanup(lambda: self.database.dispose())
 
     def statements(self, database: engine.Database) -> list[str]:

@@ -43,6 +43,28 @@ def with_ephemeral(accepted: set[int]) -> list[requirement.Flavor]:
     return [flavor for flavor in FLAVORS if flavor.ephemeral in accepted]
 
 
+class ApplicableTest(base.BaseTestCase):
+
+    WANTED = requirement.Requirement.of([
+        ('min_ram', '1'), ('min_volume', '20'), ('max_volume', '10'),
+        ('max_volume', 'x'), ('max_ram', 'x')])
+
+    def test_without_volumes_their_bounds_are_none(self):
+        for storage, _create, _resize in STORAGES:
+            found = acceptance.applicable(self.WANTED, storage)
+            if storage is None or storage.volume_support:
+                self.assertEqual(self.WANTED, found)
+            else:
+                self.assertEqual(requirement.Requirement.of(
+                    [('min_ram', '1'), ('max_ram', 'x')]), found)
+
+    def test_nothing_is_left_of_nothing_else(self):
+        wanted = requirement.Requirement.of([('min_volume', '20')])
+        self.assertFalse(wanted.is_empty)
+        self.assertTrue(acceptance.applicable(
+            wanted, acceptance.Storage(False, None)).is_empty)
+
+
 class CreateTest(base.BaseTestCase):
 
     def test_each_storage_accepts_its_ephemeral_disks(self):

@@ -141,6 +141,37 @@ class RequirementTest(base.BaseTestCase):
             ['requires at most 512 MiB RAM, has 513'],
             wanted.violations(there._replace(ram=513)))
 
+    def test_a_volume_must_be_within_its_bounds(self):
+        wanted = requirement.Requirement.of(
+            [('min_volume', '10'), ('min_volume', '5'), ('max_volume', '20'),
+             ('max_volume', '30')])
+        self.assertEqual(
+            {9: ['requires a volume of at least 10 GiB, has 9'], 10: [],
+             20: [], 21: ['requires a volume of at most 20 GiB, has 21']},
+            {size: wanted.volume_violations(size)
+             for size in (9, 10, 20, 21)})
+        self.assertTrue(wanted.allows(flavor('1')))
+        self.assertTrue(wanted.needs_only_id)
+        self.assertFalse(wanted.only_associations)
+        self.assertEqual('10 GiB volume, at most 20 GiB volume', str(wanted))
+
+    def test_a_bound_that_no_volume_meets_allows_no_flavor_either(self):
+        wanted = requirement.Requirement(min_volume=20, max_volume=10)
+        self.assertEqual(['min_volume 20 is above max_volume 10'],
+                         wanted.violations(flavor('1')))
+        self.assertEqual([], wanted.select([flavor('1')]))
+
+    def test_the_bounds_of_several_are_the_narrowest(self):
+        of = requirement.Requirement
+        for wanted, expected in (
+                ([], {}), ([of()], {}), ([of(min_ram=1)], {}),
+                ([of(min_volume=5)], {'min_size': 5, 'max_size': None}),
+                ([of(max_volume=5), of()], {'min_size': None, 'max_size': 5}),
+                ([of(min_volume=5, max_volume=20),
+                  of(min_volume=10, max_volume=30)],
+                 {'min_size': 10, 'max_size': 20})):
+            self.assertEqual(expected, requirement.volume_bounds(wanted))
+
     def test_a_minimum_above_its_maximum_allows_nothing_and_is_told(self):
         wanted = requirement.Requirement.of(
             [('min_ram', '2048'), ('max_ram', '1024'), ('min_disk', '5'),
@@ -205,7 +236,7 @@ class RequirementTest(base.BaseTestCase):
             strategies.tuples(strategies.just('flavor'), IDS),
             strategies.tuples(strategies.sampled_from(
                 ['min_ram', 'min_vcpus', 'min_disk', 'max_ram', 'max_vcpus',
-                 'max_disk']), SIZES.map(str)),
+                 'max_disk', 'min_volume', 'max_volume']), SIZES.map(str)),
             strategies.tuples(
                 strategies.just('extra_spec'),
                 strategies.tuples(KEYS, WORDS).map('='.join))), max_size=8),

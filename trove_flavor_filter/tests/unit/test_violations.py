@@ -37,7 +37,9 @@ from oslotest import base as test_base
 import sqlalchemy as sa
 import webob
 
+from trove_flavor_filter import acceptance
 from trove_flavor_filter.cmd import subcommands
+from trove_flavor_filter.db import lookup as db_lookup
 from trove_flavor_filter.db import models
 from trove_flavor_filter.db import violations as db_violations
 from trove_flavor_filter.flavors import nova
@@ -59,9 +61,15 @@ SMALL = requirement.Flavor('small', 'db.small', 512, 1, 5, 0, {})
 BIG = requirement.Flavor('big', 'db.big', 4096, 4, 50, 0, {'ssd': 'yes'})
 
 
-def instance(flavor_id: str, *version_ids: str) -> violations.Instance:
+# One manager with volumes, and one without.
+STORAGES = {'mysql': acceptance.Storage(True, '/dev/vdb'),
+            'redis': acceptance.Storage(False, None)}
+
+
+def instance(flavor_id: str, *version_ids: str, volume_size: int = 0
+             ) -> violations.Instance:
     return violations.Instance('i', 'orders', 'p', None, flavor_id,
-                               version_ids)
+                               volume_size, version_ids)
 
 
 class JudgeTest(test_base.BaseTestCase):
@@ -124,6 +132,21 @@ class JudgeTest(test_base.BaseTestCase):
              'which the instance may still run after an upgrade)'],
             found.reasons)
 
+    def test_a_volume_is_judged_beside_the_flavor(self):
+        wanted = requirement.Requirement(min_ram=1024, min_volume=20)
+        found = self.judge(instance('small', 'v', volume_size=10),
+                           (VERSION, wanted))
+        self.assertEqual([*wanted.violations(SMALL),
+                          'requires a volume of at least 20 GiB, has 10'],
+                         found.reasons)
+        found = self.judge(instance('big', 'v', volume_size=10),
+                           (VERSION, wanted))
+        self.assertEqual(['requires a volume of at least 20 GiB, has 10'],
+                         found.reasons)
+        for size in (0, 20):
+            self.assertIsNone(self.judge(
+                instance('big', 'v', volume_size=size), (VERSION, wanted)))
+
     def test_nova_finds_a_flavor_in_another_spelling(self):
         wanted = requirement.Requirement(frozenset({'big'}),
                                          ignores_case=True)
@@ -151,8 +174,10 @@ class State:
                 {'ssd': chance.choice(('yes', 'no'))}
                 if chance.random() < 0.5 else {})
             for flavor_id in ids if chance.random() < 0.8]
-        self._versions = [test.create_version(f'v{number}')
-                          for number in range(versions)]
+        self._versions = [
+            test.create_version(f'v{number}', manager=(
+                'redis' if number % 3 == 2 else 'mysql'))
+            for number in range(versions)]
         self._rules = {version_id: self._rule(version_id, ids)
                        for version_id in self._versions}
         cluster_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -164,6 +189,7 @@ class State:
             'cluster_id': chance.choice((None, cluster_id)),
             'task_id': chance.choice((None, 1, 1, running.UPGRADING, 0x50)),
             'flavor_id': chance.choice((*ids, None, '')),
+            'volume_size': chance.choice((None, 0, 5, 10, 20, 40)),
             'datastore_version_id': chance.choice((*self._versions, None)),
             'deleted': chance.random() < 0.1} for number in range(count)]
         test.execute(sa.insert(models.Instance), self.rows)
@@ -188,6 +214,8 @@ class State:
             (('min_ram', '1024'), .3), (('min_ram', '512'), .2),
             (('max_vcpus', '2'), .2), (('min_disk', '20'), .2),
             (('extra_spec', 'ssd=yes'), .2), (('min_vcpus', 'x'), .05),
+            (('min_volume', '10'), .3), (('max_volume', '20'), .2),
+            (('max_volume', 'x'), .05),
             *((('flavor', flavor_id), .3) for flavor_id in ids
               if chance.random() < .5)) if chance.random() < part]
 
@@ -210,21 +238,29 @@ class State:
         if row['deleted'] or not row['flavor_id']:
             return set()
         return {version_id for version_id in may_run - {None}
-                if not self._allows(version_id, row['flavor_id'])}
+                if not self._allows(version_id, row['flavor_id'],
+                                    row['volume_size'])}
 
-    def _allows(self, version_id: str, flavor_id: str) -> bool:
+    def _allows(self, version_id: str, flavor_id: str,
+                volume_size: int | None) -> bool:
         rows = self._rules[version_id]
+        if self._versions.index(version_id) % 3 == 2:
+            rows = [row for row in rows if 'volume' not in row[0]]
         if not rows:
             return True
         flavor = next((flavor for flavor in self.flavors
                        if flavor.id == flavor_id), None)
         associated = {value for key, value in rows if key == 'flavor'}
-        if flavor is None or ('min_vcpus', 'x') in rows or (
+        if flavor is None or any(value == 'x' for _key, value in rows) or (
                 associated and flavor_id not in associated):
             return False
         return all({'min_ram': lambda: flavor.ram >= int(value),
                     'max_vcpus': lambda: flavor.vcpus <= int(value),
                     'min_disk': lambda: flavor.disk >= int(value),
+                    'min_volume': lambda: (
+                        not volume_size or volume_size >= int(value)),
+                    'max_volume': lambda: (
+                        not volume_size or volume_size <= int(value)),
                     'extra_spec': lambda: flavor.extra_specs.get('ssd')
                     == 'yes', 'flavor': lambda: True}[key]()
                    for key, value in rows)
@@ -234,7 +270,8 @@ class FindTestCase(base.DatabaseTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.finder = db_violations.Violations(self.database)
+        self.finder = db_violations.Violations(self.database, STORAGES)
+        self.lookup = db_lookup.Lookup(self.database, STORAGES)
 
     def create_instance(self, flavor_id: str, version_id: str | None = None,
                         **values) -> str:
@@ -333,13 +370,15 @@ class StatesTest(FindTestCase):
                 state.flavors, db_violations.Scope(project_id='q'))])
 
     def check_guard(self, state: State) -> None:
-        """A resize to the flavor that it has is what the guard refuses."""
+        """What breaks nothing is what the guard would accept."""
         known = {flavor.id: flavor for flavor in state.flavors}
         for row in state.rows[:40]:
             if row['flavor_id'] in known and not row['deleted']:
                 self.assertEqual(
                     row['id'] not in state.broken,
                     all(target.requirement.allows(known[row['flavor_id']])
+                        and not any(map(target.requirement.volume_violations,
+                                        target.volume_sizes))
                         for target in self.lookup.instance_versions(
                             row['id'])))
 

@@ -12,11 +12,14 @@
 
 """What datastore versions require, over HTTP: for admins and nobody else."""
 
+from tempest import config
 from tempest.lib.common.utils import data_utils
 from tempest.lib import decorators
 from tempest.lib import exceptions
 
 from trove_flavor_filter.tests.tempest.api import base
+
+CONF = config.CONF
 
 
 class RequirementsTest(base.FlavorFilterTestCase):
@@ -72,6 +75,23 @@ class RequirementsTest(base.FlavorFilterTestCase):
             each['instance_id'] for each in self.admin_client.list_violations(
                 datastore_version_id=self.version_id)[
                     'flavor_requirement_violations']])
+
+    @decorators.idempotent_id('5b0d8f0e-0c7a-4f2c-9a49-6a3c1f0e7d62')
+    def test_the_size_of_a_volume_is_bounded_where_there_is_one(self):
+        size = CONF.flavor_filter.volume_size
+        self.admin_client.replace_requirement(
+            self.version_id, min_volume=size + 1, max_volume=size + 2)
+        listed = self.client.list_allowed_flavors(self.version_id)
+        if not size:
+            self.assertNotIn('volume', listed)
+            self.create_instance(self.small)
+            return
+        self.assertEqual({'min_size': size + 1, 'max_size': size + 2},
+                         listed['volume'])
+        error = self.assertRaises(
+            exceptions.BadRequest, self.create_instance, self.small)
+        self.assertIn(f'requires a volume of at least {size + 1} GiB, has '
+                      f'{size}', self.assertFault(400, error))
 
     @decorators.idempotent_id('0a8f2d1b-58f7-4f6a-9d0f-c1a1d5f6b2e3')
     @decorators.attr(type='negative')

@@ -22,6 +22,7 @@ from trove.instance import tasks
 import webob
 
 from trove_flavor_filter.api import guard
+from trove_flavor_filter.api import trove_bodies
 from trove_flavor_filter.db import models
 from trove_flavor_filter import exception
 from trove_flavor_filter.tests.unit import base
@@ -706,13 +707,13 @@ class BoundTest(GuardTestCase):
                     'type': 'mysql', 'version': '8.0'}}})
 
     def test_more_nodes_than_any_cluster_has(self):
-        for count in (guard.MOST_NODES + 1, 100_000):
+        for count in (trove_bodies.MOST_NODES + 1, 100_000):
             nodes = [{'flavorRef': f'f{number}'} for number in range(count)]
             self.assertNobodyAsked('/clusters', {'cluster': {
                 'instances': nodes,
                 'datastore': {'type': 'mysql', 'version': '8.0'}}})
             self.assertNobodyAsked('/clusters/x', {'grow': nodes})
-        nodes = [{'flavorRef': 'allowed'}] * guard.MOST_NODES
+        nodes = [{'flavorRef': 'allowed'}] * trove_bodies.MOST_NODES
         self.assertEqual(200, self.post(
             '/clusters/x', {'grow': nodes}).status_int)
 

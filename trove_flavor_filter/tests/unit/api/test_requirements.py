@@ -25,8 +25,9 @@ from trove_flavor_filter.tests.unit import test_wsgi
 
 ALL = '/mgmt/flavor-requirements'
 NOTHING = {'flavors': [], 'min_ram': None, 'min_vcpus': None,
-           'min_disk': None, 'max_ram': None, 'max_vcpus': None,
-           'max_disk': None, 'extra_specs': {},
+           'min_disk': None, 'min_volume': None, 'max_ram': None,
+           'max_vcpus': None, 'max_disk': None, 'max_volume': None,
+           'extra_specs': {},
            'enforcement': None}
 
 

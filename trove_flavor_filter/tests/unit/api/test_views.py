@@ -35,7 +35,7 @@ class LinksTest(base.TestCase):
         answer = views.flavor_list(
             webob.Request.blank('/v1.0/p/flavors/datastores/versions/v',
                                 headers={'Host': host}),
-            conf, 'p', [FLAVOR], snapshot.Snapshot(0, [FLAVOR]))
+            conf, 'p', [FLAVOR], snapshot.Snapshot(0, [FLAVOR]), [])
         return [link['href']
                 for link in json.loads(answer.body)['flavors'][0]['links']]
 

@@ -405,7 +405,7 @@ class DatabaseTest(base.DatabaseTestCase):
         self.assertIn(self.version_id, log.output)
 
     def test_many_at_once_lose_no_row_and_double_none(self):
-        admins = [requirements.Requirements(engine.Database(self.conf))
+        admins = [requirements.Requirements(engine.Database(self.conf), {})
                   for _number in range(4)]
         for admin in admins:
             self.addCleanup(admin.database.dispose)
@@ -425,7 +425,7 @@ class DatabaseTest(base.DatabaseTestCase):
 
     def test_adding_and_deleting_at_once_end_in_one_of_two_states(self):
         self.add('1')
-        other = requirements.Requirements(engine.Database(self.conf))
+        other = requirements.Requirements(engine.Database(self.conf), {})
         self.addCleanup(other.database.dispose)
 
         def add():
@@ -506,7 +506,7 @@ class LockTest(base.DatabaseTestCase):
                 sa.select(models.DatastoreVersion.id).with_for_update()).all()
             error = self.assertRaises(
                 exception.DatabaseUnavailable,
-                requirements.Requirements(self.database).change,
+                requirements.Requirements(self.database, {}).change,
                 functools.partial(planning.add, ['1']), [self.version_id])
         self.assertIn('imeout', error.reason)
         self.assertLess(time.monotonic() - begun, 5)
@@ -532,7 +532,7 @@ class RestartTest(base.DatabaseTestCase):
         self.database = engine.Database(self.configuration(
             '[database]\nconnection = ' + url.set(
                 port=self.door.port).render_as_string(hide_password=False)))
-        self.requirements = requirements.Requirements(self.database)
+        self.requirements = requirements.Requirements(self.database, {})
         self.addCleanup(lambda: self.database.dispose())
 
     def test_the_first_request_after_it_is_back_succeeds(self):
@@ -603,7 +603,7 @@ class UnreachableTest(base.TestCase):
                 f'[database]\nconnection = {url}\n'))
             error = self.assertRaises(
                 exception.DatabaseUnavailable,
-                requirements.Requirements(database).requirement_of, 'x')
+                requirements.Requirements(database, {}).requirement_of, 'x')
             self.assertNotIn('pencil', error.reason)
             self.assertNotIn('\n', error.reason)
 
@@ -611,7 +611,7 @@ class UnreachableTest(base.TestCase):
         database = engine.Database(self.configuration(''))
         error = self.assertRaises(
             exception.DatabaseUnavailable,
-            requirements.Requirements(database).requirement_of, 'x')
+            requirements.Requirements(database, {}).requirement_of, 'x')
         self.assertIn('connection', error.reason)
 
     def test_nonsense_for_a_url_does_not_show_the_password(self):
@@ -619,5 +619,5 @@ class UnreachableTest(base.TestCase):
             '[database]\nconnection = mysql+nosuch://root:pencil@h/trove\n'))
         error = self.assertRaises(
             exception.DatabaseUnavailable,
-            requirements.Requirements(database).requirement_of, 'x')
+            requirements.Requirements(database, {}).requirement_of, 'x')
         self.assertNotIn('pencil', error.reason)

@@ -123,7 +123,7 @@ class WritersTest(base.DatabaseTestCase):
         super().setUp()
         self.tables = [
             requirements.Requirements(engine.Database(self.configuration(
-                f'[database]\nconnection = {url}\n')))
+                f'[database]\nconnection = {url}\n')), {})
             for url in self.urls()]
         for table in self.tables:
             self.addCleanup(table.database.dispose)
@@ -205,8 +205,8 @@ class WritersTest(base.DatabaseTestCase):
                 for table, target_id in zip(recorded, wanted)))
             for table in self.tables:
                 self.state(table)
-                (found,) = db_lookup.Lookup(table.database).instance(
-                    instance.id)
+                (found,) = db_lookup.Lookup(
+                    table.database, {}).instance(instance.id)
                 self.assertEqual({self.version_id, *wanted}, found.versions)
                 # The task cannot tell which of them has succeeded.
                 self.assertEqual(running.DOUBTED, found.upgrade.state)

@@ -95,9 +95,9 @@ datastore_versions:
             '6:16: \'lots\' is not a whole number of MiB from 1 to '
             '2147483647',
             '7:7: unknown key \'min_vcpu\' (did you mean '
-            'min_vcpus or max_vcpus?); known keys: flavors, min_ram, '
-            'min_vcpus, min_disk, max_ram, max_vcpus, max_disk, extra_specs, '
-            'enforcement',
+            'min_vcpus or max_vcpus or min_volume?); known keys: flavors, '
+            'min_ram, min_vcpus, min_disk, min_volume, max_ram, max_vcpus, '
+            'max_disk, max_volume, extra_specs, enforcement',
             '8:17: \'0\' is not a whole number of GiB from 1 to 2147483647',
             '9:5: \'8.0\' is already defined in line 4',
         ], self.refused('''version: 2
