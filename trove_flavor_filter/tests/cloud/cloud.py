@@ -77,7 +77,8 @@ USERS = (
 class Cloud:
     """Keystone, Nova, Glance and Trove APIs, from the environment's packages.
 
-    Trove runs without the plugin until :meth:`enable` is called.
+    Trove runs without the plugin until :meth:`enable` is called, and without
+    Cinder until :meth:`add_cinder` is called.
 
     :param backend: of Trove's database: 'sqlite', 'mysql' or 'postgresql'
     :param workers: number of trove-api processes
@@ -575,11 +576,11 @@ class Cloud:
         self._add_service(kind, f'http://127.0.0.1:{self.ports[name]}')
 
     def add_cinder(self) -> None:
-        """Start Cinder's API, unless it is up; Keystone's catalog gets it.
+        """Start Cinder's API and add it to Keystone's catalog; idempotent.
 
-        There is no scheduler and no backend: nothing becomes of a volume that
-        is requested. A Trove that has a token already looks into the catalog
-        that came with it: have it restarted, or add a host afterwards.
+        There is no scheduler and no backend, so a volume that a user requests
+        is never finished. A trove-api keeps the catalog of its first token:
+        restart it, or add a host after this call.
         """
         if 'cinder' in self.processes:
             return
