@@ -74,7 +74,8 @@ def make(of: Resources, number: int, adopted: dict | None = None
         user, f'stack-{number}', template.Template(
             {'heat_template_version': '2021-04-16', 'resources': of},
             env=environment.Environment({})),
-        adopt_stack_data=adopted, convergence=False)
+        # Of a database that Trove builds nothing is ever up.
+        timeout_mins=1, adopt_stack_data=adopted, convergence=False)
 
 
 def answer(made: stack.Stack) -> dict[str, str]:
