@@ -23,6 +23,7 @@ from oslo_log import log
 import routes
 import webob
 
+from trove_flavor_filter.api import datastore_versions
 from trove_flavor_filter.api import flavors
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
@@ -58,8 +59,14 @@ ROUTES: dict[str, dict[str, Callable[..., webob.Response]]] = {
     TROVES_LIST: {
         'GET': flavors.list_associated,
     },
+    '/{tenant_id}/flavors/datastores/{datastore}': {
+        'GET': flavors.list_of_datastore,
+    },
     '/{tenant_id}/instances/{id}/flavors': {
         'GET': flavors.list_for_instance,
+    },
+    '/{tenant_id}/instances/{id}/datastore-versions': {
+        'GET': datastore_versions.list_for_instance,
     },
     '/{tenant_id}/mgmt/datastore-versions/{datastore_version_id}'
     '/flavor-requirement': {

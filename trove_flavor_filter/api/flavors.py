@@ -10,24 +10,32 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""List the flavors of a datastore version, and of an instance."""
+"""List the flavors of datastore versions, and of an instance."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from oslo_context import context
+from oslo_serialization import jsonutils
 import webob
 
 from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
+from trove_flavor_filter.api import paths
 from trove_flavor_filter.api import trove_bodies
 from trove_flavor_filter.api import views
 from trove_flavor_filter.db import lookup
 from trove_flavor_filter.db import requirements
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
+from trove_flavor_filter.flavors import snapshot
 from trove_flavor_filter.policy import rules
+from trove_flavor_filter import requirement
 from trove_flavor_filter import services
+
+
+# The maximum number of different requirements whose choice is cached.
+CHOICES = 500
 
 
 def list_allowed(request: webob.Request, ctx: context.RequestContext,
@@ -69,8 +77,9 @@ def list_associated(request: webob.Request, ctx: context.RequestContext,
     """
     identity.check(request.environ, ctx, tenant_id)
     serves.policy.authorize(ctx, rules.TROVES_LIST)
-    found = _found(serves.lookup.versions_named, trove_bodies.LONGEST_NAME,
-                   datastore, version_id)
+    found = paths.found(
+        serves.lookup.versions_named, trove_bodies.LONGEST_NAME,
+        datastore, version_id) or ()
     if len(found) > 1:
         raise exception.BadRequest(
             f'Datastore {datastore!r} has more than one version '
@@ -98,7 +107,8 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     caller = nova.Caller(tenant_id, ctx.auth_token)
     resize = guard.Guard(ctx, serves, tenant_id, caller)
     found = resize.own(
-        _found(serves.lookup.instance_versions, trove_bodies.LONGEST_ID, id))
+        paths.found(serves.lookup.instance_versions,
+                    trove_bodies.LONGEST_ID, id) or ())
     if not found:
         raise exception.NotFound(f'Resource {id} cannot be found.')
     # As in Trove: a caller who may not see an instance gets 404, not 403.
@@ -116,20 +126,48 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     return views.conditional(request, answer)
 
 
-def _found(find: Callable[..., list[lookup.ResolvedVersion]], longest: int,
-           *texts: str) -> list[lookup.ResolvedVersion]:
-    """The targets with the names or ids in a path; any text is accepted.
+def list_of_datastore(request: webob.Request, ctx: context.RequestContext,
+                      serves: services.Services, tenant_id: str,
+                      datastore: str) -> webob.Response:
+    """List what each active version of a datastore allows.
 
-    :param longest: length of the column, in characters
+    What it says of a version is what :func:`list_allowed` lists. For
+    administrators, too, only active versions are listed.
+
+    :param datastore: id or name; any text
+    :raises NotFound: there is no such datastore
+    :raises Unauthorized, Forbidden, Unavailable: as in :func:`list_allowed`
     """
-    # Some databases fail on a NUL character.
-    if any(len(text) > longest or '\0' in text for text in texts):
-        return []
-    try:
-        return find(*texts)
-    except exception.BadRequest:
-        # The text has characters that the database cannot store.
-        return []
+    identity.check(request.environ, ctx, tenant_id)
+    serves.policy.authorize(ctx, rules.LIST)
+    versions = paths.found(serves.lookup.active_versions,
+                           trove_bodies.LONGEST_NAME, datastore)
+    if versions is None:
+        raise exception.NotFound(f'Datastore {datastore!r} cannot be found.')
+    listing = serves.catalog.visible(
+        nova.Caller(tenant_id, ctx.auth_token))
+    choices = [(version, _choice(serves, listing, version))
+               for version in versions]
+    return views.conditional(request, views.choices(
+        request, serves.conf, tenant_id, choices, listing))
+
+
+def _choice(serves: services.Services, listing: snapshot.Listing,
+            version: lookup.ResolvedVersion) -> snapshot.Choice:
+    """What a version allows; cached for all who see the same flavors."""
+    flavors, service_list = listing
+    known = service_list.choices if flavors is service_list.flavors else {}
+    wanted = version.requirement
+    key = wanted, wanted.ignores_case, serves.storages.get(version.manager)
+    choice = known.get(key)
+    if choice is None:
+        ids = [flavor.id for flavor in _accepted(
+            serves, listing, wanted, version.manager, version.version_id)]
+        choice = snapshot.Choice(frozenset(ids), jsonutils.dumps(ids))
+        if len(known) >= CHOICES:
+            known.clear()
+        known[key] = choice
+    return choice
 
 
 def _list(request: webob.Request, ctx: context.RequestContext,
@@ -147,12 +185,22 @@ def _list(request: webob.Request, ctx: context.RequestContext,
     listing = serves.catalog.visible(
         nova.Caller(tenant_id, ctx.auth_token))
     wanted = version.requirement
-    allowed = wanted.select(listing.flavors)
-    if wanted.extra_specs and len(allowed) < len(listing.flavors):
-        serves.catalog.warn_of_hidden_specs(listing, name)
-    accepted = acceptance.for_create(
-        allowed, serves.storages.get(version.manager), wanted)
+    accepted = _accepted(serves, listing, wanted, version.manager, name)
     answer = views.flavor_list(
         request, serves.conf, tenant_id, accepted, listing.service_list,
         [wanted])
     return views.conditional(request, answer)
+
+
+def _accepted(serves: services.Services, listing: snapshot.Listing,
+              wanted: requirement.Requirement, manager: str | None,
+              name: str) -> Sequence[requirement.Flavor]:
+    """The flavors on which Trove creates instances of a datastore version.
+
+    :param name: of the version, for the log
+    """
+    allowed = wanted.select(listing.flavors)
+    if wanted.extra_specs and len(allowed) < len(listing.flavors):
+        serves.catalog.warn_of_hidden_specs(listing, name)
+    return acceptance.for_create(
+        allowed, serves.storages.get(manager), wanted)

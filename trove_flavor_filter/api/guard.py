@@ -71,6 +71,7 @@ BUSY: dict[int | None, str] = {running.RESIZING: 'being resized',
 # Actions on an instance. If a body has several, Trove takes the last one.
 PROMOTE, EJECT = 'promote_to_replica_source', 'eject_replica_source'
 RESIZE, RESET = 'resize', 'reset_status'
+UPGRADE = 'upgrade'
 # A resize of the volume; in a body, it is a resize.
 RESIZE_VOLUME = 'resize_volume'
 ACTIONS = ('restart', RESIZE, PROMOTE, EJECT, RESET)
@@ -421,6 +422,28 @@ class Guard(typing.NamedTuple):
             flavors, self.services.storages.get(target.manager),
             target.requirement)
 
+    def upgradable(self, found: Sequence[db_lookup.ResolvedVersion]
+                   ) -> list[db_lookup.ResolvedVersion]:
+        """The versions to which an instance may be upgraded.
+
+        :param found: all versions of its datastore, each with the instance
+        :returns: those that :meth:`check` accepts if nothing is on trial, in
+            the same order, without the version in the instance's row
+        """
+        (instance,) = found[0].instances
+        if not self._is_accepted(Effects(
+                UPGRADE, waits_for=found[0].instances)):
+            return []
+        return [target for target in found
+                if target.version_id != instance.version_id
+                and self._is_accepted(Effects(
+                    UPGRADE, _upgrade_checks([target])))]
+
+    def _is_accepted(self, effects: Effects) -> bool:
+        """Whether nothing is refused, unless the caller may bypass it."""
+        return all(self._bypasses(effects.action, [refusal])[0]
+                   for refusal in self._refusals(effects))
+
     def resizable(self, target: db_lookup.ResolvedVersion,
                   flavors: Sequence[requirement.Flavor]
                   ) -> Sequence[requirement.Flavor]:
@@ -577,8 +600,8 @@ class Guard(typing.NamedTuple):
             return Effects('add_shard', [
                 Check.of_existing(target)
                 for target in self.own(lookup.shard_versions(id))])
-        if 'upgrade' in body:
-            upgrade = bodies.as_object(body['upgrade'], 'upgrade')
+        if UPGRADE in body:
+            upgrade = bodies.as_object(body[UPGRADE], UPGRADE)
             return self._upgrade(lookup.cluster_upgrade(
                 id, trove_bodies.text(upgrade, 'datastore_version')))
         if body.keys() & CLUSTER_ACTIONS:
@@ -594,14 +617,18 @@ class Guard(typing.NamedTuple):
         found = self.own(found)
         instances = found[0].instances if found else ()
         return Effects(
-            'upgrade',
-            # An instance may go back to a version that it may still run.
-            [Check.of_existing(target, exists=True)
-             for target in found
-             if any(target.version_id not in instance.earlier
-                    for instance in instances)],
+            UPGRADE, _upgrade_checks(found),
             waits_for=instances, upgrades=instances,
             target_ids=[target.version_id for target in found])
+
+
+def _upgrade_checks(found: Iterable[db_lookup.ResolvedVersion]
+                    ) -> list[Check]:
+    """What is checked if instances are upgraded to one of the versions."""
+    # An instance may go back to a version that it may still run.
+    return [Check.of_existing(target, exists=True) for target in found
+            if any(target.version_id not in instance.earlier
+                   for instance in target.instances)]
 
 
 def _instances(found: Iterable[db_lookup.ResolvedVersion]

@@ -13,6 +13,7 @@
 """The JSON documents for flavors and faults, in the same form as Trove's."""
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 import hashlib
 import re
 import typing
@@ -23,6 +24,7 @@ from oslo_serialization import jsonutils
 import webob
 
 from trove_flavor_filter.api import etags
+from trove_flavor_filter.db import lookup
 from trove_flavor_filter.declaration import problems
 from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import snapshot
@@ -48,6 +50,17 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
     :param service_list: caches the parts of its flavors' documents
     :param wanted: what is required; its bounds of a volume are shown
     """
+    documents = _documents(
+        request, conf, project_id, flavors, service_list)
+    volume = requirement.volume_bounds(wanted)
+    more = f', "volume": {jsonutils.dumps(volume)}' if volume else ''
+    return _json(f'{{"flavors": [{", ".join(documents)}]{more}}}'.encode())
+
+
+def _documents(request: webob.Request, conf: cfg.ConfigOpts, project_id: str,
+               flavors: Iterable[requirement.Flavor],
+               service_list: snapshot.Snapshot) -> list[str]:
+    """The documents of flavors, as JSON."""
     prefix, version = _base(request, conf)
     self_link = jsonutils.dumps(
         f'{prefix}/{version}/{project_id}/flavors/')[1:-1]
@@ -62,9 +75,60 @@ def flavor_list(request: webob.Request, conf: cfg.ConfigOpts,
                 json_fragments[flavor.id] = fragments
         first, middle, last = fragments
         documents.append(f'{first}{self_link}{middle}{bookmark}{last}')
-    volume = requirement.volume_bounds(wanted)
-    more = f', "volume": {jsonutils.dumps(volume)}' if volume else ''
-    return _json(f'{{"flavors": [{", ".join(documents)}]{more}}}'.encode())
+    return documents
+
+
+def choices(request: webob.Request, conf: cfg.ConfigOpts, project_id: str,
+            allowed: Sequence[tuple[lookup.ResolvedVersion,
+                                    snapshot.Choice]],
+            listing: snapshot.Listing) -> webob.Response:
+    """Datastore versions with the ids of flavors, and each flavor once.
+
+    :param allowed: the versions, each with the flavors that it allows
+    """
+    versions = []
+    for version, choice in allowed:
+        first = jsonutils.dumps({
+            'id': version.version_id, 'name': version.datastore_version,
+            'version': version.shown['version']})
+        volume = requirement.volume_bounds([version.requirement])
+        more = f', "volume": {jsonutils.dumps(volume)}' if volume else ''
+        versions.append(f'{first[:-1]}, "flavors": {choice.json}{more}}}')
+    ids = frozenset().union(*{choice.ids for _version, choice in allowed})
+    flavors = [flavor for flavor in listing.flavors if flavor.id in ids]
+    documents = ', '.join(_documents(
+        request, conf, project_id, flavors, listing.service_list))
+    return _json(f'{{"datastore_versions": [{", ".join(versions)}], '
+                 f'"flavors": [{documents}]}}'.encode())
+
+
+def version_list(request: webob.Request, conf: cfg.ConfigOpts,
+                 project_id: str, versions: Iterable[lookup.ResolvedVersion],
+                 is_admin: bool) -> webob.Response:
+    """A list of datastore versions, each as in Trove's list of them."""
+    prefix, api = _base(request, conf)
+    documents = []
+    for version in versions:
+        path = f'datastores/versions/{version.version_id}'
+        says = {
+            'id': version.version_id, 'name': version.datastore_version,
+            'version': version.shown['version'],
+            'links': [
+                {'href': f'{prefix}/{api}/{project_id}/{path}',
+                 'rel': 'self'},
+                {'href': f'{prefix}/{path}', 'rel': 'bookmark'}],
+            'datastore': version.shown['datastore_id']}
+        if is_admin:
+            tags = version.shown['image_tags']
+            says |= {
+                'active': version.active,
+                'packages': version.shown['packages'],
+                'image': version.shown['image_id'],
+                'registry_ext': version.shown['registry_ext'],
+                'repl_strategy': version.shown['repl_strategy'],
+                'image_tags': tags.split(',') if tags else []}
+        documents.append(says)
+    return document({'datastore_versions': documents})
 
 
 def next_link(request: webob.Request, conf: cfg.ConfigOpts, path: str,

@@ -13,8 +13,11 @@
 """Find the target of a request in the database, as Trove does."""
 
 import collections
+from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
+import types
 import typing
 
 from oslo_utils import uuidutils
@@ -44,6 +47,8 @@ class ResolvedVersion(typing.NamedTuple):
     :ivar tenant_id: id of their project; None if there are none
     :ivar instances: these instances, if the request changes them
     :ivar manager: Trove's name for what manages instances of the version
+    :ivar shown: what else Trove shows of the version, by column; empty where
+        it is not needed
     """
 
     version_id: str
@@ -57,6 +62,7 @@ class ResolvedVersion(typing.NamedTuple):
     tenant_id: str | None = None
     instances: tuple[running.Instance, ...] = ()
     manager: str | None = None
+    shown: Mapping[str, typing.Any] = types.MappingProxyType({})
 
     @property
     def name(self) -> str:
@@ -124,6 +130,24 @@ class Lookup:
         return self._resolved(rows)
 
     @engine.read
+    def active_versions(self, datastore: str
+                        ) -> list[ResolvedVersion] | None:
+        """The active versions of a datastore, by name and number.
+
+        :param datastore: id or name
+        :returns: None if there is no such datastore
+        """
+        with self._database.statement() as connection:
+            rows = connection.execute(
+                _active_versions(), {'datastore': datastore}).all()
+        if any(row.datastore_by_id for row in rows):
+            rows = [row for row in rows if row.datastore_by_id]
+        if not rows:
+            return None
+        return _by_name(self._resolved(
+            [row for row in rows if row.id is not None]))
+
+    @engine.read
     def instance_version(self, instance_id: str) -> list[ResolvedVersion]:
         """The flavor of an instance, and the datastore version in its row.
 
@@ -174,6 +198,13 @@ class Lookup:
             than one if several versions have this name
         """
         return self._upgrade(models.Instance, instance_id, version)
+
+    def instance_upgrades(self, instance_id: str) -> list[ResolvedVersion]:
+        """As :meth:`instance_upgrade`, but all versions of the datastore.
+
+        :returns: by name and number
+        """
+        return _by_name(self._upgrade(models.Instance, instance_id, None))
 
     def cluster_upgrade(self, cluster_id: str, version: str
                         ) -> list[ResolvedVersion]:
@@ -285,21 +316,27 @@ class Lookup:
             rows = connection.execute(statement).all()
         return self._resolved(rows)
 
-    def _upgrade(self, owner: typing.Any, owner_id: str, version: str
-                 ) -> list[ResolvedVersion]:
+    def _upgrade(self, owner: typing.Any, owner_id: str,
+                 version: str | None) -> list[ResolvedVersion]:
+        """Targets of an upgrade.
+
+        :param version: id or name; None for all, with what Trove shows
+        """
         present = orm.aliased(models.DatastoreVersion)
         target = models.DatastoreVersion
 
         def statement(upgrades: bool) -> sa.Select:
             found = requirements.with_requirement(
                 *_NAMES, *_HARDWARE, *_INSTANCE,
-                owner.tenant_id.label('owner')).select_from(owner)
+                owner.tenant_id.label('owner'),
+                *(_SHOWN if version is None else ())).select_from(owner)
             if owner is models.Cluster:
                 found = found.outerjoin(*_MEMBERS)
             return _with_upgrade(
                 found.join(present, present.id == owner.datastore_version_id)
                 .join(target, sa.and_(
                     target.datastore_id == present.datastore_id,
+                    sa.true() if version is None else
                     target.id == version if uuidutils.is_uuid_like(version)
                     else target.name == version))
                 .outerjoin(*requirements.METADATA)
@@ -320,6 +357,10 @@ class Lookup:
                 requirements.requirement_in(
                     version_id, those, self._storages),
                 manager=those[0].manager)
+            if 'version' in columns:
+                target = target._replace(shown={
+                    column.name: getattr(those[0], column.name)
+                    for column in _SHOWN if column.name in columns})
             if 'tenant_id' in columns:
                 target = target._replace(
                     flavor_ids=frozenset(
@@ -364,6 +405,28 @@ def _named_version(given: frozenset[str]) -> sa.Select:
         .where(sa.or_(ds.id == datastore, ds.name == datastore)))
 
 
+@functools.cache
+def _active_versions() -> sa.Select:
+    """The statement of Lookup.active_versions."""
+    ds, dv = models.Datastore, models.DatastoreVersion
+    datastore = sa.bindparam('datastore', type_=sa.String)
+    return (
+        requirements.with_requirement(
+            *_NAMES, dv.version, (ds.id == datastore).label('datastore_by_id'))
+        .select_from(ds)
+        .outerjoin(dv, sa.and_(
+            dv.datastore_id == ds.id, dv.active.is_(True)))
+        .outerjoin(*requirements.METADATA)
+        .where(sa.or_(ds.id == datastore, ds.name == datastore)))
+
+
+def _by_name(versions: Iterable[ResolvedVersion]) -> list[ResolvedVersion]:
+    """Versions, sorted: databases sort them each in their own way."""
+    return sorted(versions, key=lambda version: (
+        version.datastore_version, version.shown['version'] or '',
+        version.version_id))
+
+
 # Whether any version of the same datastore has requirements.
 _SIBLING = orm.aliased(models.DatastoreVersion)
 _METADATA = orm.aliased(models.DatastoreVersionMetadata)
@@ -379,6 +442,12 @@ _NAMES: tuple[typing.Any, ...] = (
     .correlate(models.DatastoreVersion).scalar_subquery().label('datastore'),
     models.DatastoreVersion.name)
 
+
+# What Trove shows of a version, besides.
+_SHOWN: tuple[typing.Any, ...] = tuple(
+    models.DatastoreVersion.__table__.c[name] for name in (
+        'version', 'datastore_id', 'packages', 'image_id', 'registry_ext',
+        'repl_strategy', 'image_tags'))
 
 _HARDWARE: tuple[typing.Any, ...] = (
     models.Instance.flavor_id, models.Instance.volume_size,

@@ -41,6 +41,11 @@ class DatastoreVersion(Base):
     version = sa.Column(sa.String(255))
     manager = sa.Column(sa.String(255))
     active = sa.Column(sa.Boolean, nullable=False)
+    image_id = sa.Column(sa.String(36))
+    image_tags = sa.Column(sa.String(255))
+    packages = sa.Column(sa.String(511))
+    registry_ext = sa.Column(sa.String(255))
+    repl_strategy = sa.Column(sa.String(255))
 
 
 class DatastoreVersionMetadata(Base):

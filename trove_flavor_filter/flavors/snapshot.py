@@ -31,6 +31,7 @@ class Snapshot:
     :ivar private_elsewhere: whether there are other private flavors, so
         that a caller may see more than these
     :ivar json_fragments: parts of documents for views, by flavor id
+    :ivar choices: flavors that requirements leave, for views
     """
 
     def __init__(self, fetched: float, flavors: Sequence[requirement.Flavor],
@@ -40,6 +41,14 @@ class Snapshot:
         self.private_elsewhere = private_elsewhere
         self.by_id = {flavor.id: flavor for flavor in flavors}
         self.json_fragments: dict[str, tuple[str, str, str]] = {}
+        self.choices: dict[typing.Hashable, Choice] = {}
+
+
+class Choice(typing.NamedTuple):
+    """The ids of the flavors that a requirement leaves, also as JSON."""
+
+    ids: frozenset[str]
+    json: str
 
 
 class PrivateFlavors(typing.NamedTuple):

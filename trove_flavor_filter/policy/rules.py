@@ -31,6 +31,7 @@ LOG = log.getLogger(__name__)
 
 LIST = 'flavor_filter:flavors:list'
 LIST_FOR_INSTANCE = 'flavor_filter:instances:flavors'
+LIST_VERSIONS = 'flavor_filter:instances:datastore_versions'
 BYPASS = 'flavor_filter:bypass'
 TROVES_LIST = 'datastore:list_associated_flavors'
 SHOW_REQUIREMENTS = 'flavor_filter:requirements:show'
@@ -65,6 +66,8 @@ RULES = [
         operations=[{
             'path': '/v1.0/{tenant_id}/flavors/datastores/versions/'
                     '{datastore_version_id}',
+            'method': 'GET'}, {
+            'path': '/v1.0/{tenant_id}/flavors/datastores/{datastore}',
             'method': 'GET'}]),
     policy.DocumentedRuleDefault(
         name=LIST_FOR_INSTANCE,
@@ -74,15 +77,24 @@ RULES = [
             'path': '/v1.0/{tenant_id}/instances/{id}/flavors',
             'method': 'GET'}]),
     policy.DocumentedRuleDefault(
+        name=LIST_VERSIONS,
+        check_str='rule:admin_or_owner',
+        description='List the datastore versions that an instance may be '
+                    'upgraded to.',
+        operations=[{
+            'path': '/v1.0/{tenant_id}/instances/{id}/datastore-versions',
+            'method': 'GET'}]),
+    policy.DocumentedRuleDefault(
         name=BYPASS,
         check_str='!',
-        description='Run a database on a flavor that its datastore version '
-                    'does not allow. By default, nobody is permitted to. A '
-                    'check can refer to "project_id" of the owner, '
-                    '"datastore", "datastore_version" (names), '
-                    '"datastore_version_id", "flavor_id" and "action" '
-                    '(create, resize, upgrade, grow, add_shard, access, '
-                    'configuration, restart and so on).',
+        description='Run a database on a flavor or with a data volume that '
+                    'its datastore version does not allow. By default, '
+                    'nobody is permitted to. A check can refer to '
+                    '"project_id" of the owner, "datastore", '
+                    '"datastore_version" (names), "datastore_version_id", '
+                    '"flavor_id" and "action" (create, resize, '
+                    'resize_volume, upgrade, grow, add_shard, access, '
+                    'configuration and so on).',
         operations=[
             {'path': '/v1.0/{tenant_id}/instances', 'method': 'POST'},
             {'path': '/v1.0/{tenant_id}/instances/{id}', 'method': 'PUT'},
@@ -122,8 +134,8 @@ RULES = [
     policy.DocumentedRuleDefault(
         name=LIST_VIOLATIONS,
         check_str='rule:admin',
-        description='List the instances on flavors that their datastore '
-                    'version does not allow.',
+        description='List the instances with a flavor or a data volume that '
+                    'their datastore version does not allow.',
         operations=[{
             'path': '/v1.0/{tenant_id}/mgmt/flavor-requirement-violations',
             'method': 'GET'}]),
