@@ -274,8 +274,11 @@ class Explained(command.Command):
         return f'Examples:\n{lines}\n{super().get_epilog()}'
 
 
+Failure = Callable[[int, typing.Any, bool], exceptions.CommandError]
+
+
 class FlavorLister(Explained, command.Lister):
-    """The base class of the commands that list flavors."""
+    """The base class of the commands that list flavors or versions."""
 
     @property
     def client(self) -> typing.Any:
@@ -284,29 +287,36 @@ class FlavorLister(Explained, command.Lister):
         manager: typing.Any = self.app.client_manager
         return manager.database
 
-    def listed(self, path: str,
-               error: Callable[[int, typing.Any, bool],
-                               exceptions.CommandError]
-               ) -> tuple[tuple[str, ...], list[tuple]]:
-        """The flavors that Trove lists on a path, in Nova's order.
+    def asked(self, path: str, key: str, error: Failure
+              ) -> dict[str, typing.Any]:
+        """The JSON document that Trove returns for a path.
 
-        :param error: makes the error from the status and the JSON of a
-            response that is not a list of flavors, and from whether the cloud
-            has the route
-        :returns: the names of the columns, and a row for each flavor
-        :raises CommandError: the list cannot be fetched; the message is one
-            sentence that says what to do
+        :param key: a key that it has
+        :param error: makes the error from the status and the JSON of another
+            response, and from whether the cloud has the route
+        :raises CommandError: there is none; the message is one sentence that
+            says what to do
         """
         with translated():
             client = self.client.client
             response, body = client.get(path, raise_exc=False)
             is_there = has_route(client, path, response)
-        flavors = body.get('flavors') if isinstance(body, dict) else None
-        if response.status_code != 200 or flavors is None:
+        if (response.status_code != 200 or not isinstance(body, dict)
+                or body.get(key) is None):
             raise error(response.status_code, body, is_there)
+        return body
+
+    def listed(self, path: str, error: Failure
+               ) -> tuple[tuple[str, ...], list[tuple]]:
+        """The flavors that Trove lists on a path, in Nova's order.
+
+        :returns: the names of the columns, and a row for each flavor
+        :raises CommandError: as :meth:`asked`
+        """
+        body = self.asked(path, 'flavors', error)
         if volume := volume_text(body.get('volume')):
             print(f'The data volume must have {volume}.', file=sys.stderr)
-        return tuple(COLUMNS), [row(flavor) for flavor in flavors]
+        return tuple(COLUMNS), [row(flavor) for flavor in body['flavors']]
 
 
 class ListDatastoreVersionFlavors(FlavorLister):

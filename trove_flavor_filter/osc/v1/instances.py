@@ -68,24 +68,44 @@ def unknown(instance: str) -> exceptions.CommandError:
 
 
 def failure(status: int, body: typing.Any, is_there: bool,
-            instance_id: str) -> exceptions.CommandError:
-    """The error for a response from Trove that is not a list of flavors.
+            instance_id: str,
+            lacks: str = 'does not list the flavors that an instance may be '
+                         'resized to; "openstack flavor list" shows all '
+                         'flavors') -> exceptions.CommandError:
+    """The error for a response from Trove that is not a list.
 
     :param status: the HTTP status
     :param body: the JSON of the response; None if it is not JSON
     :param is_there: whether the cloud has the route
+    :param lacks: what a cloud without the route does not do
     """
     if status != 404:
         return flavors.failure(status, body, is_there, instance_id)
     if is_there:
         return unknown(instance_id)
     return exceptions.CommandError(
-        'This cloud does not have trove-flavor-filter, or a release that '
-        'does not list the flavors that an instance may be resized to; '
-        '"openstack flavor list" shows all flavors.')
+        f'This cloud does not have trove-flavor-filter, or a release that '
+        f'{lacks}.')
 
 
-class ListInstanceFlavors(flavors.FlavorLister):
+class _OfInstance(flavors.FlavorLister):
+    """A command that takes an instance."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('instance', metavar='<instance>',
+                            help='ID or name of the instance')
+        return parser
+
+    def instance_id(self, parsed_args: argparse.Namespace) -> str:
+        """The id of the instance that is given by id or name."""
+        if uuidutils.is_uuid_like(parsed_args.instance):
+            return parsed_args.instance
+        with flavors.translated():
+            return find(self.client.instances, parsed_args.instance)
+
+
+class ListInstanceFlavors(_OfInstance):
     """List the flavors that a database instance may be resized to.
 
     These are the flavors of your project that the datastore version of the
@@ -100,18 +120,41 @@ class ListInstanceFlavors(flavors.FlavorLister):
 {name} orders --sort-column RAM -f value -c ID
 '''
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument('instance', metavar='<instance>',
-                            help='ID or name of the instance')
-        return parser
-
     def take_action(self, parsed_args: argparse.Namespace
                     ) -> tuple[tuple[str, ...], list[tuple]]:
-        instance_id = parsed_args.instance
-        if not uuidutils.is_uuid_like(instance_id):
-            with flavors.translated():
-                instance_id = find(self.client.instances, instance_id)
+        instance_id = self.instance_id(parsed_args)
         return self.listed(
             f'/instances/{urllib.parse.quote(instance_id, safe="")}/flavors',
             functools.partial(failure, instance_id=instance_id))
+
+
+class ListInstanceVersions(_OfInstance):
+    """List the datastore versions that a database instance may be upgraded to.
+
+    These are the versions of its datastore that allow the flavor and the data
+    volume that the instance has, without the version that it has. While it is
+    busy, for example being resized, there are none. "Version" is the version
+    number. To upgrade, give the ID to "openstack database instance upgrade".
+
+    The Trove plugin trove-flavor-filter must be installed in the cloud.
+    """
+
+    examples = '''
+{name} orders
+{name} orders -f value -c ID
+database instance upgrade orders 5a64e9b0-84d5-47fb-8d2a-4f7b82d5f272
+'''
+
+    def take_action(self, parsed_args: argparse.Namespace
+                    ) -> tuple[tuple[str, ...], list[tuple]]:
+        instance_id = self.instance_id(parsed_args)
+        body = self.asked(
+            f'/instances/{urllib.parse.quote(instance_id, safe="")}'
+            f'/datastore-versions', 'datastore_versions', functools.partial(
+                failure, instance_id=instance_id,
+                lacks='does not list the versions that an instance may be '
+                      'upgraded to; "openstack datastore version list '
+                      '<datastore>" shows all versions'))
+        return ('ID', 'Name', 'Version'), [
+            (version['id'], version['name'], version['version'])
+            for version in body['datastore_versions']]
