@@ -14,6 +14,8 @@
 
 from collections.abc import Callable
 from collections.abc import Iterable
+import contextlib
+import socket
 import sys
 import time
 import typing
@@ -234,6 +236,7 @@ class FlavorFilter:
                     and environ['REQUEST_METHOD'] != 'GET'):
                 return self._application
             self._let_others_go()
+            self._send_at_once(environ)
             return self._answer(environ, ROUTES[controller], path)
         check = guard_of(controller, action, method)
         if check is None:
@@ -254,6 +257,20 @@ class FlavorFilter:
         """
         if self._is_green:
             time.sleep(0)
+
+    @staticmethod
+    def _send_at_once(environ: Environ) -> None:
+        """Have the connection send the end of an answer without a pause.
+
+        eventlet's server writes the headers and a body of more than 16 KiB
+        separately. The kernel would hold the end of the second back until the
+        client has acknowledged the first, which takes up to 40 ms.
+        """
+        source = environ.get('eventlet.input')
+        if source is not None:
+            with contextlib.suppress(AttributeError, OSError):
+                source.get_socket().setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _answer(self, environ: Environ, methods: dict[str, typing.Any],
                 path: dict[str, str]) -> webob.Response:

@@ -34,8 +34,8 @@ from trove_flavor_filter import requirement
 from trove_flavor_filter import services
 
 
-# The maximum number of different requirements whose choice is cached.
-CHOICES = 500
+# The maximum number of requirements and choices that are cached.
+CHOICES = 1000
 
 
 def list_allowed(request: webob.Request, ctx: context.RequestContext,
@@ -148,8 +148,7 @@ def list_of_datastore(request: webob.Request, ctx: context.RequestContext,
         nova.Caller(tenant_id, ctx.auth_token))
     choices = [(version, _choice(serves, listing, version))
                for version in versions]
-    return views.conditional(request, views.choices(
-        request, serves.conf, tenant_id, choices, listing))
+    return views.choices(request, serves.conf, tenant_id, choices, listing)
 
 
 def _choice(serves: services.Services, listing: snapshot.Listing,
@@ -161,12 +160,16 @@ def _choice(serves: services.Services, listing: snapshot.Listing,
     key = wanted, wanted.ignores_case, serves.storages.get(version.manager)
     choice = known.get(key)
     if choice is None:
-        ids = [flavor.id for flavor in _accepted(
-            serves, listing, wanted, version.manager, version.version_id)]
-        choice = snapshot.Choice(frozenset(ids), jsonutils.dumps(ids))
+        ids = tuple(flavor.id for flavor in _accepted(
+            serves, listing, wanted, version.manager, version.version_id))
         if len(known) >= CHOICES:
             known.clear()
-        known[key] = choice
+        # Many requirements leave the same flavors.
+        choice = known.get(ids)
+        if choice is None:
+            json = jsonutils.dump_as_bytes(ids)
+            choice = snapshot.Choice(ids, json, views.tag(json).encode())
+        known[key] = known[ids] = choice
     return choice
 
 

@@ -412,7 +412,8 @@ def _active_versions() -> sa.Select:
     datastore = sa.bindparam('datastore', type_=sa.String)
     return (
         requirements.with_requirement(
-            *_NAMES, dv.version, (ds.id == datastore).label('datastore_by_id'))
+            ds.name.label('datastore'), dv.name, dv.version,
+            (ds.id == datastore).label('datastore_by_id'))
         .select_from(ds)
         .outerjoin(dv, sa.and_(
             dv.datastore_id == ds.id, dv.active.is_(True)))

@@ -31,7 +31,8 @@ class Snapshot:
     :ivar private_elsewhere: whether there are other private flavors, so
         that a caller may see more than these
     :ivar json_fragments: parts of documents for views, by flavor id
-    :ivar choices: flavors that requirements leave, for views
+    :ivar choices: the choice that each requirement leaves; the same object
+        for the same flavors
     """
 
     def __init__(self, fetched: float, flavors: Sequence[requirement.Flavor],
@@ -45,10 +46,15 @@ class Snapshot:
 
 
 class Choice(typing.NamedTuple):
-    """The ids of the flavors that a requirement leaves, also as JSON."""
+    """The ids of the flavors that requirements leave.
 
-    ids: frozenset[str]
-    json: str
+    :ivar json: the ids as JSON
+    :ivar tag: differs if the ids do
+    """
+
+    ids: tuple[str, ...]
+    json: bytes
+    tag: bytes
 
 
 class PrivateFlavors(typing.NamedTuple):

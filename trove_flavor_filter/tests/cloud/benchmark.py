@@ -48,11 +48,14 @@ ROUTE, ROUTE_OFF, IN_TREE = 'this route, warm', 'this route, cache off', \
 # Private flavors, of projects, beside public ones; and how often a cold list
 # is asked for.
 PRIVATE, PROJECTS, PUBLIC, COLD = 2000, 40, 24, 9
+# Versions of a datastore that are listed at once, by the number of flavors.
+VERSIONS = {24: 30, 1000: 300}
+AT_ONCE = 'all versions at once'
 LIMITS, NOTHING, NOVA = 'GET /limits', 'an unmatched path', 'Nova itself'
 MEASURED = {
-    'mysql': ((1, 8, 64), (24, 1000), (ROUTE, IN_TREE, NOTHING)),
+    'mysql': ((1, 8, 64), (24, 1000), (ROUTE, AT_ONCE, IN_TREE, NOTHING)),
     'sqlite': ((1, 8), TOTALS,
-               (ROUTE, ROUTE_OFF, IN_TREE, LIMITS, NOTHING, NOVA))}
+               (ROUTE, ROUTE_OFF, AT_ONCE, IN_TREE, LIMITS, NOTHING, NOVA))}
 NAMES = {'mysql': 'MariaDB', 'sqlite': 'SQLite'}
 
 
@@ -147,6 +150,9 @@ def http_figures(args: argparse.Namespace, database: str) -> list[dict]:
                         LIMITS: f'{base}/limits', NOTHING: f'{base}/nothing',
                         NOVA: f'{booted.nova_url}/flavors/detail'
                         } if cached else {ROUTE_OFF: base + route}
+                if total in VERSIONS and cached:
+                    urls[AT_ONCE] = (f'{base}/flavors/datastores/'
+                                     f'{create_datastore(booted, total)}')
                 urls = {what: url for what, url in urls.items()
                         if what in requests}
                 if not urls:
@@ -180,6 +186,25 @@ def http_figures(args: argparse.Namespace, database: str) -> list[dict]:
                               f'{result["p50"]:.1f} ms', file=sys.stderr,
                               flush=True)
     return found
+
+
+def create_datastore(booted: cloud.Cloud, total: int) -> str:
+    """A datastore whose versions require something, each its own.
+
+    :param total: the number of flavors
+    :returns: its name
+    """
+    name = f'of-{total}'
+    for number in range(VERSIONS[total]):
+        version_id = booted.create_datastore_version(name, f'v-{number}')
+        booted.sql(
+            'INSERT INTO datastore_version_metadata (id, '
+            'datastore_version_id, value, created, deleted, '
+            f'{"`key`" if booted.backend == "mysql" else "key"}) VALUES '
+            '(:id, :version, :value, :now, :no, :key)',
+            id=str(uuid.uuid4()), version=version_id, key='min_ram',
+            value=str(1 + number % 512), now='2026-01-01 00:00:00', no=False)
+    return name
 
 
 def cold_figures(args: argparse.Namespace) -> dict[str, float]:
@@ -311,6 +336,9 @@ def goals(results: dict) -> list[tuple[str, str, str, str]]:
         *((f'eight clients of a warm list of 24 on {NAMES[database]}: ratio '
            f'of p99 to p50', 'at most 4', fairness(database))
           for database in MEASURED),
+        *((f'{VERSIONS[total]} versions at once: ratio to the warm list of '
+           f'{total}', f'at most {most}', times(total, AT_ONCE, ROUTE))
+          for total, most in ((24, 3), (1000, 10))),
         *((f'Trove\'s own list: ratio to the warm list of {total}',
            f'at least {least}', times(total, IN_TREE, ROUTE))
           for total, least in ((24, 8), (1000, 90))),
@@ -397,6 +425,8 @@ def _requests(results: dict, database: str) -> str:
                 row = _cell(results, total, clients, what, database)
                 if row is None or own is None:
                     continue
+                if what == AT_ONCE:
+                    what = f'{VERSIONS[total]} versions at once'
                 numbers = ('no answer', '', '', '')
                 if row['requests']:
                     numbers = (
