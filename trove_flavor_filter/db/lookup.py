@@ -164,27 +164,9 @@ class Lookup:
 
         :param replicas: also all versions that its replicas may run
         """
-        instance, version = models.Instance, models.DatastoreVersion
-        upgrade = orm.aliased(models.FlavorFilterUpgrade)
-
-        def statement(upgrades: bool) -> sa.Select:
-            may_run: list[typing.Any] = [
-                version.id == instance.datastore_version_id]
-            if upgrades:
-                may_run.append(sa.exists().where(
-                    upgrade.instance_id == instance.id,
-                    version.id.in_([upgrade.datastore_version_id,
-                                    upgrade.target_id])))
-            return _with_upgrade(
-                requirements.with_requirement(
-                    *_NAMES, *_HARDWARE, *_INSTANCE)
-                .select_from(instance).join(version, sa.or_(*may_run))
-                .outerjoin(*requirements.METADATA)
-                .where(sa.or_(instance.id == instance_id,
-                              instance.slave_of_id == instance_id)
-                       if replicas else instance.id == instance_id,
-                       instance.deleted.is_(False)), upgrades)
-        found = self._resolved(self._recorded(statement))
+        found = self._resolved(self._recorded(
+            functools.partial(_instance_versions, replicas),
+            instance_id=instance_id))
         return [target for target in found
                 if any(target.version_id in instance.versions
                        for instance in target.instances)]
@@ -419,6 +401,31 @@ def _active_versions() -> sa.Select:
             dv.datastore_id == ds.id, dv.active.is_(True)))
         .outerjoin(*requirements.METADATA)
         .where(sa.or_(ds.id == datastore, ds.name == datastore)))
+
+
+@functools.cache
+def _instance_versions(replicas: bool, upgrades: bool) -> sa.Select:
+    """The statement of Lookup.instance_versions.
+
+    :param upgrades: whether there is the table of recorded upgrades
+    """
+    instance, version = models.Instance, models.DatastoreVersion
+    upgrade = orm.aliased(models.FlavorFilterUpgrade)
+    instance_id = sa.bindparam('instance_id', type_=sa.String)
+    may_run: list[typing.Any] = [version.id == instance.datastore_version_id]
+    if upgrades:
+        may_run.append(sa.exists().where(
+            upgrade.instance_id == instance.id,
+            version.id.in_([upgrade.datastore_version_id,
+                            upgrade.target_id])))
+    return _with_upgrade(
+        requirements.with_requirement(*_NAMES, *_HARDWARE, *_INSTANCE)
+        .select_from(instance).join(version, sa.or_(*may_run))
+        .outerjoin(*requirements.METADATA)
+        .where(sa.or_(instance.id == instance_id,
+                      instance.slave_of_id == instance_id)
+               if replicas else instance.id == instance_id,
+               instance.deleted.is_(False)), upgrades)
 
 
 def _by_name(versions: Iterable[ResolvedVersion]) -> list[ResolvedVersion]:

@@ -189,22 +189,23 @@ class Recorded:
         # Whether the table was missing when it was last read.
         self._is_missing = False
 
-    def rows(self, statement: Callable[[bool], sa.Select | sa.CompoundSelect]
-             ) -> Sequence[typing.Any]:
+    def rows(self, statement: Callable[[bool], sa.Select | sa.CompoundSelect],
+             **parameters: str) -> Sequence[typing.Any]:
         """The rows of a statement.
 
         :param statement: builds the statement, with or without the table of
             recorded upgrades
+        :param parameters: of the statement, by name
         """
         if self._is_missing:
             self._is_missing = not self._is_there()
         if not self._is_missing:
             try:
-                return self._rows(statement(True))
+                return self._rows(statement(True), parameters)
             except exception.SchemaIncomplete:
                 # No upgrade is let through before the table exists.
                 self._is_missing = True
-        return self._rows(statement(False))
+        return self._rows(statement(False), parameters)
 
     @engine.read
     def _is_there(self) -> bool:
@@ -212,10 +213,10 @@ class Recorded:
             return sa.inspect(connection).has_table(TABLE.__tablename__)
 
     @engine.read
-    def _rows(self, statement: sa.Select | sa.CompoundSelect
-              ) -> Sequence[typing.Any]:
+    def _rows(self, statement: sa.Select | sa.CompoundSelect,
+              parameters: dict[str, str]) -> Sequence[typing.Any]:
         with self._database.statement() as connection:
-            return connection.execute(statement).all()
+            return connection.execute(statement, parameters).all()
 
 
 def _remove_deleted(connection: sa.Connection) -> None:
