@@ -260,7 +260,7 @@ class DownstreamTest(WsgiTestCase):
 
     def test_every_other_path_goes_on_with_the_same_environ(self):
         for path in ('', '/', '/flavors', f'/{PROJECT}/flavors',
-                     f'/{PROJECT}/flavors/datastores/versions',
+                     f'/{PROJECT}/flavors/datastores',
                      f'/{PROJECT}/flavors/datastores/versions/',
                      f'/x{self.path()}', f'{self.path()}/more',
                      f'/{PROJECT}/instances/x/y', f'/{PROJECT}/backups'):
@@ -280,7 +280,7 @@ class DownstreamTest(WsgiTestCase):
     def test_an_answer_that_is_troves_is_not_marked_whatever_it_is(self):
         self.application._application = webob.Response(status=404)
         for method, path in (
-                ('GET', f'/{PROJECT}/flavors/datastores/versions'),
+                ('GET', f'/{PROJECT}/flavors/datastores'),
                 ('POST', f'/{PROJECT}/mgmt/instances/x/y'),
                 ('POST', f'/{PROJECT}/instances'),
                 ('DELETE', f'/{PROJECT}/datastores/a/versions/b/flavors')):

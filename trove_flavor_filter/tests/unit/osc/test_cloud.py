@@ -155,11 +155,11 @@ class RouteTest(CloudTestCase):
 
     def test_for_a_path_that_is_not_the_plugins_the_cloud_lacks_it(self):
         self.application._application = webob.Response(status=404)
-        response, _body = self.ask('/flavors/datastores/versions', 'GET',
+        response, _body = self.ask('/flavors/datastores', 'GET',
                                    False)
         self.assertFalse(flavors.has_route(
             types.SimpleNamespace(request=self.ask),
-            '/flavors/datastores/versions', response))
+            '/flavors/datastores', response))
 
 
 class InvalidRowTest(CloudTestCase):
