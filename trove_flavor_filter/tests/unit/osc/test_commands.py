@@ -18,6 +18,7 @@ from troveclient import exceptions as trove_exceptions
 from troveclient.v1 import datastores
 from troveclient.v1 import instances as trove_instances
 
+from trove_flavor_filter.osc.v1 import datastores as datastore_commands
 from trove_flavor_filter.osc.v1 import flavors
 from trove_flavor_filter.osc.v1 import instances
 
@@ -113,6 +114,46 @@ class FailureTest(base.BaseTestCase):
                 f'Trove returned no list of flavors (HTTP {status}); ask an '
                 f'administrator of the cloud.',
                 str(flavors.failure(status, body, True, 'v')))
+
+
+class VolumeTextTest(base.BaseTestCase):
+
+    def test_each_bound_has_its_unit(self):
+        for text, low, high in (
+                ('at least 5 GiB', 5, None), ('at most 9 GiB', None, 9),
+                ('at least 5 GiB and at most 9 GiB', 5, 9), ('', None, None)):
+            self.assertEqual(text, flavors.volume_text(
+                {'min_size': low, 'max_size': high}))
+        self.assertEqual('', flavors.volume_text(None))
+
+
+class DatastoreTest(base.BaseTestCase):
+
+    def headings(self, *versions: tuple[str, str | None]) -> list[str]:
+        return datastore_commands.headings(
+            {'id': f'v{number}', 'name': name, 'version': version}
+            for number, (name, version) in enumerate(versions))
+
+    def test_a_version_has_its_name_for_a_heading(self):
+        self.assertEqual(['5.7', '8.0'], self.headings(
+            ('5.7', '5.7.40'), ('8.0', '8.0')))
+
+    def test_versions_of_one_name_are_told_apart_by_number_or_id(self):
+        self.assertEqual(['8 (8.0)', '8 (8.4)', '9'], self.headings(
+            ('8', '8.0'), ('8', '8.4'), ('9', '9')))
+        self.assertEqual(
+            ['8 (v0)', '8 (v1)', '8 (8.4)'],
+            self.headings(('8', None), ('8', None), ('8', '8.4')))
+
+    def test_only_the_plugins_own_404_means_an_unknown_datastore(self):
+        self.assertIn("There is no datastore 'd'", str(
+            datastore_commands.failure(404, None, True, 'd')))
+        self.assertIn('does not have trove-flavor-filter', str(
+            datastore_commands.failure(404, None, False, 'd')))
+        self.assertEqual(
+            'Trove returned no list of datastore versions (HTTP 200); ask an '
+            'administrator of the cloud.',
+            str(datastore_commands.failure(200, [], True, 'd')))
 
 
 class Trove:
