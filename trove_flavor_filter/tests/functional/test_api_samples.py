@@ -26,6 +26,10 @@ SAMPLES = (pathlib.Path(__file__).parents[3] / 'api-ref' / 'source'
 PROJECT = '1f1f5a6a0b0b4c8e9d5e6f7a8b9c0d1e'
 INSTANCE = '44b277eb-39be-4921-be31-3d61b43651d7'
 VERSION = '6b0a4e9f-98e0-4c26-9b0a-3a53d1f0f7c2'
+OTHERS = ('0d4f9a61-7a4c-4c58-8f0e-5b8a3d6c2e97',
+          'c1e8b7d3-2f5a-4b69-9d14-70a6e8f3b542')
+DATASTORE = 'e3a6d2b8-51c7-4f9e-a0d8-9c4b7f1e6a35'
+IMAGE = '7f2c9e04-b8d1-43a6-8e5f-1a9d3c6b0f72'
 
 
 class ApiSamplesTest(base.FunctionalTestCase):
@@ -96,6 +100,54 @@ class ApiSamplesTest(base.FunctionalTestCase):
         self.assertSample(
             'instance-flavors-list-not-found-response', self.cloud.trove(
                 f'/instances/{INSTANCE}/flavors'))
+
+    def create_store(self) -> list[str]:
+        """Versions 8.0, 8.4 and, inactive, 9.0 of a datastore of its own."""
+        self.store = self.unique('store')
+        found = [
+            self.cloud.create_datastore_version(
+                # Instances of MariaDB have a volume in the small cloud.
+                self.store, name, manager='mariadb', active=name != '9.0')
+            for name in ('8.0', '8.4', '9.0')]
+        (row,) = self.cloud.sql('SELECT id FROM datastores '
+                                'WHERE name = :name', name=self.store)
+        self.names |= dict(zip((*found, row.id), (
+            VERSION, *OTHERS, DATASTORE), strict=True))
+        return found
+
+    def test_what_a_datastore_offers(self):
+        first, second, _inactive = self.create_store()
+        small = self.create_named_flavor('db.small', ram=2048, disk=20)
+        large = self.create_named_flavor('db.large', ram=8192, vcpus=4,
+                                         disk=80)
+        self.associate(first, small, large)
+        self.associate(second, large)
+        self.manage('datastore-version-flavor-require', second,
+                    '--min-volume', '20')
+        self.assertSample('datastore-flavors-list-response', self.cloud.trove(
+            f'/flavors/datastores/{self.store}'))
+
+    def test_a_datastore_that_there_is_not(self):
+        self.assertSample(
+            'datastore-flavors-list-not-found-response', self.cloud.trove(
+                '/flavors/datastores/mysqll'))
+
+    def test_what_an_instance_may_be_upgraded_to(self):
+        first, second, _inactive = self.create_store()
+        small = self.create_named_flavor('db.small', ram=2048, disk=20)
+        answer = self.cloud.trove('/instances', 'POST', json={'instance': {
+            'name': 'database', 'flavorRef': small, 'volume': {'size': 5},
+            'datastore': {'type': self.store, 'version': first}}})
+        self.assertEqual(200, answer.status_code, answer.text)
+        instance_id = answer.json()['instance']['id']
+        self.cloud.activate_instance(instance_id)
+        path = f'/instances/{instance_id}/datastore-versions'
+        for name, user in (('instance-versions-list-response', 'demo'),
+                           ('instance-versions-list-admin-response',
+                            'admin')):
+            self.names |= {self.cloud.project_id(user): PROJECT,
+                           self.cloud.image_id: IMAGE}
+            self.assertSample(name, self.cloud.trove(path, user=user))
 
     def test_a_flavor_that_is_refused(self):
         small = self.create_named_flavor('db.tiny', ram=512)
