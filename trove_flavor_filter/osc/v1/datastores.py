@@ -95,6 +95,12 @@ class ListDatastoreFlavors(flavors.FlavorLister):
     def take_action(self, parsed_args: argparse.Namespace
                     ) -> tuple[tuple[str, ...], list[tuple]]:
         datastore = parsed_args.datastore
+        if '/' in datastore:
+            # Even quoted, it would make another path.
+            raise exceptions.CommandError(
+                f'A datastore is given by its ID, or by a name without a '
+                f'slash, not as {datastore!r}; "openstack datastore list" '
+                f'shows the available ones.')
         body = self.asked(
             f'/flavors/datastores/{urllib.parse.quote(datastore, safe="")}',
             'datastore_versions',
