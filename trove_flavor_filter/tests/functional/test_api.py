@@ -38,14 +38,28 @@ class CloudFixture(fixture.GabbiFixture):
             'BARE': cloud.create_datastore_version('mysql', 'gabbi-bare'),
             'STRICT': cloud.create_datastore_version('mysql', 'gabbi-strict'),
             'RETIRED': cloud.create_datastore_version(
-                'mysql', 'gabbi-retired', active=False)}
+                'mysql', 'gabbi-retired', active=False),
+            'PRESENT': cloud.create_datastore_version('gabbi-store', '1.0'),
+            # Its instances have a volume.
+            'BOUNDED': cloud.create_datastore_version(
+                'gabbi-store', '2.0', manager='mariadb'),
+            'NEXT': cloud.create_datastore_version(
+                'gabbi-store', '3.0', active=False)}
         cloud.check('trove-manage', 'datastore-version-flavor-add',
                     'mysql/gabbi-bound', 'gabbi-s')
-        self.broken = cloud.create_instance('gabbi-s', versions['STRICT'])
+        self.instances = {
+            'BROKEN': cloud.create_instance('gabbi-s', versions['STRICT']),
+            'BUSY': cloud.create_instance('gabbi-s', versions['FREE']),
+            'ACTIVE': cloud.create_instance(
+                'gabbi-s', versions['PRESENT'], datastore='gabbi-store')}
+        cloud.activate_instance(self.instances['ACTIVE'])
         cloud.check('trove-manage', 'datastore-version-flavor-require',
                     'mysql/gabbi-strict', '--min-ram', '1024')
+        cloud.check('trove-manage', 'datastore-version-flavor-require',
+                    'gabbi-store/2.0', '--min-ram', '8192', '--min-volume',
+                    '5')
         os.environ.update(
-            versions, BROKEN=self.broken, SMALL='gabbi-s', LARGE='gabbi-l',
+            versions, **self.instances, SMALL='gabbi-s', LARGE='gabbi-l',
             TROVE=cloud.trove_url, DEMO=cloud.project_id('demo'),
             OTHER=cloud.project_id('other'), ADMIN=cloud.project_id('admin'),
             DEMO_TOKEN=cloud.token('demo'),
@@ -59,9 +73,10 @@ class CloudFixture(fixture.GabbiFixture):
                     'mysql/gabbi-bound', 'gabbi-s')
         for flavor_id in ('gabbi-s', 'gabbi-l'):
             cloud.delete_flavor(flavor_id)
-        cloud.sql('UPDATE instances SET deleted = :yes, '
-                  'datastore_version_id = NULL WHERE id = :id', yes=True,
-                  id=self.broken)
+        for instance_id in self.instances.values():
+            cloud.sql('UPDATE instances SET deleted = :yes, '
+                      'datastore_version_id = NULL WHERE id = :id', yes=True,
+                      id=instance_id)
         # There is a file of gabbits after this one.
         for table, column in (
                 ('datastore_version_metadata', 'datastore_version_id'),
@@ -70,6 +85,8 @@ class CloudFixture(fixture.GabbiFixture):
             for version_id in self.versions.values():
                 cloud.sql(f'DELETE FROM {table} WHERE {column} = :id',
                           id=version_id)
+        cloud.sql('DELETE FROM datastores WHERE name = :name',
+                  name='gabbi-store')
 
 
 def load_tests(loader, _tests, _pattern):

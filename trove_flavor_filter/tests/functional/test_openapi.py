@@ -34,6 +34,8 @@ ONE = ('/{project_id}/mgmt/datastore-versions/{datastore_version_id}'
        '/flavor-requirement')
 ALL = '/{project_id}/mgmt/flavor-requirements'
 VIOLATIONS = '/{project_id}/mgmt/flavor-requirement-violations'
+OF_DATASTORE = '/{project_id}/flavors/datastores/{datastore}'
+UPGRADES = '/{project_id}/instances/{instance_id}/datastore-versions'
 COUNT = int(os.environ.get('FLAVOR_FILTER_OPENAPI', '200'))
 CHECKS = ('status_code_conformance', 'content_type_conformance',
           'response_headers_conformance', 'response_schema_conformance')
@@ -54,24 +56,38 @@ def _is_utf8(body: object) -> bool:
 
 
 class OpenApiTest(base.FunctionalTestCase):
+    """A list for users.
+
+    :cvar route: its path in the description
+    :cvar parameter: the name of the last value in the path
+    :cvar described: a schema, and an integer or a text that it describes
+    """
+
+    route = ROUTE
+    parameter = 'datastore_version_id'
+    described = ('Flavor', 'ram')
 
     def setUp(self) -> None:
         super().setUp()
         self.operation = schemathesis.openapi.from_dict(
-            yaml.safe_load(DESCRIPTION.read_text()))[ROUTE]['get']
-        allowed = self.create_flavor()
+            yaml.safe_load(DESCRIPTION.read_text()))[self.route]['get']
+        self.values = self.create_values()
+        response = self.cloud.trove(
+            self.route.removeprefix('/{project_id}').format(
+                **{self.parameter: self.values[0]}))
+        self.etag = response.headers['ETag']
+
+    def create_values(self) -> list[str]:
+        """What is asked for; Nova is needed for the first one."""
         active, inactive = (
             self.create_version(), self.create_version(active=False))
-        self.associate(active, allowed)
-        self.versions = [active, self.create_version(), inactive]
-        response = self.cloud.trove(
-            f'/flavors/datastores/versions/{active}')
-        self.etag = response.headers['ETag']
+        self.associate(active, self.create_flavor())
+        return [active, self.create_version(), inactive]
 
     def run_cases(self, token: str | None) -> collections.Counter:
         """Send generated requests; each answer is as described.
 
-        Half of them are of the project and the versions that there are.
+        Half of them are of the project and of what there is.
 
         :returns: how many were answered with which status
         """
@@ -85,14 +101,14 @@ class OpenApiTest(base.FunctionalTestCase):
             suppress_health_check=list(hypothesis.HealthCheck))
         @hypothesis.given(
             generated,
-            strategies.sampled_from([None, *self.versions, *self.versions]),
+            strategies.sampled_from([None, *self.values, *self.values]),
             strategies.sampled_from([None, None, self.etag]),
             strategies.sampled_from(['GET'] * 5 + ['PUT', 'DELETE']))
-        def send(case, version_id, etag, method):
-            if version_id is not None:
+        def send(case, value, etag, method):
+            if value is not None:
                 case.path_parameters = {
                     'project_id': self.cloud.project_id(),
-                    'datastore_version_id': version_id}
+                    self.parameter: value}
             if etag is not None:
                 case.headers['If-None-Match'] = etag
             case.method = method
@@ -126,7 +142,7 @@ class OpenApiTest(base.FunctionalTestCase):
         self.addCleanup(self.cloud.start, 'nova')
         case = self.operation.Case(path_parameters={
             'project_id': self.cloud.project_id(),
-            'datastore_version_id': self.versions[0]})
+            self.parameter: self.values[0]})
         response = case.call(
             base_url=f'{self.cloud.trove_url}/v1.0',
             headers={'X-Auth-Token': self.cloud.token()}, timeout=60)
@@ -135,11 +151,52 @@ class OpenApiTest(base.FunctionalTestCase):
             schemathesis.checks.not_a_server_error])
 
     def test_an_answer_that_is_not_as_described_would_be_noticed(self):
+        schema, key = self.described
         self.operation.schema.raw_schema['components']['schemas'][
-            'Flavor']['properties']['ram'] = {'type': 'string'}
+            schema]['properties'][key] = {'type': 'boolean'}
         error = self.assertRaises(
             AssertionError, self.run_cases, self.cloud.token())
-        self.assertIn('is not of type "string"', str(error))
+        self.assertIn('is not of type "boolean"', str(error))
+
+
+class DatastoreOpenApiTest(OpenApiTest):
+
+    route = OF_DATASTORE
+    parameter = 'datastore'
+
+    def create_values(self) -> list[str]:
+        # With volume support, and bounds of the volume.
+        name = self.unique('store')
+        version_id = self.cloud.create_datastore_version(
+            name, '1', manager='mariadb')
+        self.cloud.create_datastore_version(name, '1', number='1.1')
+        self.associate(version_id, self.create_flavor())
+        self.manage('datastore-version-flavor-require', version_id,
+                    '--min-volume', '5')
+        (row,) = self.cloud.sql('SELECT id FROM datastores '
+                                'WHERE name = :name', name=name)
+        return [name, row.id, 'no-such']
+
+
+class UpgradesOpenApiTest(OpenApiTest):
+
+    route = UPGRADES
+    parameter = 'instance_id'
+    described = ('DatastoreVersion', 'name')
+
+    def create_values(self) -> list[str]:
+        name = self.unique('store')
+        present, other, bound = (
+            self.cloud.create_datastore_version(name, str(number))
+            for number in range(3))
+        self.manage('datastore-version-flavor-require', bound, '--min-ram',
+                    '1')
+        instances = [self.cloud.create_instance(
+            self.create_flavor(), version_id, datastore=name)
+            for version_id in (present, other)]
+        # The other one is busy.
+        self.cloud.activate_instance(instances[0])
+        return [*instances, 'no-such']
 
 
 class RequirementsOpenApiTest(base.FunctionalTestCase):
