@@ -55,6 +55,67 @@ LIST_FLAVORS = {
     },
 }
 
+VERSION_FLAVORS = {
+    'type': 'object',
+    'properties': {
+        'id': {'type': 'string', 'minLength': 1},
+        'name': {'type': 'string', 'minLength': 1},
+        'version': {'type': ['string', 'null']},
+        # Of "str_id" of each flavor.
+        'flavors': {'type': 'array', 'uniqueItems': True,
+                    'items': {'type': 'string', 'minLength': 1}},
+        'volume': VOLUME,
+    },
+    'additionalProperties': False,
+    'required': ['id', 'name', 'version', 'flavors'],
+}
+
+LIST_DATASTORE_FLAVORS = {
+    'status_code': [200],
+    'response_body': {
+        'type': 'object',
+        'properties': {
+            'datastore_versions': {'type': 'array', 'items': VERSION_FLAVORS},
+            'flavors': {'type': 'array', 'items': FLAVOR}},
+        'additionalProperties': False,
+        'required': ['datastore_versions', 'flavors'],
+    },
+}
+
+OPTIONAL_TEXT = {'type': ['string', 'null']}
+
+# As in Trove's own list of datastore versions.
+VERSION = {
+    'type': 'object',
+    'properties': {
+        'id': {'type': 'string', 'minLength': 1},
+        'name': {'type': 'string', 'minLength': 1},
+        'version': OPTIONAL_TEXT,
+        'datastore': {'type': 'string', 'minLength': 1},
+        'links': parameter_types.links | {'minItems': 2, 'maxItems': 2},
+        # For administrators.
+        'active': {'type': 'boolean'},
+        'packages': OPTIONAL_TEXT,
+        'image': OPTIONAL_TEXT,
+        'image_tags': {'type': 'array', 'items': {'type': 'string'}},
+        'registry_ext': OPTIONAL_TEXT,
+        'repl_strategy': OPTIONAL_TEXT,
+    },
+    'additionalProperties': False,
+    'required': ['id', 'name', 'version', 'datastore', 'links'],
+}
+
+LIST_VERSIONS = {
+    'status_code': [200],
+    'response_body': {
+        'type': 'object',
+        'properties': {
+            'datastore_versions': {'type': 'array', 'items': VERSION}},
+        'additionalProperties': False,
+        'required': ['datastore_versions'],
+    },
+}
+
 # Of an error, within the member that is named for its kind, which is all
 # that tempest's client keeps.
 FAULT = {
@@ -91,10 +152,11 @@ REQUIREMENT = {
         'datastore_version': TEXT,
         'flavors': {'type': 'array', 'items': TEXT},
         **{f'{which}_{what}': LIMIT for which in ('min', 'max')
-           for what in ('ram', 'vcpus', 'disk')},
+           for what in ('ram', 'vcpus', 'disk', 'volume')},
         'extra_specs': {
             'type': 'object', 'additionalProperties': {
                 'type': ['string', 'array'], 'items': {'type': 'string'}}},
+        'enforcement': {'enum': ['warn', None]},
     },
     'additionalProperties': False,
 }
@@ -128,6 +190,19 @@ LIST_VIOLATIONS = of(flavor_requirement_violations={
 # The link to the next page is there only if there is one.
 LIST_VIOLATIONS['response_body']['properties']['links'] = (
     parameter_types.links | {'minItems': 1, 'maxItems': 1})
+COUNT = {'type': 'integer', 'minimum': 0}
+IDS = {'type': 'array', 'items': TEXT}
+# Of a dry run.
+IMPACT = {
+    'type': 'object',
+    'properties': {
+        'violations_added': COUNT, 'violations_ended': COUNT,
+        'projects': COUNT, 'flavors_allowed': IDS, 'flavors_refused': IDS,
+        'instances': {'type': 'array', 'maxItems': 100, 'items': VIOLATION},
+    },
+    'additionalProperties': False,
+}
+IMPACT['required'] = sorted(IMPACT['properties'])
 ROWS = {'type': 'array', 'items': {
     'type': 'object',
     'properties': {'key': TEXT, 'value': {'type': 'string'}, 'name': TEXT},
@@ -139,7 +214,7 @@ CHANGES = of(warnings={'type': 'array', 'items': TEXT},
                  'properties': {
                      'datastore_version_id': TEXT, 'datastore': TEXT,
                      'datastore_version': TEXT, 'added': ROWS,
-                     'removed': ROWS},
+                     'removed': ROWS, 'impact': IMPACT},
                  'additionalProperties': False,
                  'required': ['datastore_version_id', 'datastore',
                               'datastore_version', 'added', 'removed']}})

@@ -12,10 +12,13 @@
 
 """Enforcement: what a datastore version does not allow is refused."""
 
+from tempest import config
 from tempest.lib import decorators
 from tempest.lib import exceptions
 
 from trove_flavor_filter.tests.tempest.api import base
+
+CONF = config.CONF
 
 
 class EnforcementTest(base.FlavorFilterTestCase):
@@ -82,3 +85,52 @@ class EnforcementTest(base.FlavorFilterTestCase):
         instance = self.create_instance(self.large)
         self.wait_until_up(instance['id'])
         self.client.resize_instance(instance['id'], self.larger)
+
+
+class UpgradeTest(base.InactiveVersionTestCase):
+    """An instance of the datastore version, and another version.
+
+    The other one is not active. Trove upgrades to it all the same.
+    """
+
+    @classmethod
+    def resource_setup(cls) -> None:
+        super().resource_setup()
+        cls.other_id = cls.version_id
+        cls.version_id = CONF.flavor_filter.datastore_version_id
+        present, other = (
+            cls.admin_client.show_requirement(version_id)[
+                'flavor_requirement']['datastore']
+            for version_id in (cls.version_id, cls.other_id))
+        if present != other:
+            raise cls.skipException(
+                'The two datastore versions are of different datastores.')
+        cls.flavor = cls.create_flavor(ram=1024)
+        cls.addClassResourceCleanup(
+            cls.admin_client.delete_requirement, cls.other_id)
+
+    @decorators.idempotent_id('c2a97f04-6e1b-4d58-93b7-5f0e8d2a1c46')
+    @decorators.attr(type='slow')
+    def test_an_instance_is_shown_what_it_may_be_upgraded_to(self):
+        self.admin_client.replace_requirement(self.other_id, min_ram=2048)
+        instance_id = self.create_instance(self.flavor)['id']
+        self.wait_until_up(instance_id)
+        self.assertNotIn(self.other_id, self.upgrades(instance_id))
+        error = self.assertRaises(
+            exceptions.BadRequest, self.client.upgrade_instance, instance_id,
+            self.other_id)
+        self.assertIn('requires at least 2048 MiB RAM, has 1024',
+                      self.assertFault(400, error))
+        self.admin_client.replace_requirement(self.other_id, min_ram=1024)
+        listed = self.upgrades(instance_id)
+        self.assertIn(self.other_id, listed)
+        # It has this one.
+        self.assertNotIn(self.version_id, listed)
+        self.assertRaises(
+            exceptions.NotFound, self.other_client.list_versions_for_instance,
+            instance_id)
+
+    def upgrades(self, instance_id: str) -> list[str]:
+        return [version['id'] for version in
+                self.client.list_versions_for_instance(instance_id)[
+                    'datastore_versions']]

@@ -79,6 +79,20 @@ class AssociatedFlavorsTest(base.FlavorFilterTestCase):
         self.assertEqual(flavors, self.client.list_associated_flavors(
             CONF.flavor_filter.datastore_type, self.version_id)['flavors'])
 
+    @decorators.idempotent_id('3e0b6f9a-7d52-4c18-b4a1-90c2e5d7f863')
+    def test_the_list_of_its_datastore_says_the_same_of_a_version(self):
+        flavors = self.wait_until_allowed(
+            self.client, [self.public, self.private])
+        listed = self.client.list_datastore_flavors(
+            CONF.flavor_filter.datastore_type)
+        (version,) = [each for each in listed['datastore_versions']
+                      if each['id'] == self.version_id]
+        self.assertEqual([flavor['str_id'] for flavor in flavors],
+                         version['flavors'])
+        self.assertEqual(flavors, [
+            flavor for flavor in listed['flavors']
+            if flavor['str_id'] in version['flavors']])
+
 
 class FreeVersionTest(base.FlavorFilterTestCase):
     """A datastore version that nothing is associated with."""
@@ -111,3 +125,12 @@ class InactiveVersionTest(base.InactiveVersionTestCase):
     @decorators.idempotent_id('f2913bf4-fd94-4a19-9a4f-c12319a36a12')
     def test_an_admin_is_shown_its_flavors(self):
         self.wait_until_allowed(self.admin_client, [self.flavor])
+
+    @decorators.idempotent_id('b7c4d1e8-0f36-4a9b-8e52-6d1a3f9c7b20')
+    def test_the_list_of_its_datastore_does_not_have_it(self):
+        datastore = self.admin_client.show_requirement(self.version_id)[
+            'flavor_requirement']['datastore']
+        for client in (self.client, self.admin_client):
+            self.assertNotIn(self.version_id, [
+                each['id'] for each in client.list_datastore_flavors(
+                    datastore)['datastore_versions']])

@@ -66,6 +66,25 @@ class FlavorsNegativeTest(base.FlavorFilterTestCase):
                 unknown)
             self.assertIn(unknown, self.assertFault(404, error))
 
+    @decorators.idempotent_id('51f8a2c6-9b3d-4e70-a4d9-2c7e6b1f0835')
+    @decorators.attr(type='negative')
+    def test_an_unknown_datastore_is_not_found(self):
+        unknown = data_utils.rand_uuid()
+        for client in (self.client, self.admin_client):
+            error = self.assertRaises(
+                exceptions.NotFound, client.list_datastore_flavors, unknown)
+            self.assertIn(unknown, self.assertFault(404, error))
+
+    @decorators.idempotent_id('e9d0b5a7-4c12-4f8e-b6a3-8f1d7c2e5094')
+    @decorators.attr(type='negative')
+    def test_the_versions_of_an_unknown_instance_are_not_found(self):
+        unknown = data_utils.rand_uuid()
+        for client in (self.client, self.admin_client):
+            error = self.assertRaises(
+                exceptions.NotFound, client.list_versions_for_instance,
+                unknown)
+            self.assertIn(unknown, self.assertFault(404, error))
+
 
 class InactiveVersionNegativeTest(base.InactiveVersionTestCase):
 

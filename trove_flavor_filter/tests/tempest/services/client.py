@@ -59,6 +59,25 @@ class FlavorFilterClient(rest_client.RestClient):
         """
         return self._list(f'instances/{instance_id}/flavors')
 
+    def list_datastore_flavors(self, datastore: str
+                               ) -> rest_client.ResponseBody:
+        """The flavors that each active version of a datastore allows.
+
+        :param datastore: id or name
+        :raises InvalidHTTPResponseBody: the answer is not what it should be
+        """
+        resp, raw = self.get(f'flavors/datastores/{datastore}')
+        return self._validated(schema.LIST_DATASTORE_FLAVORS, resp, raw)
+
+    def list_versions_for_instance(self, instance_id: str
+                                   ) -> rest_client.ResponseBody:
+        """The datastore versions that an instance may be upgraded to.
+
+        :raises InvalidHTTPResponseBody: the answer is not what it should be
+        """
+        resp, raw = self.get(f'instances/{instance_id}/datastore-versions')
+        return self._validated(schema.LIST_VERSIONS, resp, raw)
+
     def list_flavors(self) -> rest_client.ResponseBody:
         """All flavors: Trove's own route, with the same documents."""
         return self._list('flavors')
@@ -136,6 +155,15 @@ class FlavorFilterClient(rest_client.RestClient):
     def resize_instance(self, instance_id: str, flavor_id: str
                         ) -> rest_client.ResponseBody:
         return self._act(instance_id, resize={'flavorRef': flavor_id})
+
+    def upgrade_instance(self, instance_id: str, datastore_version: str
+                         ) -> rest_client.ResponseBody:
+        """Upgrade an instance to a datastore version, by id or name."""
+        resp, body = self.put(
+            f'instances/{instance_id}', jsonutils.dumps(
+                {'instance': {'datastore_version': datastore_version}}))
+        self.expected_success(202, resp.status)
+        return rest_client.ResponseBody(resp, body)
 
     def reset_instance(self, instance_id: str) -> rest_client.ResponseBody:
         """Have an instance be deletable, whatever it is at. For admins."""
