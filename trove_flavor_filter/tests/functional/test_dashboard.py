@@ -19,6 +19,7 @@ FLAVOR_FILTER_HORIZON names the Python environment that has Horizon.
 import functools
 import os
 import re
+import typing
 import unittest
 
 from lxml import html
@@ -89,6 +90,10 @@ class Visitor:
             self._url + path,
             headers={'X-Requested-With': 'XMLHttpRequest'})
 
+    def page(self, path: str) -> requests.Response:
+        """Ask for a page, as a browser does that goes there."""
+        return self._session.get(self._url + path)
+
     def dialog(self, path: str) -> html.FormElement:
         """A dialog's form.
 
@@ -100,10 +105,14 @@ class Visitor:
         return form_of(answer)
 
     def send(self, path: str, form: html.FormElement,
-             **fields: str) -> requests.Response:
+             files: dict[str, typing.Any] | None = None,
+             **fields: str | list[str]) -> requests.Response:
         """Fill a dialog's fields in and send it."""
+        values: dict[str, typing.Any] = {}
+        for name, value in form.form_values():
+            values.setdefault(name, []).append(value)
         return self._session.post(
-            self._url + path, data=dict(form.form_values()) | fields,
+            self._url + path, data=values | fields, files=files,
             headers={'X-Requested-With': 'XMLHttpRequest'})
 
 

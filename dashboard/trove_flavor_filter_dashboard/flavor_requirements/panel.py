@@ -1,0 +1,31 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The panel: Admin, Database, Flavor Requirements."""
+
+import importlib.util
+
+from django.utils.translation import gettext_lazy as _
+import horizon
+
+
+class FlavorRequirements(horizon.Panel):
+    """What each datastore version requires of a flavor."""
+
+    name = _('Flavor Requirements')
+    slug = 'flavor_requirements'
+    permissions = ('openstack.services.database',)
+
+    @staticmethod
+    def can_register() -> bool:
+        """Whether trove-dashboard is there, whose API the panel uses."""
+        return importlib.util.find_spec('trove_dashboard') is not None
