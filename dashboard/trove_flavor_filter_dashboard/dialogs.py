@@ -16,6 +16,8 @@
 The functions replaced here are the same in trove-dashboard 24 to 27.
 """
 
+import collections
+from collections.abc import Callable
 from collections.abc import Iterable
 import functools
 import typing
@@ -33,27 +35,42 @@ from trove_dashboard.content.database_clusters import views as cluster_views
 from trove_dashboard.content.databases import forms
 from trove_dashboard.content.databases import views
 from trove_dashboard.content.databases.workflows import create_instance
+from troveclient import exceptions as trove_exceptions
 
+from trove_flavor_filter_dashboard import explanations
 from trove_flavor_filter_dashboard import routes
 
 # The original functions, before install().
 _flavor_get = trove.flavor_get
 _add_instances_initial = cluster_views.ClusterAddInstancesView.get_initial
+_get_flavors = views.IndexView.get_flavors
 _resize_initial = views.ResizeInstanceView.get_initial
 
-# The forms with a choice of flavors.
-FORMS = (create_instance.SetInstanceDetailsAction, cluster_forms.LaunchForm,
-         cluster_forms.ClusterAddInstanceForm, forms.ResizeInstanceForm)
+# The forms with a choice of datastore versions, and a field of flavors for
+# each of them.
+LAUNCH_FORMS = (create_instance.SetInstanceDetailsAction,
+                cluster_forms.LaunchForm)
+
+# The requests that Trove refuses if a flavor is not allowed.
+REQUESTS = ('instance_create', 'instance_resize', 'instance_upgrade',
+            'instance_resize_volume', 'cluster_create', 'cluster_grow')
 
 
 def install() -> None:
-    """Replace the functions that the dialogs call."""
+    """Replace the functions that the dialogs and the tables call."""
     trove.datastore_flavors = datastore_flavors
     trove.flavor_get = flavor_get
     cluster_views.ClusterAddInstancesView.get_initial = add_instances_initial
     views.ResizeInstanceView.get_initial = resize_initial
-    for form_class in FORMS:
-        explain_refusals(form_class)
+    for form_class in LAUNCH_FORMS:
+        tell_versions_apart(form_class)
+        explain_flavors(form_class, _fields_of_versions)
+    explain_flavors(cluster_forms.ClusterAddInstanceForm, _field_of_cluster)
+    explain_flavors(forms.ResizeInstanceForm, _field_of_instance)
+    views.IndexView.get_flavors = get_flavors
+    for name in REQUESTS:
+        if hasattr(trove, name):
+            setattr(trove, name, show_refusal(getattr(trove, name)))
 
 
 def datastore_flavors(request: HttpRequest, datastore_name: str | None = None,
@@ -61,18 +78,16 @@ def datastore_flavors(request: HttpRequest, datastore_name: str | None = None,
                       ) -> list[typing.Any]:
     """List the flavors to offer for a datastore version.
 
-    :param datastore_version: its name; if several versions share it, the
-        flavors that all of them allow are offered
+    :param datastore_version: its name or its id; if several versions share a
+        name, the flavors that all of them allow are offered
     :returns: if no flavor is allowed, one without an id, whose name says so;
         all of Nova's flavors if Trove's list is not available
     """
-    flavors = _common(request, (
-        version for version in _versions(request, datastore_name)
-        if version.name == datastore_version))
+    flavors = _allowed(request, datastore_name, datastore_version)
     if flavors is None:
         return trove.flavor_list(request)
     return flavors or [routes.Flavor(
-        id='', name=_('No flavor is allowed for this datastore version'),
+        id='', name=_('No flavor is allowed'),
         ram=0, vcpus=0, disk=0, ephemeral=0)]
 
 
@@ -108,35 +123,181 @@ def add_instances_initial(
 def resize_initial(view: views.ResizeInstanceView) -> dict[str, typing.Any]:
     """Add the allowed flavors to the form that resizes an instance."""
     initial = _resize_initial(view)
-    flavors = _targets(view.request, view.get_object())
+    instance = view.get_object()
+    flavors = _targets(view.request, instance)
     if flavors is not None:
         initial['flavors'] = utils.sort_flavor_list(view.request, flavors)
-    return initial
+    return initial | {'allowed': flavors, 'datastore': instance.datastore}
 
 
-def explain_refusals(form_class: typing.Any) -> None:
-    """Set a form's error message for a flavor that is no longer allowed.
+def tell_versions_apart(form_class: typing.Any) -> None:
+    """Let a form offer each of several datastore versions of one name.
+
+    The form knows versions by name only. Where versions share it, their ids
+    take its place, which Trove accepts as well, and the choices have their
+    numbers.
+    """
+    original = form_class.datastore_versions
+    original_init = form_class.__init__
+
+    def datastore_versions(form: typing.Any, request: HttpRequest,
+                           datastore: str) -> list[typing.Any]:
+        versions = original(form, request, datastore) or []
+        count = collections.Counter(
+            version.name for version in versions if _is_active(version))
+        return [version if count[version.name] < 2 else _KnownById(version)
+                for version in versions]
+
+    @functools.wraps(original_init)
+    def __init__(form: typing.Any, *args: typing.Any,
+                 **kwargs: typing.Any) -> None:
+        original_init(form, *args, **kwargs)
+        form.fields['datastore'].choices = [
+            (value, _text_of_choice(form, value, text)) for value, text
+            in form.fields['datastore'].choices]
+
+    form_class.datastore_versions = datastore_versions
+    form_class.__init__ = __init__
+
+
+class _KnownById:
+    """A datastore version whose name is not enough to know it by."""
+
+    def __init__(self, version: typing.Any):
+        self.id = self.name = version.id
+        self.to_dict = version.to_dict
+
+
+def _text_of_choice(form: typing.Any, value: str, text: str) -> str:
+    """The text of a datastore version: its name, and a number if need be."""
+    datastore, version_id = _decode(value)
+    if datastore is None:
+        return text
+    for version in form.datastore_versions(form.request, datastore):
+        if version.id == version_id and isinstance(version, _KnownById):
+            says = version.to_dict()
+            return _('%(datastore)s - %(version)s (number %(number)s)') % {
+                'datastore': datastore, 'version': says['name'],
+                'number': says.get('version') or version_id}
+    return text
+
+
+def _decode(value: str) -> tuple[str | None, str | None]:
+    """The datastore and the version of a choice; None if it is no such."""
+    try:
+        text = bytes.fromhex(value).decode()
+    except ValueError:
+        return None, None
+    return create_instance.parse_datastore_and_version_text(text)
+
+
+def _is_active(version: typing.Any) -> bool:
+    return version.to_dict().get('active', True)
+
+
+def explain_flavors(
+        form_class: typing.Any,
+        find: Callable[[typing.Any], Iterable[explanations.Field]]) -> None:
+    """Let a form say what its lists of flavors are, and why one is refused.
 
     A form reads the allowed flavors again when it is submitted. The
     requirements may have changed since it was opened.
-    """
-    original = form_class.__init__
 
-    @functools.wraps(original)
+    :param find: finds the fields of flavors of a form
+    """
+    original_init, original_clean = form_class.__init__, form_class.clean
+
+    @functools.wraps(original_init)
     def __init__(form: typing.Any, *args: typing.Any,
                  **kwargs: typing.Any) -> None:
-        original(form, *args, **kwargs)
-        names = {'flavor', 'new_flavor'}
-        if 'datastore' in form.fields:
-            # There is one field of flavors for each datastore version.
-            names.update(value for value, _text
-                         in form.fields['datastore'].choices)
-        for name in names & form.fields.keys():
-            form.fields[name].error_messages['invalid_choice'] = _(
-                'This flavor is not allowed for the datastore version. '
-                'Select another one.')
+        original_init(form, *args, **kwargs)
+        form.flavor_fields = list(find(form))
+        for field in form.flavor_fields:
+            explanations.show(form, field)
 
-    form_class.__init__ = __init__
+    @functools.wraps(original_clean)
+    def clean(form: typing.Any) -> typing.Any:
+        data = original_clean(form)
+        for field in form.flavor_fields:
+            explanations.replace_error(form, field)
+        return data
+
+    form_class.__init__, form_class.clean = __init__, clean
+
+
+def _fields_of_versions(form: typing.Any) -> Iterable[explanations.Field]:
+    for value, _text in form.fields['datastore'].choices:
+        datastore, version = _decode(value)
+        if value in form.fields:
+            yield explanations.Field(
+                value, datastore, version,
+                _allowed(form.request, datastore, version))
+
+
+def _field_of_cluster(form: typing.Any) -> Iterable[explanations.Field]:
+    datastore = form.initial.get('datastore') or {}
+    name, version = datastore.get('type'), datastore.get('version')
+    yield explanations.Field('flavor', name, version,
+                             _allowed(form.request, name, version))
+
+
+def _field_of_instance(form: typing.Any) -> Iterable[explanations.Field]:
+    datastore = form.initial['datastore']
+    yield explanations.Field('new_flavor', datastore['type'],
+                             datastore['version'], form.initial['allowed'])
+
+
+def get_flavors(view: views.IndexView) -> dict[str, typing.Any]:
+    """List the flavors for the table of instances.
+
+    It also has flavors that are private to Trove's own project.
+    """
+    return _Flavors(view.request, _get_flavors(view))
+
+
+class _Flavors(dict[str, typing.Any]):
+    """Flavors by id: Nova's, and Trove's as soon as one is missing."""
+
+    def __init__(self, request: HttpRequest,
+                 flavors: dict[str, typing.Any]):
+        super().__init__(flavors)
+        self._request = request
+
+    def get(self, flavor_id: str, default: typing.Any = None) -> typing.Any:
+        if flavor_id in self:
+            return self[flavor_id]
+        return _troves_flavors(self._request).get(flavor_id, default)
+
+
+@memoized.memoized
+def _troves_flavors(request: HttpRequest) -> dict[str, typing.Any]:
+    """The flavors that Trove's service project can see, by id."""
+    try:
+        return {flavor.str_id: flavor
+                for flavor in trove.troveclient(request).flavors.list()}
+    except Exception:
+        exceptions.handle(request, _(
+            'Unable to retrieve database size information.'))
+        return {}
+
+
+def show_refusal(function: Callable[..., typing.Any]
+                 ) -> Callable[..., typing.Any]:
+    """Let users read at once why Trove has refused a request.
+
+    Horizon hides the messages of other exceptions than its own.
+    """
+    @functools.wraps(function)
+    def wrapped(*args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+        try:
+            return function(*args, **kwargs)
+        except (trove_exceptions.Unauthorized, trove_exceptions.NotFound):
+            raise
+        except trove_exceptions.ClientException as error:
+            raise exceptions.BadRequest(
+                error.message or str(error)) from error
+
+    return wrapped
 
 
 def _targets(request: HttpRequest,
@@ -151,6 +312,14 @@ def _targets(request: HttpRequest,
         if version.name == datastore['version']
         and version.to_dict().get('version') == datastore.get(
             'version_number')))
+
+
+def _allowed(request: HttpRequest, datastore: str | None,
+             name_or_id: str | None) -> list[routes.Flavor] | None:
+    """List the flavors that a datastore version allows; None if unknown."""
+    return _common(request, (
+        version for version in _versions(request, datastore)
+        if name_or_id in (version.name, version.id)))
 
 
 def _versions(request: HttpRequest,

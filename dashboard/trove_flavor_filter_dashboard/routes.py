@@ -21,6 +21,7 @@ from django.core.cache.backends import locmem
 from django.http import HttpRequest
 from horizon.templatetags import sizeformat
 from horizon.utils import memoized
+from keystoneauth1 import exceptions as keystone_exceptions
 from openstack_dashboard.api import base
 from trove_dashboard.api import trove
 from troveclient import exceptions
@@ -92,6 +93,34 @@ def allowed(request: HttpRequest, route: str,
     LOG.warning('The dialog offers all flavors: %s', failure)
     _failures(request).append(failure)
     return None
+
+
+def has_failed(request: HttpRequest) -> bool:
+    """Whether Trove has failed to list flavors for this user's request."""
+    return bool(_failures(request))
+
+
+def refusal(request: HttpRequest, datastore: str | None, version: str | None,
+            flavor_id: str) -> str | None:
+    """Ask Trove why it refuses a flavor for a new instance.
+
+    The request has no name for the instance, so that Trove never creates one:
+    the name is required. The plugin checks the flavor before.
+
+    :param version: name or id of the datastore version
+    :returns: the plugin's message; None if there is none
+    """
+    try:
+        response, body = trove.troveclient(request).client.post(
+            '/instances', raise_exc=False, body={'instance': {
+                'flavorRef': flavor_id,
+                'datastore': {'type': datastore, 'version': version}}})
+    except keystone_exceptions.ClientException as error:
+        LOG.warning('The reason of a refusal is not known: %s', error)
+        return None
+    if response.status_code != 400 or MARK not in response.headers:
+        return None
+    return body['badRequest']['message']
 
 
 def _has_route(client: typing.Any, path: str,

@@ -135,10 +135,23 @@ def show_dashboard(booted: cloud.Cloud) -> None:
     prefix = pathlib.Path(sys.prefix).with_name('horizon-27')
     horizon.make('27', prefix)
     booted.create_network()
+    accept_volumes(booted)
     served = horizon.beside(booted, str(prefix))
     say(f'{served.url}/auth/login/?next={INSTANCES}')
     say(f'User: demo. Password: {booted.secrets["demo"]}')
     say('"Launch Instance" has a list of flavors for each datastore version.')
+    say(f'User: admin. Password: {booted.secrets["admin"]}')
+    say('"Admin, Database, Flavor Requirements" has what they require.')
+
+
+def accept_volumes(booted: cloud.Cloud) -> None:
+    """Let Trove accept what the launch dialog of Horizon asks for.
+
+    The dialog asks for a volume, unless the user enters a size of 0.
+    """
+    booted.options = booted.options | {'mysql': {'volume_support': True}}
+    booted.reconfigure()
+    booted.restart('trove')
 
 
 def title(text: str) -> None:

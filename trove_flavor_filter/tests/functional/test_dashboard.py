@@ -26,15 +26,18 @@ from lxml import html
 import requests
 
 from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import demo
 from trove_flavor_filter.tests.cloud import horizon
 from trove_flavor_filter.tests.functional import base
 
 INSTANCES = '/project/databases/'
 CLUSTERS = '/project/database_clusters/'
 
-NONE_ALLOWED = 'No flavor is allowed for this datastore version'
-REFUSED = ('This flavor is not allowed for the datastore version. '
-           'Select another one.')
+NONE_ALLOWED = 'No flavor is allowed'
+NONE_OF_VERSION = ('No flavor is allowed for this datastore version. Choose '
+                   'another version, or ask an administrator.')
+FILTERED = 'Only flavors that this datastore version allows are listed. '
+NOT_FILTERED = 'This list is not filtered: '
 
 
 def prefix() -> str:
@@ -90,9 +93,10 @@ class Visitor:
             self._url + path,
             headers={'X-Requested-With': 'XMLHttpRequest'})
 
-    def page(self, path: str) -> requests.Response:
+    def page(self, path: str, headers: dict[str, str] | None = None
+             ) -> requests.Response:
         """Ask for a page, as a browser does that goes there."""
-        return self._session.get(self._url + path)
+        return self._session.get(self._url + path, headers=headers)
 
     def dialog(self, path: str) -> html.FormElement:
         """A dialog's form.
@@ -135,6 +139,22 @@ def offered(form: html.FormElement, field: str) -> dict[str, str]:
     options = form.xpath('.//select[@name=$name]/option', name=field)
     return {option.get('value'): option.text_content().strip()
             for option in options}
+
+
+def sentence(form: html.FormElement, field: str) -> str:
+    """What is said below a drop-down, and read out with it; '' if nothing."""
+    (select,) = form.xpath('.//select[@name=$name]', name=field)
+    return ''.join(
+        text for about in select.get('aria-describedby', '').split()
+        for text in form.xpath('.//*[@id=$id]/text()', id=about))
+
+
+def errors_of(answer: requests.Response, field: str) -> list[str]:
+    """What is wrong with a field of a form that is shown again."""
+    (group,) = form_of(answer).xpath(
+        './/div[contains(@class, "has-error")][.//*[@name=$name]]', name=field)
+    return [text.text_content().strip() for text in group.xpath(
+        './/span[contains(@class, "help-block") and not(@id)]')]
 
 
 class DashboardTestCase(base.FunctionalTestCase):
@@ -249,31 +269,54 @@ class LaunchTests:
         self.associate(version_id, self.unique('gone'))
         self.assertEqual({'': NONE_ALLOWED}, self.offered(name))
 
-    def test_two_versions_of_one_name_offer_what_both_allow(self):
-        first, name = self.create_version(self.datastore, number='1')
-        second, _name = self.create_version(self.datastore, name, number='2')
-        other = self.create_flavor(ram=1024)
-        self.associate(first, self.small, self.large)
-        self.associate(second, self.large, other)
-        self.assertEqual([self.large], list(self.offered(name)))
-
-    def test_two_versions_of_one_name_that_share_none_offer_none(self):
-        first, name = self.create_version(self.datastore, number='1')
+    def test_two_versions_of_one_name_are_told_apart(self):
+        first, name = self.create_version(self.datastore, number='1.5')
         second, _name = self.create_version(self.datastore, name, number='2')
         self.associate(first, self.small)
         self.associate(second, self.large)
-        self.assertEqual({'': NONE_ALLOWED}, self.offered(name))
+        form = self.launch()
+        self.assertEqual([self.small], list(offered(
+            form, field_of(self.datastore, first))))
+        self.assertEqual([self.large], list(offered(
+            form, field_of(self.datastore, second))))
+        choices = offered(form, 'datastore')
+        self.assertEqual(
+            [f'{self.datastore} - {name} (number 1.5)',
+             f'{self.datastore} - {name} (number 2)'],
+            [choices[field_of(self.datastore, version_id)]
+             for version_id in (first, second)])
 
-    def test_a_rule_added_meanwhile_is_the_reason_it_gives(self):
+    def test_it_says_that_the_list_is_filtered(self):
+        version_id, name = self.create_version(self.datastore)
+        field = field_of(self.datastore, name)
+        self.assertIn(FILTERED, sentence(self.launch(), field))
+        self.associate(version_id, self.unique('gone'))
+        form = self.launch()
+        self.assertEqual(NONE_OF_VERSION, sentence(form, field))
+        answer = self.visitor.send(self.path, form, **{
+            'name': 'refused', 'datastore': field})
+        self.assertEqual([NONE_OF_VERSION], errors_of(answer, field))
+
+    def test_a_refusal_names_the_flavor_and_the_reason(self):
         version_id, name = self.create_version(self.datastore)
         form = self.launch()
-        self.associate(version_id, self.large)
+        self.require(version_id, '--min-ram', '8192')
         field = field_of(self.datastore, name)
         answer = self.visitor.send(self.path, form, **{
             'name': 'refused', 'datastore': field, field: self.small})
-        self.assertIn(REFUSED, answer.text)
-        self.assertOffers([self.large], form_of(answer), field)
+        (error,) = errors_of(answer, field)
+        self.assertIn(self.small, error)
+        self.assertIn('requires at least 8192 MiB RAM, has 512', error)
+        self.assertOffers(self.allowed(version_id), form_of(answer), field)
         self.assertNotIn('refused', self.instances())
+
+    def test_a_flavor_that_is_gone_is_named_as_well(self):
+        _version_id, name = self.create_version(self.datastore)
+        field = field_of(self.datastore, name)
+        answer = self.visitor.send(self.path, self.launch(), **{
+            'name': 'refused', 'datastore': field, field: 'no-such'})
+        self.assertEqual(['The flavor no-such is not allowed here any more. '
+                          'Select another one.'], errors_of(answer, field))
 
 
 class LaunchInstanceTest(LaunchTests, DashboardTestCase):
@@ -295,6 +338,84 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
             'volume': '0', 'network': shared_network()})
         self.assertTrue(is_closed(answer), answer.text)
         self.assertEqual(flavor_id, self.instances()[instance])
+
+    def test_the_demo_accepts_the_dialog_as_it_is_opened(self):
+        _version_id, name = self.create_version()
+        before = self.cloud.options
+        demo.accept_volumes(self.cloud)
+        try:
+            form = self.launch()
+            instance, field = self.unique('db'), field_of('mysql', name)
+            flavor_id = next(iter(offered(form, field)))
+            answer = self.visitor.send(self.path, form, **{
+                'name': instance, 'datastore': field, field: flavor_id,
+                # A browser has chosen it already.
+                'network': shared_network()})
+            self.assertTrue(is_closed(answer), answer.text)
+            self.assertEqual(flavor_id, self.instances()[instance])
+        finally:
+            self.cloud.options = before
+            self.cloud.reconfigure()
+            self.cloud.restart('trove')
+
+    def test_of_two_versions_of_one_name_either_is_launched(self):
+        first, name = self.create_version(number='1')
+        self.create_version(name=name, number='2')
+        instance, field = self.unique('db'), field_of('mysql', first)
+        answer = self.visitor.send(self.path, self.launch(), **{
+            'name': instance, 'datastore': field, field: self.small,
+            'volume': '0', 'network': shared_network()})
+        self.assertTrue(is_closed(answer), answer.text)
+        (row,) = self.cloud.sql(
+            'SELECT datastore_version_id FROM instances WHERE name = :name',
+            name=instance)
+        self.assertEqual(first, row.datastore_version_id)
+
+    def test_what_trove_refuses_for_other_reasons_can_be_read_at_once(self):
+        _version_id, name = self.create_version()
+        field = field_of('mysql', name)
+        answer = self.visitor.send(self.path, self.launch(), **{
+            'name': 'refused', 'datastore': field, field: self.small,
+            'volume': '1', 'network': shared_network()})
+        shown = self.visitor.page(INSTANCES).text + answer.text + str(
+            answer.headers)
+        self.assertIn('olume support is not enabled', shown)
+        self.assertNotIn('Error: Details', shown)
+
+
+class TablesTest(DashboardTestCase):
+
+    def test_instances_on_private_flavors_show_them(self):
+        version_id, _name = self.create_version()
+        private = self.create_flavor(projects=('trove',))
+        instance_id = self.cloud.create_instance(private, version_id)
+        self.cloud.sql('UPDATE instances SET created = :now WHERE id = :id',
+                       now='2999-01-01 00:00:00', id=instance_id)
+        self.assertIn(f'{private} | ', self.size(INSTANCES, instance_id))
+
+    def test_the_instances_of_a_cluster_on_private_flavors_show_them(self):
+        version_id, _name = self.create_version('mariadb')
+        private = self.create_flavor(projects=('trove',))
+        cluster_id = self.create_cluster(version_id)
+        instance_id = self.cloud.create_instance(
+            private, self.create_version()[0])
+        self.cloud.sql('UPDATE instances SET cluster_id = :cluster, '
+                       'type = :type, datastore_version_id = :version '
+                       'WHERE id = :id', cluster=cluster_id, type='member',
+                       version=version_id, id=instance_id)
+        self.assertIn(f'{private} | ', self.size(
+            f'{CLUSTERS}{cluster_id}/?tab=cluster_details__instances_tab',
+            instance_id))
+
+    def size(self, path: str, row_id: str) -> str:
+        """The text of a row of a table, on whichever page it is."""
+        while True:
+            page = html.fromstring(self.visitor.page(path).text)
+            found = page.xpath('//tr[@data-object-id=$id]', id=row_id)
+            if found:
+                return ' '.join(found[0].text_content().split())
+            (link,) = set(page.xpath('//a[contains(@href, "marker=")]/@href'))
+            path = path.partition('?')[0] + link
 
 
 class LaunchClusterTest(LaunchTests, DashboardTestCase):
@@ -341,11 +462,14 @@ class GrowClusterTest(DashboardTestCase):
         self.assertTrue(is_closed(answer), answer.text)
         self.assertIn(private, self.visitor.get(self.list).text)
 
-    def test_a_rule_added_meanwhile_is_the_reason_it_gives(self):
+    def test_a_refusal_names_the_flavor_and_the_reason(self):
         form = self.visitor.dialog(self.path)
-        self.associate(self.version_id, self.large)
+        self.assertIn(FILTERED, sentence(form, 'flavor'))
+        self.require(self.version_id, '--min-ram', '8192')
         answer = self.visitor.send(self.path, form, flavor=self.small)
-        self.assertIn(REFUSED, answer.text)
+        (error,) = errors_of(answer, 'flavor')
+        self.assertIn(self.small, error)
+        self.assertIn('requires at least 8192 MiB RAM, has 512', error)
 
 
 class ResizeTest(DashboardTestCase):
@@ -416,14 +540,28 @@ class ResizeTest(DashboardTestCase):
         self.assertOffers(['', self.large], self.resize(instance_id),
                           'new_flavor')
 
-    def test_a_rule_added_meanwhile_is_the_reason_it_gives(self):
+    def test_a_refusal_names_the_flavor_and_the_reason(self):
         instance_id = self.cloud.create_instance(
             self.large, self.version_id)
         form = self.resize(instance_id)
-        self.associate(self.version_id, self.large)
+        self.assertIn('Only flavors that the instance may be resized to',
+                      sentence(form, 'new_flavor'))
+        self.require(self.version_id, '--min-ram', '8192')
         answer = self.visitor.send(
             self.path(instance_id), form, new_flavor=self.small)
-        self.assertIn(REFUSED, answer.text)
+        (error,) = errors_of(answer, 'new_flavor')
+        self.assertIn(self.small, error)
+        self.assertIn('requires at least 8192 MiB RAM, has 512', error)
+
+    def test_where_no_other_flavor_is_allowed_it_says_so(self):
+        self.associate(self.version_id, self.large)
+        instance_id = self.cloud.create_instance(self.large, self.version_id)
+        none = ('This instance cannot be resized at present: no other flavor '
+                'is allowed. Ask an administrator.')
+        form = self.resize(instance_id)
+        self.assertEqual(none, sentence(form, 'new_flavor'))
+        answer = self.visitor.send(self.path(instance_id), form)
+        self.assertEqual([none], errors_of(answer, 'new_flavor'))
 
 
 class TroubleTest(DashboardTestCase):
@@ -434,10 +572,13 @@ class TroubleTest(DashboardTestCase):
         self.version_id, self.version = self.create_version()
         self.associate(self.version_id, self.large)
 
-    def assertOpensAsBefore(self, visitor: Visitor) -> None:
+    def assertOpensAsBefore(self, visitor: Visitor,
+                            is_told: bool = True) -> None:
         form = visitor.dialog(f'{INSTANCES}launch')
-        self.assertOffers(self.of_nova(), form,
-                          field_of('mysql', self.version))
+        field = field_of('mysql', self.version)
+        self.assertOffers(self.of_nova(), form, field)
+        self.assertEqual(is_told, sentence(form, field).startswith(
+            NOT_FILTERED))
 
     def logged(self, text: str) -> int:
         return self.horizon.log.read_text().count(text)
@@ -480,7 +621,7 @@ class TroubleTest(DashboardTestCase):
         self.cloud.restart('trove')
         try:
             visitor = log_in(self.cloud, served)
-            self.assertOpensAsBefore(visitor)
+            self.assertOpensAsBefore(visitor, is_told=False)
             form = visitor.dialog(f'{INSTANCES}{instance_id}/resize_instance')
             self.assertOffers(
                 ['', *(flavor_id for flavor_id in self.of_nova()
@@ -489,7 +630,7 @@ class TroubleTest(DashboardTestCase):
                 r'GET /v1\.0/\w+/(flavors/datastores|instances/\S+/flavors)')
             log = self.cloud.log('trove')
             before = len(asked.findall(log.read_text()))
-            self.assertOpensAsBefore(visitor)
+            self.assertOpensAsBefore(visitor, is_told=False)
             visitor.dialog(f'{INSTANCES}{instance_id}/resize_instance')
             self.assertEqual(before, len(asked.findall(log.read_text())))
             self.assertGreater(before, 0)

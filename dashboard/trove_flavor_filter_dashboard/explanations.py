@@ -1,0 +1,126 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""The words beside a list of flavors, and the reason of a refusal."""
+
+import typing
+
+from django import forms
+from django.utils import html
+from django.utils.translation import gettext as _
+from trove_dashboard.api import trove
+
+from trove_flavor_filter_dashboard import routes
+
+
+class Field(typing.NamedTuple):
+    """A field with a list of flavors.
+
+    :ivar datastore: name of the datastore, if it is known
+    :ivar version: name or id of the datastore version
+    :ivar allowed: the flavors that are allowed; None if that is not known
+    """
+
+    name: str
+    datastore: str | None
+    version: str | None
+    allowed: list[routes.Flavor] | None
+
+
+class ExplainedSelect(forms.Select):
+    """A drop-down with a sentence below it.
+
+    :param sentence: is read out with the drop-down
+    """
+
+    def __init__(self, sentence: str, **kwargs: typing.Any):
+        super().__init__(**kwargs)
+        self._sentence = sentence
+
+    def render(self, name: str, value: typing.Any,
+               attrs: dict[str, typing.Any] | None = None,
+               renderer: typing.Any = None) -> str:
+        where = f'about_{name}'
+        return html.format_html(
+            '{}<div class="help-block" id="{}">{}</div>',
+            super().render(name, value, {
+                **(attrs or {}), 'aria-describedby': where}, renderer),
+            where, self._sentence)
+
+
+def show(form: typing.Any, field: Field) -> None:
+    """Say below a list whether it is filtered."""
+    sentence = _sentence(form, field)
+    if sentence is None:
+        return
+    shown = form.fields[field.name]
+    shown.widget = ExplainedSelect(
+        sentence, attrs=shown.widget.attrs, choices=shown.choices)
+
+
+def _sentence(form: typing.Any, field: Field) -> str | None:
+    if field.allowed is None:
+        if routes.has_failed(form.request):
+            return _('This list is not filtered: Trove cannot tell at present '
+                     'which flavors are allowed. It may refuse the one that '
+                     'you choose.')
+        # Trove does not have the plugin.
+        return None
+    if _has_none(form, field):
+        return _none_allowed(field)
+    if field.name == 'new_flavor':
+        return _('Only flavors that the instance may be resized to are '
+                 'listed. An administrator can tell why another one is '
+                 'missing.')
+    return _('Only flavors that this datastore version allows are listed. An '
+             'administrator can tell why another one is missing.')
+
+
+def _has_none(form: typing.Any, field: Field) -> bool:
+    """Whether a list is filtered and has no flavor to choose."""
+    return field.allowed is not None and not any(
+        value for value, _text in form.fields[field.name].choices)
+
+
+def _none_allowed(field: Field) -> str:
+    if field.name == 'new_flavor':
+        return _('This instance cannot be resized at present: no other flavor '
+                 'is allowed. Ask an administrator.')
+    return _('No flavor is allowed for this datastore version. Choose another '
+             'version, or ask an administrator.')
+
+
+def replace_error(form: typing.Any, field: Field) -> None:
+    """Say why the flavor in a form is refused, if it is."""
+    errors = form.errors.get(field.name)
+    if not errors:
+        return
+    if any(error.code == 'invalid_choice' for error in errors.as_data()):
+        form.errors[field.name] = form.error_class(
+            [_refusal(form, field, form.data[field.name])])
+    elif _has_none(form, field):
+        form.errors[field.name] = form.error_class([_none_allowed(field)])
+
+
+def _refusal(form: typing.Any, field: Field, flavor_id: str) -> str:
+    """Why a flavor that was offered before is not allowed now."""
+    reason = routes.refusal(
+        form.request, field.datastore, field.version, flavor_id)
+    if reason is not None:
+        return reason
+    try:
+        name = trove.flavor_get(form.request, flavor_id).name
+    except Exception:
+        # Both lack it: the flavor has been deleted.
+        name = flavor_id
+    return _('The flavor %s is not allowed here any more. Select another '
+             'one.') % name
