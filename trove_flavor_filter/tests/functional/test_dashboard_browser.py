@@ -25,6 +25,7 @@ import unittest
 import fixtures
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support import select
@@ -33,8 +34,9 @@ from selenium.webdriver.support import wait
 from trove_flavor_filter.tests.cloud import horizon
 from trove_flavor_filter.tests.functional import base
 from trove_flavor_filter.tests.functional import test_dashboard
+from trove_flavor_filter.tests.functional import test_dashboard_panel
 
-PICTURES = pathlib.Path(__file__).parents[3] / 'doc' / 'source' / 'install'
+PICTURES = pathlib.Path(__file__).parents[3] / 'doc' / 'source'
 
 # Seconds until a page or a dialog must be there, on a busy machine.
 PATIENCE = 60
@@ -67,6 +69,7 @@ class Browser(fixtures.Fixture):
             options.add_argument(flag)
         profile = self.useFixture(fixtures.TempDir()).path
         options.add_argument(f'--user-data-dir={profile}')
+        options.set_capability('goog:loggingPrefs', {'browser': 'SEVERE'})
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(
             program('chromedriver')))
         self.addCleanup(self.driver.quit)
@@ -116,15 +119,36 @@ def program(name: str) -> str:
 
 
 class BrowserTestCase(test_dashboard.DashboardTestCase):
+    """A test in a browser; it can write pictures into the documentation."""
 
     def setUp(self) -> None:
         program('chromium')
         super().setUp()
         test_dashboard.shared_network()
 
-    def browse(self, served: horizon.Horizon) -> Browser:
+    def browse(self, served: horizon.Horizon, user: str = 'demo') -> Browser:
         return self.useFixture(Browser(
-            served.url, 'demo', self.cloud.secrets['demo']))
+            served.url, user, self.cloud.secrets[user]))
+
+    def picture(self, name: str, element: WebElement) -> None:
+        """Take a picture of an element.
+
+        :param name: of its file, in doc/source
+        """
+        folder = (PICTURES if os.environ.get('FLAVOR_FILTER_WRITE_DOCS')
+                  else pathlib.Path(self.useFixture(fixtures.TempDir()).path))
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(element.screenshot_as_png)
+        self.assertGreater(path.stat().st_size, 5000)
+
+    def create_named_flavors(self) -> None:
+        self.named = {}
+        for name, ram, vcpus, disk in (
+                ('db.tiny', 512, 1, 5), ('db.small', 2048, 1, 20),
+                ('db.medium', 4096, 2, 40), ('db.large', 8192, 4, 80)):
+            self.named[name] = self.create_flavor(
+                name=name, ram=ram, vcpus=vcpus, disk=disk)
 
 
 class LaunchTest(BrowserTestCase):
@@ -153,8 +177,8 @@ class LaunchTest(BrowserTestCase):
         self.associate(self.version_id, self.large)
         name = self.unique('db')
         browser.launch(name)
-        self.assertEqual(test_dashboard.REFUSED,
-                         browser.find('.modal .has-error .help-block').text)
+        self.assertIn(f'{self.small}', browser.find(
+            '.modal .has-error .help-block:not([id])').text)
         # The dialog is still open, with what is allowed now.
         self.assertEqual([self.large], [
             option.get_attribute('value') for option
@@ -165,18 +189,13 @@ class LaunchTest(BrowserTestCase):
 class PictureTest(BrowserTestCase):
 
     def create_flavors(self) -> None:
-        for name, ram, vcpus, disk in (
-                ('db.tiny', 512, 1, 5), ('db.small', 2048, 1, 20),
-                ('db.medium', 4096, 2, 40), ('db.large', 8192, 4, 80)):
-            self.create_flavor(name=name, ram=ram, vcpus=vcpus, disk=disk)
+        self.create_named_flavors()
 
     def test_the_dialog_is_pictured_before_and_after(self):
         name = '8.0 enterprise'
         version_id, _name = self.create_version(name=name)
         self.require(version_id, '--min-ram', '4096')
         field = test_dashboard.field_of('mysql', name)
-        folder = (PICTURES if os.environ.get('FLAVOR_FILTER_WRITE_DOCS')
-                  else pathlib.Path(self.useFixture(fixtures.TempDir()).path))
         for state, served in (('before', horizon_without()),
                               ('after', self.horizon)):
             browser = self.browse(served)
@@ -189,7 +208,76 @@ class PictureTest(BrowserTestCase):
                 'arguments[0].size = arguments[0].options.length; '
                 'arguments[0].scrollIntoView({block: "center"})',
                 browser.find(f'[name="{field}"]'))
-            picture = folder / f'launch-{state}.png'
-            picture.write_bytes(
-                browser.find('.modal-content').screenshot_as_png)
-            self.assertGreater(picture.stat().st_size, 10000)
+            self.picture(f'install/launch-{state}.png',
+                         browser.find('.modal-content'))
+
+
+class StoryTest(BrowserTestCase):
+    """From an empty panel to a requirement that no instance breaks."""
+
+    def create_flavors(self) -> None:
+        self.create_named_flavors()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.version_id, _name = self.create_version('postgresql', '17')
+        self.create_version('postgresql', '16')
+        self.instance_id = self.cloud.create_instance(
+            self.named['db.tiny'], self.version_id, datastore='postgresql')
+        self.cloud.activate_instance(self.instance_id)
+        self.browser = self.browse(self.horizon, 'admin')
+
+    def open_panel(self) -> WebElement:
+        """Open the panel, narrowed to the versions of this test."""
+        self.browser.open(test_dashboard_panel.PANEL)
+        field = self.browser.find('[name="flavor_requirements__filter__q"]')
+        field.send_keys('postgresql')
+        row = self.browser.find(f'tr[data-object-id="{self.version_id}"]')
+        wait.WebDriverWait(self.browser.driver, PATIENCE).until(
+            lambda driver: all(
+                'postgresql' in row.text for row in driver.find_elements(
+                    By.CSS_SELECTOR, '#flavor_requirements tbody tr')
+                if row.is_displayed()))
+        return row
+
+    def resize(self) -> None:
+        """Resize the instance as its owner does, to db.medium."""
+        medium = self.named['db.medium']
+        answer = self.cloud.trove(
+            f'/instances/{self.instance_id}/action', 'POST',
+            json={'resize': {'flavorRef': medium}})
+        self.assertEqual(202, answer.status_code, answer.text)
+        # What Trove's task manager writes at the end.
+        self.cloud.sql('UPDATE instances SET flavor_id = :flavor, task_id = 1 '
+                       'WHERE id = :id', flavor=medium, id=self.instance_id)
+
+    def test_a_requirement_comes_into_force_and_nothing_breaks_it(self):
+        find = self.browser.find
+        self.assertIn('nothing', self.open_panel().text)
+        self.picture('admin/horizon-empty.png', find('#content_body'))
+
+        update = f'a[href="{test_dashboard_panel.PANEL}{self.version_id}/' \
+                 f'update/"]'
+        find(update).send_keys(Keys.ENTER)
+        find('[name=min_ram]').send_keys('4096', Keys.ENTER)
+        effects = find('#flavor_requirement_effects')
+        # A screen reader goes on there.
+        self.assertEqual(effects, self.browser.driver.switch_to.active_element)
+        self.assertIn('db.tiny, db.small', effects.text)
+        self.assertIn('1 instance would newly break', effects.text)
+        self.picture('admin/horizon-effect.png', find('#content_body'))
+
+        find('input[type=submit][value=Save]').click()
+        self.assertIn('was saved', find('.alert-success').text)
+        row = self.open_panel()
+        self.assertIn('at least 4096 MiB RAM', row.text)
+        find('a[href*="violations/?datastore_version_id='
+             f'{self.version_id}"]').click()
+        row = find(f'tr[data-object-id="{self.instance_id}"]')
+        self.assertIn('requires at least 4096 MiB RAM, has 512', row.text)
+        self.picture('admin/horizon-violations.png', find('#content_body'))
+
+        self.resize()
+        self.assertIn(' 0', self.open_panel().text)
+        self.picture('admin/horizon-done.png', find('#content_body'))
+        self.assertEqual([], self.browser.driver.get_log('browser'))
