@@ -145,8 +145,10 @@ def tell_versions_apart(form_class: typing.Any) -> None:
         versions = original(form, request, datastore) or []
         count = collections.Counter(
             version.name for version in versions if _is_active(version))
-        return [version if count[version.name] < 2 else _KnownById(version)
-                for version in versions]
+        found = [version if count[version.name] < 2 else _KnownById(version)
+                 for version in versions]
+        form.__dict__.setdefault('listed_versions', {})[datastore] = found
+        return found
 
     @functools.wraps(original_init)
     def __init__(form: typing.Any, *args: typing.Any,
@@ -173,7 +175,7 @@ def _text_of_choice(form: typing.Any, value: str, text: str) -> str:
     datastore, version_id = _decode(value)
     if datastore is None:
         return text
-    for version in form.datastore_versions(form.request, datastore):
+    for version in form.listed_versions.get(datastore, ()):
         if version.id == version_id and isinstance(version, _KnownById):
             says = version.to_dict()
             return _('%(datastore)s - %(version)s (number %(number)s)') % {

@@ -39,6 +39,10 @@ MARK = 'Trove-Flavor-Filter'
 # is asked again.
 ABSENCE_TIME = 60
 
+# The number of lists that are remembered for the current requests of users.
+# With Horizon's default of 25, a dialog with more versions asks again.
+LISTS = 1000
+
 # Cached in this process only: a shared cache may be down, and it would save
 # only one small request a minute.
 _absent = locmem.LocMemCache(__name__, {'TIMEOUT': ABSENCE_TIME})
@@ -60,7 +64,7 @@ def are_there(request: HttpRequest, route: str) -> bool:
     return not (_failures(request) or _absent.get(_key(request, route)))
 
 
-@memoized.memoized
+@memoized.memoized(max_size=LISTS)
 def allowed(request: HttpRequest, route: str,
             resource_id: str) -> list[Flavor] | None:
     """List the flavors that are allowed for a version or an instance.

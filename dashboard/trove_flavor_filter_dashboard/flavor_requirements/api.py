@@ -17,10 +17,10 @@ import typing
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from horizon import exceptions
 from keystoneauth1 import exceptions as keystone_exceptions
 from openstack_dashboard.api import nova
 from trove_dashboard.api import trove
-from troveclient import exceptions
 
 from trove_flavor_filter_dashboard import routes
 
@@ -61,7 +61,8 @@ def _call(request: HttpRequest, method: str, path: str,
 
     :returns: the document of the answer, and its ETag
     :raises Refused: the answer is an error, or there is none
-    :raises Unauthorized: the user's token is no longer valid
+    :raises NotAuthorized: the user's token is no longer valid; Horizon shows
+        the login page
     """
     try:
         # Without raise_exc, since troveclient's exceptions cannot handle the
@@ -72,7 +73,7 @@ def _call(request: HttpRequest, method: str, path: str,
         LOG.warning('%s %s: %s', method, path, error)
         raise Refused(_('Trove does not answer.')) from error
     if response.status_code == 401:
-        raise exceptions.Unauthorized(response.text)
+        raise exceptions.NotAuthorized(response.text)
     if response.status_code < 400 and isinstance(body, dict):
         return body, response.headers.get('ETag', '')
     if response.status_code == 404 and routes.MARK not in response.headers:

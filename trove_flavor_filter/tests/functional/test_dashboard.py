@@ -371,6 +371,17 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
             name=instance)
         self.assertEqual(first, row.datastore_version_id)
 
+    def test_each_version_is_asked_for_once_however_many_there_are(self):
+        for _version in range(30):
+            self.create_version()
+        before = len(self.cloud.log('trove').read_text())
+        self.launch()
+        calls = re.findall(
+            r'GET /v1\.0/\w+(/flavors/datastores/\S+)',
+            self.cloud.log('trove').read_text()[before:])
+        self.assertEqual(len(set(calls)), len(calls))
+        self.assertLessEqual(29, len(calls))
+
     def test_what_trove_refuses_for_other_reasons_can_be_read_at_once(self):
         _version_id, name = self.create_version()
         field = field_of('mysql', name)

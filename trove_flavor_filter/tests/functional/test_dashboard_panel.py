@@ -331,6 +331,14 @@ class UpdateTest(PanelTestCase):
         self.assertEqual((4096, [self.large], 'warn'), (
             found['min_ram'], found['flavors'], found['enforcement']))
 
+    def test_there_is_a_field_for_each_key_that_the_plugin_knows(self):
+        form = self.admin.dialog(self.update())
+        names = {'datastore_version_id', 'datastore', 'datastore_version'}
+        self.assertEqual(
+            self.requirement().keys() - names,
+            set(form.fields.keys())
+            - {'csrfmiddlewaretoken', 'etag', 'seen', None})
+
     def test_each_field_has_a_label(self):
         form = self.admin.dialog(self.update())
         for field in form.xpath(
@@ -471,6 +479,24 @@ class FileTest(PanelTestCase):
 
 class TroubleTest(PanelTestCase):
     """Where the plugin, or a part of it, is not there."""
+
+    def test_after_the_session_has_ended_it_asks_to_log_in(self):
+        name = self.unique('admin')
+        self.cloud.create_user(name, 'admin', ('admin',))
+        users = f'{self.cloud.auth_url}/users'
+        keystone = self.cloud.session('admin')
+        (user,) = keystone.get(f'{users}?name={name}').json()['users']
+        for path in (PANEL, f'{PANEL}violations/', f'{PANEL}export/',
+                     self.update(), f'{PANEL}{self.version_id}/copy/'):
+            visitor = test_dashboard.Visitor(
+                self.horizon.url, name, self.cloud.secrets[name])
+            keystone.patch(f'{users}/{user["id"]}',
+                           json={'user': {'enabled': False}})
+            answer = visitor.page(path)
+            self.assertEqual(200, answer.status_code, path)
+            self.assertIn('/auth/login/', answer.url, path)
+            keystone.patch(f'{users}/{user["id"]}',
+                           json={'user': {'enabled': True}})
 
     def test_without_the_plugin_it_says_so(self):
         self.cloud.check('trove-flavor-filter', 'disable')
