@@ -61,8 +61,8 @@ def _call(request: HttpRequest, method: str, path: str,
 
     :returns: the document of the answer, and its ETag
     :raises Refused: the answer is an error, or there is none
-    :raises NotAuthenticated: the user's token is no longer valid; Horizon shows
-        the login page
+    :raises NotAuthorized: the user's token is no longer valid; Horizon asks
+        the user to log in again
     """
     try:
         # Without raise_exc, since troveclient's exceptions cannot handle the
@@ -73,7 +73,7 @@ def _call(request: HttpRequest, method: str, path: str,
         LOG.warning('%s %s: %s', method, path, error)
         raise Refused(_('Trove does not answer.')) from error
     if response.status_code == 401:
-        raise exceptions.NotAuthenticated(response.text)
+        raise exceptions.NotAuthorized(response.text)
     if response.status_code < 400 and isinstance(body, dict):
         return body, response.headers.get('ETag', '')
     if response.status_code == 404 and routes.MARK not in response.headers:
