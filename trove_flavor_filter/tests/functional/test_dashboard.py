@@ -382,17 +382,6 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
         self.assertEqual(len(set(calls)), len(calls))
         self.assertLessEqual(29, len(calls))
 
-    def test_what_trove_refuses_for_other_reasons_can_be_read_at_once(self):
-        _version_id, name = self.create_version()
-        field = field_of('mysql', name)
-        answer = self.visitor.send(self.path, self.launch(), **{
-            'name': 'refused', 'datastore': field, field: self.small,
-            'volume': '1', 'network': shared_network()})
-        shown = self.visitor.page(INSTANCES).text + answer.text + str(
-            answer.headers)
-        self.assertIn('olume support is not enabled', shown)
-        self.assertNotIn('Error: Details', shown)
-
 
 class TablesTest(DashboardTestCase):
 
