@@ -51,3 +51,4 @@ installed haproxy haproxy
 installed rsync rsync
 installed chromium chromium
 installed chromedriver chromium-driver
+installed xgettext gettext
