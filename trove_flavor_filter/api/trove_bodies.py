@@ -109,7 +109,7 @@ def sizes_beside_nodes(cluster: Document, mongodb: typing.Any) -> set[int]:
             ('num_mongos', 'mongos_volume_size',
              mongodb.num_query_routers_per_cluster,
              mongodb.query_routers_volume_size))
-        if 0 not in _number(says.get(count, number))
+        if max(_number(says.get(count, number)), default=1) > 0
         for size in _number(says.get(volume, default))}
 
 

@@ -162,7 +162,8 @@ class Lookup:
         There is more than one after an upgrade, until it is known to have
         succeeded.
 
-        :param replicas: also all versions that its replicas may run
+        :param replicas: also all versions that its replicas may run; Trove
+            ignores those of other projects, which an administrator may create
         """
         found = self._resolved(self._recorded(
             functools.partial(_instance_versions, replicas),
@@ -412,6 +413,14 @@ def _instance_versions(replicas: bool, upgrades: bool) -> sa.Select:
     instance, version = models.Instance, models.DatastoreVersion
     upgrade = orm.aliased(models.FlavorFilterUpgrade)
     instance_id = sa.bindparam('instance_id', type_=sa.String)
+    which: typing.Any = instance.id == instance_id
+    if replicas:
+        source = orm.aliased(models.Instance)
+        owner_id = sa.select(source.tenant_id).where(
+            source.id == instance_id, source.deleted.is_(False)
+        ).scalar_subquery()
+        which = sa.or_(which, sa.and_(instance.slave_of_id == instance_id,
+                                      instance.tenant_id == owner_id))
     may_run: list[typing.Any] = [version.id == instance.datastore_version_id]
     if upgrades:
         may_run.append(sa.exists().where(
@@ -422,10 +431,7 @@ def _instance_versions(replicas: bool, upgrades: bool) -> sa.Select:
         requirements.with_requirement(*_NAMES, *_HARDWARE, *_INSTANCE)
         .select_from(instance).join(version, sa.or_(*may_run))
         .outerjoin(*requirements.METADATA)
-        .where(sa.or_(instance.id == instance_id,
-                      instance.slave_of_id == instance_id)
-               if replicas else instance.id == instance_id,
-               instance.deleted.is_(False)), upgrades)
+        .where(which, instance.deleted.is_(False)), upgrades)
 
 
 def _by_name(versions: Iterable[ResolvedVersion]) -> list[ResolvedVersion]:

@@ -66,12 +66,12 @@ class GuardTestCase(test_wsgi.WsgiTestCase):
 
     def create_instance(self, **values) -> str:
         """A row as Trove writes it; of this project, unless told otherwise."""
-        instance_id = str(uuid.uuid4())
-        self.execute(sa.insert(models.Instance).values({
-            'id': instance_id, 'tenant_id': PROJECT, 'flavor_id': 'allowed',
-            'datastore_version_id': self.version_id, 'task_id': 1,
-            'deleted': False} | values))
-        return instance_id
+        values = {
+            'id': str(uuid.uuid4()), 'tenant_id': PROJECT,
+            'flavor_id': 'allowed', 'datastore_version_id': self.version_id,
+            'task_id': 1, 'deleted': False} | values
+        self.execute(sa.insert(models.Instance).values(values))
+        return values['id']
 
     def create_cluster(self, version_id: str | None = None) -> str:
         cluster_id = str(uuid.uuid4())

@@ -14,6 +14,7 @@
 
 import json
 import types
+import uuid
 
 from oslotest import base as test_base
 import sqlalchemy as sa
@@ -60,6 +61,9 @@ class SizesTest(test_base.BaseTestCase):
                 ({'extended_properties': {'mongos_volume_size': 5}}, {10, 5}),
                 ({'extended_properties': {'num_mongos': '0'}}, {10}),
                 ({'extended_properties': {'num_mongos': 'x'}}, {10, 11}),
+                # Only the public route has a schema.
+                ({'extended_properties': {'num_mongos': -1}}, {10}),
+                ({'extended_properties': {'num_mongos': 1.5}}, {10, 11}),
                 ({'extended_properties': {
                     'num_configsvr': 0, 'num_mongos': 0}}, set())):
             self.assertEqual(expected, trove_bodies.sizes_beside_nodes(
@@ -146,9 +150,11 @@ class GuardTest(test_guard.GuardTestCase):
             self.assertEqual(status, self.post(
                 f'/clusters/{cluster_id}', {'add_shard': {}}).status_int)
 
-    def resize(self, instance_id: str, size: int, **more) -> int:
+    def resize(self, instance_id: str, size: int, roles: str = 'member',
+               **more) -> int:
         return self.post(f'/instances/{instance_id}/action', {'resize': {
-            'volume': {'size': size}, **more}}).status_int
+            'volume': {'size': size}, **more}},
+            **{'X-Roles': roles}).status_int
 
     def test_a_resize_of_the_volume(self):
         instance_id = self.create_instance(
@@ -167,6 +173,27 @@ class GuardTest(test_guard.GuardTestCase):
                              slave_of_id=source)
         self.assertEqual(400, self.resize(source, 21))
         self.assertEqual(200, self.resize(source, 20))
+
+    def test_replicas_of_other_projects_do_not_count(self):
+        # Trove does not resize them. In either order of the ids.
+        for source, replica in ('01', '10'):
+            for version_id, status in ((self.bounded, 400),
+                                       (self.other_id, 200)):
+                source_id = self.create_instance(
+                    id=source + str(uuid.uuid4())[1:],
+                    datastore_version_id=version_id)
+                self.create_instance(
+                    id=replica + str(uuid.uuid4())[1:], tenant_id='other',
+                    datastore_version_id=self.bounded, slave_of_id=source_id)
+                for roles in ('member', 'admin'):
+                    self.assertEqual(status, self.resize(
+                        source_id, 21, roles=roles), (source, roles))
+
+    def test_the_replicas_of_what_is_deleted_do_not_count(self):
+        source = self.create_instance(deleted=True)
+        self.create_instance(datastore_version_id=self.bounded,
+                             slave_of_id=source)
+        self.assertEqual(200, self.resize(source, 21))
 
     def test_all_versions_that_may_run_count(self):
         instance_id = self.create_instance(datastore_version_id=self.other_id)
