@@ -146,7 +146,6 @@ TROVE_OPTIONS: dict[str | None, list[cfg.Opt]] = {
         cfg.StrOpt('nova_compute_service_type', default='compute'),
         cfg.StrOpt('nova_compute_endpoint_type', default='publicURL'),
         cfg.BoolOpt('nova_api_insecure', default=False),
-        cfg.URIOpt('cinder_url'),
         cfg.StrOpt('cinder_service_type', default='volumev3'),
         cfg.StrOpt('cinder_endpoint_type', default='publicURL'),
         cfg.BoolOpt('cinder_api_insecure', default=False),

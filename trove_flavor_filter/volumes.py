@@ -23,8 +23,11 @@ from trove_flavor_filter import keystone
 class CinderVolumes:
     """Cinder's volumes.
 
+    Keystone's catalog says where Cinder is, as for Trove: Trove sets its
+    ``cinder_url`` where its client, which has a session, does not look.
+
     :param conf: ``[service_credentials]`` and the ``cinder_*`` options have
-        the credentials and the endpoint
+        the credentials, and which endpoint of the catalog it is
     """
 
     def __init__(self, conf: cfg.ConfigOpts):
@@ -38,29 +41,28 @@ class CinderVolumes:
         :raises CinderUnavailable: Cinder or Keystone is unavailable
         """
         conf = self._conf
-        override = (f'{conf.cinder_url.rstrip("/")}/'
-                    f'{conf.service_credentials.project_id}'
-                    if conf.cinder_url and conf.service_credentials.project_id
-                    else None)
         try:
             if self._session is None:
                 self._session = keystone.new_session(
                     conf, keystone.password(conf),
                     conf.flavor_filter.nova_timeout)
             answer = self._session.get(
-                f'/volumes/{volume_id}', endpoint_override=override,
-                endpoint_filter={
+                f'/volumes/{volume_id}', endpoint_filter={
                     'service_type': conf.cinder_service_type,
                     'interface': conf.cinder_endpoint_type,
                     'region_name': conf.service_credentials.region_name},
+                raise_exc=False,
                 **({'verify': False} if conf.cinder_api_insecure else {}))
+            # Of Cinder; Keystone's is an outage.
+            if answer.status_code == 404:
+                return None
+            answer.raise_for_status()
             return int(answer.json()['volume']['size'])
-        except keystone_exceptions.NotFound:
-            return None
         except exception.Misconfigured as error:
             raise exception.CinderUnavailable(str(error)) from error
         except (keystone_exceptions.ClientException, KeyError, TypeError,
-                ValueError, AttributeError, OSError) as error:
+                ValueError, AttributeError, OverflowError,
+                OSError) as error:
             raise exception.CinderUnavailable(
                 f'Cinder returned no volume: {type(error).__name__}: {error}'
             ) from error
