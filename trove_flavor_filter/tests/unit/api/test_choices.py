@@ -21,6 +21,7 @@ import random
 import time
 import uuid
 
+import fixtures
 import sqlalchemy as sa
 
 from trove_flavor_filter.db import models
@@ -161,12 +162,51 @@ class OfDatastoreTest(StateTestCase):
         self.create_row(self.version_id, '30', 'min_volume')
         self.assertNotEqual(tag, self.request(path).headers['ETag'])
 
-    def test_a_project_sees_its_private_flavors(self):
-        self.application._services.catalog._service_list.last = (
-            snapshot.Snapshot(time.time(), FLAVORS[:2]))
-        listed = self.get('/flavors/datastores/mysql')
-        self.assertEqual([flavor.id for flavor in FLAVORS[:2]],
-                         [flavor['str_id'] for flavor in listed['flavors']])
+    def allowed(self, name: str = 'mysql', project: str = PROJECT
+                ) -> dict[str, list[str]]:
+        """The ids of the flavors that each version allows."""
+        listed = self.request(f'/{project}/flavors/datastores/{name}',
+                              project=project).json
+        shown = {flavor['str_id'] for flavor in listed['flavors']}
+        versions = {each['id']: each['flavors']
+                    for each in listed['datastore_versions']}
+        self.assertEqual(shown, set().union(*versions.values()))
+        return versions
+
+    def test_the_same_requirement_may_leave_other_flavors(self):
+        # Instances of Redis have no volume, but an ephemeral disk.
+        redis = self.create_version('r', uuid.uuid4().hex, manager='redis')
+        custom = self.create_version('c', uuid.uuid4().hex, manager='custom')
+        everything = [flavor.id for flavor in FLAVORS]
+        for _time in range(2):
+            found = self.allowed()
+            self.assertEqual([each for each in everything
+                              if each.endswith('-local')], found[redis])
+            self.assertEqual(everything, found[custom])
+
+    def test_only_a_project_sees_its_private_flavors(self):
+        catalog = self.application._services.catalog
+        catalog._service_list.last = snapshot.Snapshot(
+            time.time(), FLAVORS[:2], private_elsewhere=True)
+        for project, private in (('other', ()), (PROJECT, FLAVORS[2:3])):
+            catalog._project_flavors._list(project).last = (
+                snapshot.PrivateFlavors(time.time(), tuple(
+                    (FLAVORS[1].id, flavor) for flavor in private)))
+        for project, count in (('other', 2), (PROJECT, 3), ('other', 2),
+                               (PROJECT, 3)):
+            self.assertEqual(
+                [flavor.id for flavor in FLAVORS[:count]],
+                self.allowed(project=project)[self.other_id], project)
+
+    def test_no_more_is_cached_than_a_maximum(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'trove_flavor_filter.api.flavors.CHOICES', 4))
+        known = self.application._services.catalog._service_list.last.choices
+        for ram in range(1, 20):
+            self.create_row(self.other_id, f'{ram}', 'min_ram')
+            self.allowed()
+            self.assertLessEqual(len(known), 6)
+        self.assertLess(0, len(known))
 
 
 class MySQLOfDatastoreTest(OfDatastoreTest):
