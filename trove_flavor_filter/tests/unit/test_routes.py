@@ -12,7 +12,10 @@
 
 """Trove's own list and an instance's flavors, with a list but no Nova."""
 
+import socket
 import time
+import types
+import typing
 import uuid
 
 import fixtures
@@ -104,6 +107,36 @@ class HiddenSpecsTest(RouteTestCase):
         self.assertEqual([], self.ids(
             f'/flavors/datastores/versions/{self.version_id}'))
         self.assertNotIn('extra spec', self.log.output)
+
+
+class ConnectionTest(RouteTestCase):
+    """Under eventlet, the environ has the client's connection."""
+
+    def ask(self, connection: typing.Any) -> None:
+        request = webob.Request.blank(
+            self.path(), base_url='http://db.example.org/v1.0', headers={
+                'X-Identity-Status': 'Confirmed', 'X-User-Id': 'user',
+                'X-Project-Id': PROJECT, 'X-Roles': 'member'})
+        request.environ['eventlet.input'] = connection
+        self.assertEqual(200, request.get_response(
+            self.application).status_int)
+
+    def test_the_end_of_an_answer_is_sent_at_once(self):
+        with socket.socket() as connection:
+            self.ask(types.SimpleNamespace(get_socket=lambda: connection))
+            self.assertNotEqual(0, connection.getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def test_a_connection_that_cannot_do_it_is_answered_as_well(self):
+        closed = socket.socket()
+        closed.close()
+        ours, theirs = socket.socketpair()
+        for connection in (closed, ours, None):
+            self.ask(types.SimpleNamespace(get_socket=lambda: connection))
+        for odd in (None, object()):
+            self.ask(odd)
+        ours.close()
+        theirs.close()
 
 
 class TrovesListTest(RouteTestCase):
