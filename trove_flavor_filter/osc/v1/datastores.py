@@ -57,9 +57,13 @@ def failure(status: int, body: typing.Any, is_there: bool,
 
 
 def headings(versions: Iterable[Mapping[str, typing.Any]]) -> list[str]:
-    """A heading for each version; two versions may have the same name."""
+    """A heading for each version.
+
+    Two versions may have the same name, and one the name of another column.
+    """
     versions = list(versions)
-    names = collections.Counter(version['name'] for version in versions)
+    names = collections.Counter([
+        *flavors.COLUMNS, *(version['name'] for version in versions)])
     numbers = collections.Counter(
         (version['name'], version['version']) for version in versions)
     return [

@@ -224,3 +224,18 @@ class InstanceFailureTest(base.BaseTestCase):
                 'code': 503,
                 'message': 'The list of flavors is not available.'}}, True,
                 'i')))
+
+
+class HeadingsTest(base.BaseTestCase):
+
+    def test_no_two_columns_have_the_same_heading(self):
+        for names, expected in (
+                (('8.0/1', '8.4/1'), ['8.0', '8.4']),
+                (('8.0/1', '8.0/2', '8.4/1'), ['8.0 (1)', '8.0 (2)', '8.4']),
+                (('8.0/1', '8.0/1'), ['8.0 (id0)', '8.0 (id1)']),
+                # The program that reads JSON finds columns by heading.
+                (('Name/1', '8.0/1'), ['Name (1)', '8.0'])):
+            self.assertEqual(expected, datastore_commands.headings([
+                {'id': f'id{number}', 'name': name.partition('/')[0],
+                 'version': name.partition('/')[2]}
+                for number, name in enumerate(names)]))
