@@ -290,13 +290,16 @@ class Guard(typing.NamedTuple):
     def _is_on_trial(self, effects: Effects, refusal: Refusal) -> bool:
         """Whether a request passes although it would be refused.
 
-        It does if all requirements that it is judged by are on trial.
+        It does if all requirements that it is judged by are on trial. Those
+        without a bound do not judge a volume.
         """
         if config.enforcement(self.services.conf) == config.WARN:
             return True
         judges = refusal.judges or [each.target for each in effects.checks]
         found = [each.requirement for each in judges
-                 if not each.requirement.is_empty]
+                 if (not each.requirement.is_empty
+                     if refusal.volume_size is None
+                     else each.requirement.bounds_volume)]
         return bool(found) and all(each.on_trial for each in found)
 
     def allowed(self, targets: Iterable[db_lookup.ResolvedVersion],

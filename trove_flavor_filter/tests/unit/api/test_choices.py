@@ -162,6 +162,16 @@ class OfDatastoreTest(StateTestCase):
         self.create_row(self.version_id, '30', 'min_volume')
         self.assertNotEqual(tag, self.request(path).headers['ETag'])
 
+    def test_it_has_changed_if_versions_change_places(self):
+        path = f'/{PROJECT}/flavors/datastores/mysql'
+        tags = set()
+        for one, other in ((0, 1), (1, 0)):
+            self.execute(sa.delete(models.DatastoreVersionMetadata))
+            self.create_row(self.version_id, FLAVORS[one].id)
+            self.create_row(self.other_id, FLAVORS[other].id)
+            tags.add(self.request(path).headers['ETag'])
+        self.assertEqual(2, len(tags))
+
     def allowed(self, name: str = 'mysql', project: str = PROJECT
                 ) -> dict[str, list[str]]:
         """The ids of the flavors that each version allows."""

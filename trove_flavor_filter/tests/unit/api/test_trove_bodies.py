@@ -245,6 +245,17 @@ class GuardTest(test_guard.GuardTestCase):
         self.assertEqual(200, self.of(self.bounded, 9).status_int)
         self.assertIn('outcome=would_refuse', self.our_log()[0])
 
+    def test_on_trial_are_the_versions_that_bound_the_volume(self):
+        self.create_row(self.bounded, 'warn', 'enforcement')
+        source = self.create_instance(datastore_version_id=self.bounded)
+        # Its version is in force, and associates a flavor.
+        replica = {'datastore_version_id': self.version_id,
+                   'slave_of_id': source}
+        self.create_instance(**replica)
+        self.assertEqual(200, self.resize(source, 21))
+        self.create_row(self.version_id, '30', 'max_volume')
+        self.assertEqual(400, self.resize(source, 21))
+
     def test_who_may_bypass_the_rules_is_not_held_to_it(self):
         self.assertEqual(200, self.post('/instances', {'instance': {
             'flavorRef': 'any', 'volume': {'size': 9}, 'datastore': {
