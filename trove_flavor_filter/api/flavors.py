@@ -13,6 +13,7 @@
 """List the flavors of datastore versions, and of an instance."""
 
 from collections.abc import Sequence
+import typing
 
 from oslo_context import context
 from oslo_serialization import jsonutils
@@ -146,16 +147,20 @@ def list_of_datastore(request: webob.Request, ctx: context.RequestContext,
         raise exception.NotFound(f'Datastore {datastore!r} cannot be found.')
     listing = serves.catalog.visible(
         nova.Caller(tenant_id, ctx.auth_token))
-    choices = [(version, _choice(serves, listing, version))
+    flavors, service_list = listing
+    known = service_list.choices if flavors is service_list.flavors else {}
+    choices = [(version, _choice(serves, listing, version, known))
                for version in versions]
     return views.choices(request, serves.conf, tenant_id, choices, listing)
 
 
 def _choice(serves: services.Services, listing: snapshot.Listing,
-            version: lookup.ResolvedVersion) -> snapshot.Choice:
-    """What a version allows; cached for all who see the same flavors."""
-    flavors, service_list = listing
-    known = service_list.choices if flavors is service_list.flavors else {}
+            version: lookup.ResolvedVersion,
+            known: dict[typing.Hashable, snapshot.Choice]) -> snapshot.Choice:
+    """What a version allows.
+
+    :param known: the choices that are cached for all who see the same flavors
+    """
     wanted = version.requirement
     key = wanted, wanted.ignores_case, serves.storages.get(version.manager)
     choice = known.get(key)
