@@ -21,9 +21,11 @@ import io
 import os
 import random
 
+import sqlalchemy as sa
 import webob
 
 from trove_flavor_filter.cmd import subcommands
+from trove_flavor_filter.db import models
 from trove_flavor_filter.db import violations as db_violations
 from trove_flavor_filter import requirement
 from trove_flavor_filter.tests.unit import test_violations
@@ -92,6 +94,8 @@ class PostgreSQLStatesTest(StatesTest):
 
 class ApiTest(test_violations.ApiTestCase):
 
+    options = '[redis]\nvolume_support = no\n'
+
     def put(self, path: str, says: dict, query: str = '', **headers: str):
         request = webob.Request.blank(
             f'/{test_wsgi.PROJECT}/mgmt/{path}?dry_run=true{query}',
@@ -107,6 +111,16 @@ class ApiTest(test_violations.ApiTestCase):
         return self.put(f'datastore-versions/{self.version_id}'
                         f'/flavor-requirement',
                         {'flavor_requirement': says}, **more)
+
+    def test_without_volume_support_a_bound_has_none(self):
+        self.execute(sa.insert(models.Instance).values(
+            id='i', name='i', tenant_id='p', flavor_id='big', volume_size=5,
+            datastore_version_id=self.version_id, task_id=1, deleted=False))
+        for manager, count in (('mysql', 1), ('redis', 0)):
+            self.execute(sa.update(models.DatastoreVersion).values(
+                manager=manager))
+            self.assertEqual(count, self.one({'min_volume': 10}).json[
+                'impact']['violations_added'])
 
     def test_of_one_it_is_beside_the_document(self):
         ids = self.create_instances([('small', self.version_id),

@@ -341,7 +341,8 @@ class PostgreSQLOfInstanceTest(OfInstanceTest):
 
 class RuleTest(StateTestCase):
 
-    policy = '"flavor_filter:instances:datastore_versions": "role:dba"\n'
+    policy = ('"flavor_filter:instances:datastore_versions": "role:dba"\n'
+              '"flavor_filter:flavors:list": "role:dba"\n')
 
     def test_its_rule_decides(self):
         path = f'/instances/{self.create_instance()}/datastore-versions'
@@ -349,4 +350,11 @@ class RuleTest(StateTestCase):
             self.request(f'/{PROJECT}{path}'), 403, 'forbidden')
         self.assertIn('flavor_filter:instances:datastore_versions',
                       fault['message'])
+        self.get(path, roles='dba')
+
+    def test_the_rule_of_a_versions_list_decides(self):
+        path = '/flavors/datastores/mysql'
+        fault = self.assertFault(
+            self.request(f'/{PROJECT}{path}'), 403, 'forbidden')
+        self.assertIn('flavor_filter:flavors:list', fault['message'])
         self.get(path, roles='dba')

@@ -235,6 +235,23 @@ class GuardTest(test_guard.GuardTestCase):
             datastore_version_id=self.bounded), 15))
         self.assertEqual(400, self.of(self.bounded, 15).status_int)
 
+    def test_it_does_without_another_bound_too(self):
+        version_id = self.create_version('invalid', manager='mysql')
+        self.create_row(version_id, 'x', 'max_volume')
+        self.assertEqual(400, self.resize(self.create_instance(
+            datastore_version_id=version_id), 15))
+
+    def test_another_projects_instance_is_left_to_trove(self):
+        self.assertEqual(200, self.resize(self.create_instance(
+            datastore_version_id=self.bounded, tenant_id='other'), 21))
+
+    def test_so_have_several_replicas(self):
+        source = self.create_instance(
+            datastore_version_id=self.bounded, volume_size=9)
+        self.assertEqual(400, self.post('/instances', {'instance': {
+            'name': 'r', 'replica_of': source, 'replica_count': 2}}
+        ).status_int)
+
     def test_an_invalid_row_of_another_key_bounds_no_volume(self):
         self.create_row(self.bounded, 'x', 'min_ram')
         self.assertEqual(200, self.resize(self.create_instance(
