@@ -716,9 +716,7 @@ def _record(effects: Effects, upgrades: db_upgrades.Upgrades
         attempt = (upgrades.begin(effects.upgrades, effects.target_ids)
                    if effects.upgrades else None)
     except exception.SchemaIncomplete as error:
-        raise exception.Unavailable(
-            f'Upgrades are not available: {error.hint}.',
-            error.reason) from error
+        raise db_upgrades.not_available(error.reason) from error
     late = [each.id for each in effects.clears if effects.clears_late]
 
     def finish(status: int) -> None:

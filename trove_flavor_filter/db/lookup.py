@@ -81,7 +81,7 @@ class Lookup:
                  storages: acceptance.Storages):
         self._database = database
         self._storages = storages
-        self._recorded = upgrades.Recorded(database).rows
+        self._upgrades = upgrades.Recorded(database)
 
     def named_version(self, datastore: str, version: str | None,
                       number: typing.Any) -> list[ResolvedVersion]:
@@ -165,7 +165,7 @@ class Lookup:
         :param replicas: also all versions that its replicas may run; Trove
             ignores those of other projects, which an administrator may create
         """
-        found = self._resolved(self._recorded(
+        found = self._resolved(self._upgrades.rows(
             functools.partial(_instance_versions, replicas),
             instance_id=instance_id))
         return [target for target in found
@@ -186,8 +186,12 @@ class Lookup:
         """As :meth:`instance_upgrade`, but all versions of the datastore.
 
         :returns: by name and number
+        :raises Unavailable: no upgrade can be recorded
         """
-        return _by_name(self._upgrade(models.Instance, instance_id, None))
+        found = self._upgrade(models.Instance, instance_id, None)
+        if self._upgrades.is_missing:
+            raise upgrades.not_available()
+        return _by_name(found)
 
     def cluster_upgrade(self, cluster_id: str, version: str
                         ) -> list[ResolvedVersion]:
@@ -278,7 +282,7 @@ class Lookup:
 
     def _instances(self, *which: typing.Any) -> list[running.Instance]:
         instance, version = models.Instance, models.DatastoreVersion
-        return _instances(self._recorded(lambda upgrades: _with_upgrade(
+        return _instances(self._upgrades.rows(lambda upgrades: _with_upgrade(
             sa.select(*_INSTANCE)
             .join(version, version.id == instance.datastore_version_id)
             .where(instance.deleted.is_(False), *which), upgrades)))
@@ -325,7 +329,7 @@ class Lookup:
                 .outerjoin(*requirements.METADATA)
                 .where(owner.id == owner_id, owner.deleted.is_(False)),
                 upgrades)
-        return self._resolved(self._recorded(statement))
+        return self._resolved(self._upgrades.rows(statement))
 
     def _resolved(self, rows: Sequence[typing.Any]) -> list[ResolvedVersion]:
         by_version = collections.defaultdict(list)

@@ -181,13 +181,23 @@ class Upgrades:
                         TABLE.instance_id == instance.id))
 
 
+def not_available(reason: str = '') -> exception.Unavailable:
+    """The error for an upgrade while the table is missing.
+
+    :param reason: for the log
+    """
+    return exception.Unavailable(
+        f'Upgrades are not available: {exception.SchemaIncomplete.hint}.',
+        reason)
+
+
 class Recorded:
     """Reads instances together with their recorded upgrades."""
 
     def __init__(self, database: engine.Database):
         self._database = database
         # Whether the table was missing when it was last read.
-        self._is_missing = False
+        self.is_missing = False
 
     def rows(self, statement: Callable[[bool], sa.Select | sa.CompoundSelect],
              **parameters: str) -> Sequence[typing.Any]:
@@ -197,14 +207,14 @@ class Recorded:
             recorded upgrades
         :param parameters: of the statement, by name
         """
-        if self._is_missing:
-            self._is_missing = not self._is_there()
-        if not self._is_missing:
+        if self.is_missing:
+            self.is_missing = not self._is_there()
+        if not self.is_missing:
             try:
                 return self._rows(statement(True), parameters)
             except exception.SchemaIncomplete:
                 # No upgrade is let through before the table exists.
-                self._is_missing = True
+                self.is_missing = True
         return self._rows(statement(False), parameters)
 
     @engine.read

@@ -320,6 +320,17 @@ class OfInstanceTest(StateTestCase):
                 f'/{PROJECT}/instances/{instance_id}/datastore-versions'),
                 404, 'itemNotFound')
 
+    def test_without_the_table_of_upgrades_it_is_503_as_an_upgrade_is(self):
+        instance_id = self.create_instance()
+        self.execute(sa.text('DROP TABLE flavor_filter_upgrade'))
+        path = f'/{PROJECT}/instances/{instance_id}'
+        for response in (
+                self.request(f'{path}/datastore-versions'),
+                self.post(path.removeprefix(f'/{PROJECT}'), {'instance': {
+                    'datastore_version': self.other_id}}, method='PUT')):
+            fault = self.assertFault(response, 503, 'serviceUnavailable')
+            self.assertIn('flavor-filter-db-sync', fault['message'])
+
     def test_an_unchanged_list_is_304(self):
         path = (f'/{PROJECT}/instances/{self.create_instance()}'
                 f'/datastore-versions')
