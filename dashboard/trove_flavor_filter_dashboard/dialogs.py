@@ -13,7 +13,8 @@
 
 """Limit the dialogs of trove-dashboard to the flavors that are allowed.
 
-The functions replaced here are the same in trove-dashboard 24 to 27.
+The functions replaced here are the same in trove-dashboard 24 to 27. Only 27
+has a dialog for upgrades.
 """
 
 import collections
@@ -39,6 +40,15 @@ from troveclient import exceptions as trove_exceptions
 
 from trove_flavor_filter_dashboard import explanations
 from trove_flavor_filter_dashboard import routes
+
+try:
+    from trove_dashboard.content.databases.upgrade import (
+        forms as upgrade_forms)
+    from trove_dashboard.content.databases.upgrade import (
+        views as upgrade_views)
+except ImportError:
+    # trove-dashboard 24 to 26
+    upgrade_forms = upgrade_views = None
 
 # The original functions, before install().
 _flavor_get = trove.flavor_get
@@ -68,6 +78,9 @@ def install() -> None:
     explain_flavors(cluster_forms.ClusterAddInstanceForm, _field_of_cluster)
     explain_flavors(forms.ResizeInstanceForm, _field_of_instance)
     views.IndexView.get_flavors = get_flavors
+    if upgrade_views is not None:
+        limit_upgrades(upgrade_views.UpgradeInstanceView)
+        explain_versions(upgrade_forms.UpgradeInstanceForm)
     for name in REQUESTS:
         if hasattr(trove, name):
             setattr(trove, name, show_refusal(getattr(trove, name)))
@@ -227,6 +240,45 @@ def explain_flavors(
     form_class.__init__, form_class.clean = __init__, clean
 
 
+def limit_upgrades(view_class: typing.Any) -> None:
+    """Let the view for upgrades list the versions that Trove accepts."""
+    original = view_class.get_datastore_versions
+
+    def get_datastore_versions(view: typing.Any,
+                               datastore: str) -> list[typing.Any]:
+        versions = routes.upgrades(view.request, view.kwargs['instance_id'])
+        if versions is None:
+            return original(view, datastore)
+        return versions or [routes.Upgrade(
+            id='', name=_('No version to upgrade to'))]
+
+    view_class.get_datastore_versions = get_datastore_versions
+
+
+def explain_versions(form_class: typing.Any) -> None:
+    """Let the form for upgrades say what its list is, and why it is empty.
+
+    Like :func:`explain_flavors`.
+    """
+    original_init, original_clean = form_class.__init__, form_class.clean
+
+    @functools.wraps(original_init)
+    def __init__(form: typing.Any, *args: typing.Any,
+                 **kwargs: typing.Any) -> None:
+        original_init(form, *args, **kwargs)
+        explanations.show_upgrades(form, routes.upgrades(
+            form.request, form.instance_id))
+
+    @functools.wraps(original_clean)
+    def clean(form: typing.Any) -> typing.Any:
+        data = original_clean(form)
+        explanations.replace_upgrade_error(form, routes.upgrades(
+            form.request, form.instance_id))
+        return data
+
+    form_class.__init__, form_class.clean = __init__, clean
+
+
 def _fields_of_versions(form: typing.Any) -> Iterable[explanations.Field]:
     for value, _text in form.fields['datastore'].choices:
         datastore, version = _decode(value)
@@ -319,6 +371,15 @@ def _targets(request: HttpRequest,
 def _allowed(request: HttpRequest, datastore: str | None,
              name_or_id: str | None) -> list[routes.Flavor] | None:
     """List the flavors that a datastore version allows; None if unknown."""
+    versions = datastore and routes.versions(request, datastore) or ()
+    # Ids take the place of names that several versions share.
+    found = ([version for version in versions if version.id == name_or_id]
+             or [version for version in versions
+                 if version.name == name_or_id])
+    if found:
+        return _in_all([version.flavors for version in found])
+    # An older release of the plugin, without the route for a datastore; or
+    # the version is not active.
     return _common(request, (
         version for version in _versions(request, datastore)
         if name_or_id in (version.name, version.id)))
@@ -348,6 +409,11 @@ def _common(request: HttpRequest, versions: Iterable[typing.Any]
              for version in versions]
     if not lists or None in lists:
         return None
+    return _in_all(lists)
+
+
+def _in_all(lists: list[list[routes.Flavor]]) -> list[routes.Flavor]:
+    """The flavors that are in each of the lists, in their order."""
     ids = set.intersection(*({flavor.id for flavor in flavors}
                              for flavors in lists))
     return [flavor for flavor in lists[0] if flavor.id in ids]

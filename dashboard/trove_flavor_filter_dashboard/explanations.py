@@ -10,7 +10,7 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""The words beside a list of flavors, and the reason of a refusal."""
+"""The words beside a list of choices, and the reason of a refusal."""
 
 import typing
 
@@ -20,6 +20,9 @@ from django.utils.translation import gettext as _
 from trove_dashboard.api import trove
 
 from trove_flavor_filter_dashboard import routes
+
+# The field of the form for upgrades.
+UPGRADE = 'new_datastore_version'
 
 
 class Field(typing.NamedTuple):
@@ -59,10 +62,13 @@ class ExplainedSelect(forms.Select):
 
 def show(form: typing.Any, field: Field) -> None:
     """Say below a list whether it is filtered."""
-    sentence = _sentence(form, field)
+    _show(form, field.name, _sentence(form, field))
+
+
+def _show(form: typing.Any, name: str, sentence: str | None) -> None:
     if sentence is None:
         return
-    shown = form.fields[field.name]
+    shown = form.fields[name]
     shown.widget = ExplainedSelect(
         sentence, attrs=shown.widget.attrs, choices=shown.choices)
 
@@ -124,3 +130,44 @@ def _refusal(form: typing.Any, field: Field, flavor_id: str) -> str:
         name = flavor_id
     return _('The flavor %s is not allowed here any more. Select another '
              'one.') % name
+
+
+def show_upgrades(form: typing.Any,
+                  allowed: list[routes.Upgrade] | None) -> None:
+    """Say below the list of versions whether it is filtered.
+
+    :param allowed: the versions that are listed; None if that is not known
+    """
+    if allowed is None:
+        if routes.has_failed(form.request):
+            _show(form, UPGRADE, _(
+                'This list is not filtered: Trove cannot tell at present '
+                'which versions the instance may be upgraded to. It may '
+                'refuse the one that you choose.'))
+    elif allowed:
+        _show(form, UPGRADE, _(
+            'Only other versions that allow the flavor and the volume of the '
+            'instance are listed. An administrator can tell why one is '
+            'missing.'))
+    else:
+        _show(form, UPGRADE, _no_upgrade())
+
+
+def replace_upgrade_error(form: typing.Any,
+                          allowed: list[routes.Upgrade] | None) -> None:
+    """Say why the version in a form is refused, if it is."""
+    errors = form.errors.get(UPGRADE)
+    if not errors or allowed is None:
+        return
+    if not allowed:
+        form.errors[UPGRADE] = form.error_class([_no_upgrade()])
+    elif any(error.code == 'invalid_choice' for error in errors.as_data()):
+        form.errors[UPGRADE] = form.error_class([_(
+            'The instance cannot be upgraded to this version any more. '
+            'Select another one.')])
+
+
+def _no_upgrade() -> str:
+    return _('This instance cannot be upgraded at present: it is busy with a '
+             'task, or no other version allows its flavor and its volume. Try '
+             'again later, or ask an administrator.')

@@ -11,14 +11,17 @@
 #    under the License.
 
 
-"""Get allowed flavors from Trove, by the routes of trove-flavor-filter."""
+"""Get what Trove accepts from it, by the routes of trove-flavor-filter."""
 
+import collections
 import logging
 import types
 import typing
+import urllib.parse
 
 from django.core.cache.backends import locmem
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from horizon.templatetags import sizeformat
 from horizon.utils import memoized
 from keystoneauth1 import exceptions as keystone_exceptions
@@ -28,9 +31,12 @@ from troveclient import exceptions
 
 LOG = logging.getLogger(__name__)
 
-# Relative to the database endpoint of a project; %s is an id.
+# Relative to the database endpoint of a project; %s is an id, or the name of a
+# datastore.
+DATASTORE = '/flavors/datastores/%s'
 VERSION = '/flavors/datastores/versions/%s'
 INSTANCE = '/instances/%s/flavors'
+UPGRADES = '/instances/%s/datastore-versions'
 
 # The header of all answers of the plugin.
 MARK = 'Trove-Flavor-Filter'
@@ -59,6 +65,27 @@ class Flavor(types.SimpleNamespace):
     """
 
 
+class Version(typing.NamedTuple):
+    """A datastore version, and what it allows.
+
+    :ivar flavors: in Trove's order
+    """
+
+    id: str
+    name: str
+    flavors: list[Flavor]
+
+
+class Upgrade(typing.NamedTuple):
+    """A datastore version that an instance may be upgraded to.
+
+    :ivar name: the text to show: its name, and its number if need be
+    """
+
+    id: str
+    name: str
+
+
 def are_there(request: HttpRequest, route: str) -> bool:
     """Whether to ask Trove: false if it lacks the route or has failed."""
     return not (_failures(request) or _absent.get(_key(request, route)))
@@ -69,38 +96,96 @@ def allowed(request: HttpRequest, route: str,
             resource_id: str) -> list[Flavor] | None:
     """List the flavors that are allowed for a version or an instance.
 
-    The answer is cached for the current request of the user.
-
     :param route: VERSION or INSTANCE
     :returns: in Trove's order; None if Trove lacks the route, or if the
         request failed, which is logged
     :raises Unauthorized: the user's token is no longer valid
     """
+    document = _document(request, route, resource_id)
+    if document is None:
+        return None
+    return [_flavor(flavor) for flavor in document.get('flavors', ())]
+
+
+@memoized.memoized(max_size=LISTS)
+def versions(request: HttpRequest, datastore: str) -> list[Version] | None:
+    """List what each active version of a datastore allows, in one request.
+
+    :param datastore: its name or its id
+    :returns: as :func:`allowed`, for DATASTORE
+    :raises Unauthorized: the user's token is no longer valid
+    """
+    document = _document(request, DATASTORE, datastore)
+    if document is None:
+        return None
+    # Shared by all versions, since each may allow hundreds.
+    flavors = {flavor['str_id']: _flavor(flavor)
+               for flavor in document.get('flavors', ())}
+    return [Version(version['id'], version['name'],
+                    [flavors[flavor_id] for flavor_id in version['flavors']])
+            for version in document.get('datastore_versions', ())]
+
+
+def upgrades(request: HttpRequest, instance_id: str) -> list[Upgrade] | None:
+    """List the datastore versions that an instance may be upgraded to.
+
+    :returns: as :func:`allowed`, for UPGRADES
+    :raises Unauthorized: the user's token is no longer valid
+    """
+    document = _document(request, UPGRADES, instance_id)
+    if document is None:
+        return None
+    found = document.get('datastore_versions', ())
+    count = collections.Counter(version['name'] for version in found)
+    return [Upgrade(version['id'], _text(version, count[version['name']]))
+            for version in found]
+
+
+def _text(version: dict[str, typing.Any], count: int) -> str:
+    """The text of a version in a list.
+
+    :param count: of the versions in the list that have its name
+    """
+    if count == 1:
+        return version['name']
+    return _('%(version)s (number %(number)s)') % {
+        'version': version['name'], 'number': version['version']}
+
+
+@memoized.memoized(max_size=LISTS)
+def _document(request: HttpRequest, route: str,
+              resource: str) -> dict[str, typing.Any] | None:
+    """Ask Trove for a list, once for the current request of the user.
+
+    :returns: empty if there is no such resource; None if Trove lacks the
+        route, or if the request failed, which is logged
+    """
     if not are_there(request, route):
         return None
-    path = route % resource_id
+    path = route % urllib.parse.quote(resource, safe='')
     # Without raise_exc, since troveclient's exceptions cannot handle the
     # header Retry-After.
     client = trove.troveclient(request).client
     response, body = client.get(path, raise_exc=False)
     if response.status_code == 200:
-        return [_flavor(document) for document in body['flavors']]
+        return body
     if response.status_code == 401:
         raise exceptions.Unauthorized(response.text)
     if response.status_code == 404:
         if _has_route(client, path, response):
             # For example, a datastore version has become inactive.
-            return []
+            return {}
         _absent.set(_key(request, route), True)
         return None
     failure = f'GET {path}: HTTP {response.status_code}: {response.text[:200]}'
-    LOG.warning('The dialog offers all flavors: %s', failure)
+    LOG.warning('The dialog offers %s: %s', 'all versions'
+                if route == UPGRADES else 'all flavors', failure)
     _failures(request).append(failure)
     return None
 
 
 def has_failed(request: HttpRequest) -> bool:
-    """Whether Trove has failed to list flavors for this user's request."""
+    """Whether Trove has failed to answer in this user's request."""
     return bool(_failures(request))
 
 

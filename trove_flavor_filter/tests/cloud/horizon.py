@@ -79,6 +79,12 @@ class Horizon:
     def log(self) -> pathlib.Path:
         return self._folder / 'horizon.log'
 
+    @property
+    def upgrades(self) -> bool:
+        """Whether its trove-dashboard has a dialog for upgrades."""
+        return (self._package('trove_dashboard')
+                / 'content' / 'databases' / 'upgrade').is_dir()
+
     def _environ(self) -> dict[str, str]:
         return {
             'PATH': os.environ['PATH'], 'PYTHONPATH': str(self._folder),

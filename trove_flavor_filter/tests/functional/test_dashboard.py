@@ -28,6 +28,7 @@ import requests
 from trove_flavor_filter.tests.cloud import cloud
 from trove_flavor_filter.tests.cloud import demo
 from trove_flavor_filter.tests.cloud import horizon
+from trove_flavor_filter.tests.cloud import older_release
 from trove_flavor_filter.tests.functional import base
 
 INSTANCES = '/project/databases/'
@@ -371,16 +372,21 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
             name=instance)
         self.assertEqual(first, row.datastore_version_id)
 
-    def test_each_version_is_asked_for_once_however_many_there_are(self):
-        for _version in range(30):
+    def test_a_datastore_is_asked_for_once_however_many_versions_it_has(self):
+        self.create_version()
+        calls = self.calls(self.launch)
+        self.assertEqual(1, calls.count('/flavors/datastores/mysql'))
+        for _version in range(29):
             self.create_version()
-        before = len(self.cloud.log('trove').read_text())
-        self.launch()
-        calls = re.findall(
-            r'GET /v1\.0/\w+(/flavors/datastores/\S+)',
-            self.cloud.log('trove').read_text()[before:])
-        self.assertEqual(len(set(calls)), len(calls))
-        self.assertLessEqual(29, len(calls))
+        self.assertEqual(calls, self.calls(self.launch))
+
+    def calls(self, function: typing.Callable[[], typing.Any]) -> list[str]:
+        """The paths that Trove is asked for meanwhile."""
+        log = self.cloud.log('trove')
+        before = len(log.read_text())
+        function()
+        return sorted(re.findall(r'GET /v1\.0/\w+(/\S+)',
+                                 log.read_text()[before:]))
 
 
 class TablesTest(DashboardTestCase):
@@ -564,6 +570,114 @@ class ResizeTest(DashboardTestCase):
         self.assertEqual([none], errors_of(answer, 'new_flavor'))
 
 
+class UpgradeTest(DashboardTestCase):
+    """The dialog that trove-dashboard 27 has."""
+
+    field = 'new_datastore_version'
+    none = ('This instance cannot be upgraded at present: it is busy with a '
+            'task, or no other version allows its flavor and its volume. Try '
+            'again later, or ask an administrator.')
+
+    def setUp(self) -> None:
+        super().setUp()
+        if not self.horizon.upgrades:
+            self.skipTest('This trove-dashboard has no dialog for upgrades')
+        # Of their own, since the dialog offers all versions of a datastore.
+        self.datastore = self.unique('datastore')
+        self.version_id, _name = self.create_version_of('present')
+        self.instance_id = self.cloud.create_instance(
+            self.small, self.version_id, datastore=self.datastore)
+        self.cloud.activate_instance(self.instance_id)
+        self.path = f'{INSTANCES}{self.instance_id}/upgrade/upgrade_instance/'
+
+    def create_version_of(self, name: str, **kwargs) -> tuple[str, str]:
+        version_id = self.cloud.create_datastore_version(
+            self.datastore, name, **kwargs)
+        self.addCleanup(self.deactivate, version_id)
+        return version_id, name
+
+    def upgrade(self) -> html.FormElement:
+        return self.visitor.dialog(self.path)
+
+    def send(self, form: html.FormElement, version_id: str
+             ) -> requests.Response:
+        return self.visitor.send(self.path, form, **{self.field: version_id})
+
+    def test_what_is_offered_is_accepted_and_all_else_is_refused(self):
+        versions = [self.version_id] + [
+            self.create_version_of(name)[0] for name in 'abcde']
+        self.require(versions[1], '--min-ram', '1024')
+        self.associate(versions[2], self.large)
+        self.associate(versions[3], self.small)
+        self.require(versions[4], '--max-ram', '512')
+        offers = list(offered(self.upgrade(), self.field))
+        self.assertEqual(versions[3:], offers)
+        for version_id in versions[1:]:
+            answer = self.cloud.trove(
+                f'/instances/{self.instance_id}', 'PATCH',
+                json={'instance': {'datastore_version': version_id}})
+            self.assertEqual(
+                202 if version_id in offers else 400, answer.status_code,
+                answer.text)
+            self.put_back()
+
+    def put_back(self) -> None:
+        """Have the instance be as it was before an upgrade."""
+        self.cloud.sql(
+            'UPDATE instances SET task_id = 1, datastore_version_id = '
+            ':version WHERE id = :id', id=self.instance_id,
+            version=self.version_id)
+        self.cloud.sql('DELETE FROM flavor_filter_upgrade '
+                       'WHERE instance_id = :id', id=self.instance_id)
+
+    def test_the_dialog_upgrades(self):
+        version_id, _name = self.create_version_of('new')
+        form = self.upgrade()
+        self.assertIn('Only other versions that allow the flavor and the',
+                      sentence(form, self.field))
+        answer = self.send(form, version_id)
+        self.assertTrue(is_closed(answer), answer.text)
+        (row,) = self.cloud.sql(
+            'SELECT datastore_version_id FROM instances WHERE id = :id',
+            id=self.instance_id)
+        self.assertEqual(version_id, row.datastore_version_id)
+
+    def test_two_versions_of_one_name_are_told_apart(self):
+        found = {self.create_version_of('twice', number=number)[0]:
+                 f'twice (number {number})' for number in ('1', '2')}
+        self.assertEqual(found, offered(self.upgrade(), self.field))
+
+    def test_where_no_version_is_allowed_it_says_so(self):
+        version_id, _name = self.create_version_of('strict')
+        self.require(version_id, '--min-ram', '1024')
+        self.assertNoneIsOffered()
+
+    def test_while_the_instance_is_busy_it_says_so(self):
+        version_id, _name = self.create_version_of('loose')
+        self.require(version_id, '--min-ram', '1')
+        self.cloud.sql('UPDATE instances SET task_id = 4 WHERE id = :id',
+                       id=self.instance_id)
+        self.assertNoneIsOffered()
+
+    def assertNoneIsOffered(self) -> None:
+        form = self.upgrade()
+        self.assertEqual({'': 'No version to upgrade to'},
+                         offered(form, self.field))
+        self.assertEqual(self.none, sentence(form, self.field))
+        answer = self.send(form, '')
+        self.assertEqual([self.none], errors_of(answer, self.field))
+
+    def test_a_version_that_is_not_offered_any_more_is_refused(self):
+        strict, _name = self.create_version_of('strict')
+        self.create_version_of('other')
+        form = self.upgrade()
+        self.require(strict, '--min-ram', '1024')
+        self.assertEqual(
+            ['The instance cannot be upgraded to this version any more. '
+             'Select another one.'],
+            errors_of(self.send(form, strict), self.field))
+
+
 class TroubleTest(DashboardTestCase):
     """Where Trove does not tell, the dialogs are as they were."""
 
@@ -611,6 +725,36 @@ class TroubleTest(DashboardTestCase):
             '"flavor_filter:flavors:list": "!"\n')
         self.assertOpensAsBefore(self.visitor)
         self.assertIn('HTTP 403', self.horizon.log.read_text())
+
+    def test_an_older_plugin_is_asked_for_each_version(self):
+        served = horizon.beside(self.cloud, prefix(), self.unique('horizon'))
+        self.addCleanup(served.stop)
+        second, name = self.create_version(number='2')
+        self.associate(second, self.small)
+        instance_id = self.cloud.create_instance(self.large, self.version_id)
+        self.cloud.activate_instance(instance_id)
+        before = self.cloud.paste_ini.read_text()
+        older_release.put_before(self.cloud.paste_ini)
+        self.cloud.restart('trove')
+        try:
+            visitor = log_in(self.cloud, served)
+            form = visitor.dialog(f'{INSTANCES}launch')
+            for version, flavor_id in (self.version, self.large), (
+                    name, self.small):
+                field = field_of('mysql', version)
+                self.assertOffers([flavor_id], form, field)
+                self.assertIn(FILTERED, sentence(form, field))
+            if served.upgrades:
+                form = visitor.dialog(
+                    f'{INSTANCES}{instance_id}/upgrade/upgrade_instance/')
+                field = 'new_datastore_version'
+                # As it was: of all versions, the present one too.
+                self.assertLessEqual({self.version_id, second},
+                                     set(offered(form, field)))
+                self.assertEqual('', sentence(form, field))
+        finally:
+            self.cloud.paste_ini.write_text(before)
+            self.cloud.restart('trove')
 
     def test_without_the_plugin_they_are_as_before_at_no_cost(self):
         instance_id = self.cloud.create_instance(
