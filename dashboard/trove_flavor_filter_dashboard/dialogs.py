@@ -75,8 +75,10 @@ def install() -> None:
     for form_class in LAUNCH_FORMS:
         tell_versions_apart(form_class)
         explain_flavors(form_class, _fields_of_versions)
+        show_sizes(form_class, 'volume', _volumes_of_versions)
     explain_flavors(cluster_forms.ClusterAddInstanceForm, _field_of_cluster)
     explain_flavors(forms.ResizeInstanceForm, _field_of_instance)
+    show_sizes(forms.ResizeVolumeForm, 'new_size', _volumes_of_instance)
     views.IndexView.get_flavors = get_flavors
     if upgrade_views is not None:
         limit_upgrades(upgrade_views.UpgradeInstanceView)
@@ -285,7 +287,37 @@ def _fields_of_versions(form: typing.Any) -> Iterable[explanations.Field]:
         if value in form.fields:
             yield explanations.Field(
                 value, datastore, version,
-                _allowed(form.request, datastore, version))
+                _allowed(form.request, datastore, version),
+                tuple(found.volume for found in _found(
+                    form.request, datastore, version)))
+
+
+def show_sizes(
+        form_class: typing.Any, name: str,
+        find: Callable[[typing.Any], Iterable[routes.Bounds]]) -> None:
+    """Let a form's field for the size of a volume carry its bounds.
+
+    :param find: finds the bounds of the things that the size may be for
+    """
+    original_init = form_class.__init__
+
+    @functools.wraps(original_init)
+    def __init__(form: typing.Any, *args: typing.Any,
+                 **kwargs: typing.Any) -> None:
+        original_init(form, *args, **kwargs)
+        explanations.show_sizes(form, name, find(form))
+
+    form_class.__init__ = __init__
+
+
+def _volumes_of_versions(form: typing.Any) -> Iterable[routes.Bounds]:
+    for field in form.flavor_fields:
+        # Of a version that Trove does not tell of, any size may do.
+        yield from field.volume or [routes.Bounds(None, None)]
+
+
+def _volumes_of_instance(form: typing.Any) -> Iterable[routes.Bounds]:
+    yield routes.volume_of(form.request, form.initial['instance_id'])
 
 
 def _field_of_cluster(form: typing.Any) -> Iterable[explanations.Field]:
@@ -371,11 +403,7 @@ def _targets(request: HttpRequest,
 def _allowed(request: HttpRequest, datastore: str | None,
              name_or_id: str | None) -> list[routes.Flavor] | None:
     """List the flavors that a datastore version allows; None if unknown."""
-    versions = datastore and routes.versions(request, datastore) or ()
-    # Ids take the place of names that several versions share.
-    found = ([version for version in versions if version.id == name_or_id]
-             or [version for version in versions
-                 if version.name == name_or_id])
+    found = _found(request, datastore, name_or_id)
     if found:
         return _in_all([version.flavors for version in found])
     # An older release of the plugin, without the route for a datastore; or
@@ -383,6 +411,19 @@ def _allowed(request: HttpRequest, datastore: str | None,
     return _common(request, (
         version for version in _versions(request, datastore)
         if name_or_id in (version.name, version.id)))
+
+
+def _found(request: HttpRequest, datastore: str | None,
+           name_or_id: str | None) -> list[routes.Version]:
+    """What Trove says of a datastore version; empty if it does not tell.
+
+    Several are found if they share the name. Ids take its place then.
+    """
+    versions = routes.versions(request, datastore) if datastore else None
+    return ([version for version in versions or ()
+             if version.id == name_or_id]
+            or [version for version in versions or ()
+                if version.name == name_or_id])
 
 
 def _versions(request: HttpRequest,

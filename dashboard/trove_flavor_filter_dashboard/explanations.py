@@ -12,6 +12,7 @@
 
 """The words beside a list of choices, and the reason of a refusal."""
 
+from collections.abc import Iterable
 import typing
 
 from django import forms
@@ -31,12 +32,15 @@ class Field(typing.NamedTuple):
     :ivar datastore: name of the datastore, if it is known
     :ivar version: name or id of the datastore version
     :ivar allowed: the flavors that are allowed; None if that is not known
+    :ivar volume: the bounds of the data volume, one for each version of the
+        name; empty if they are not known
     """
 
     name: str
     datastore: str | None
     version: str | None
     allowed: list[routes.Flavor] | None
+    volume: tuple[routes.Bounds, ...] = ()
 
 
 class ExplainedSelect(forms.Select):
@@ -87,8 +91,47 @@ def _sentence(form: typing.Any, field: Field) -> str | None:
         return _('Only flavors that the instance may be resized to are '
                  'listed. An administrator can tell why another one is '
                  'missing.')
-    return _('Only flavors that this datastore version allows are listed. An '
-             'administrator can tell why another one is missing.')
+    return ' '.join(filter(None, [
+        _('Only flavors that this datastore version allows are listed. An '
+          'administrator can tell why another one is missing.'),
+        *map(_size, field.volume)]))
+
+
+def _size(volume: routes.Bounds) -> str:
+    """What a data volume has to be like; '' if it is not bounded."""
+    sizes = {'min': volume.min_size, 'max': volume.max_size}
+    if volume.min_size is None:
+        return '' if volume.max_size is None else _(
+            'The volume must have at most %(max)s GiB.') % sizes
+    if volume.max_size is None:
+        return _('The volume must have at least %(min)s GiB.') % sizes
+    return _('The volume must have %(min)s to %(max)s GiB.') % sizes
+
+
+def show_sizes(form: typing.Any, name: str,
+               volumes: Iterable[routes.Bounds]) -> None:
+    """Bound a field for the size of a data volume.
+
+    Trove still decides: the form itself checks no bound.
+
+    :param volumes: the bounds of each thing that the size may be for; the
+        widest of them are those of the field
+    """
+    known = set(volumes)
+    if not known:
+        return
+    field = form.fields[name]
+    low = [volume.min_size for volume in known if volume.min_size is not None]
+    high = [volume.max_size for volume in known if volume.max_size is not None]
+    if len(low) == len(known):
+        field.widget.attrs['min'] = least = min(low)
+        if field.initial is not None:
+            field.initial = max(field.initial, least)
+    if len(high) == len(known):
+        field.widget.attrs['max'] = max(high)
+    if len(known) == 1:
+        field.help_text = ' '.join(filter(None, [
+            str(field.help_text), *map(_size, known)]))
 
 
 def _has_none(form: typing.Any, field: Field) -> bool:

@@ -65,6 +65,13 @@ class Flavor(types.SimpleNamespace):
     """
 
 
+class Bounds(typing.NamedTuple):
+    """The bounds of a data volume, in GiB; None for no bound."""
+
+    min_size: int | None
+    max_size: int | None
+
+
 class Version(typing.NamedTuple):
     """A datastore version, and what it allows.
 
@@ -74,6 +81,7 @@ class Version(typing.NamedTuple):
     id: str
     name: str
     flavors: list[Flavor]
+    volume: Bounds
 
 
 class Upgrade(typing.NamedTuple):
@@ -107,6 +115,20 @@ def allowed(request: HttpRequest, route: str,
     return [_flavor(flavor) for flavor in document.get('flavors', ())]
 
 
+def volume_of(request: HttpRequest, instance_id: str) -> Bounds:
+    """The bounds of an instance's data volume; none if they are not known.
+
+    :raises Unauthorized: the user's token is no longer valid
+    """
+    return _bounds(_document(request, INSTANCE, instance_id) or {})
+
+
+def _bounds(document: dict[str, typing.Any]) -> Bounds:
+    # An older release of the plugin does not list them.
+    return Bounds(**(document.get('volume')
+                     or {'min_size': None, 'max_size': None}))
+
+
 @memoized.memoized(max_size=LISTS)
 def versions(request: HttpRequest, datastore: str) -> list[Version] | None:
     """List what each active version of a datastore allows, in one request.
@@ -122,7 +144,8 @@ def versions(request: HttpRequest, datastore: str) -> list[Version] | None:
     flavors = {flavor['str_id']: _flavor(flavor)
                for flavor in document.get('flavors', ())}
     return [Version(version['id'], version['name'],
-                    [flavors[flavor_id] for flavor_id in version['flavors']])
+                    [flavors[flavor_id] for flavor_id in version['flavors']],
+                    _bounds(version))
             for version in document.get('datastore_versions', ())]
 
 

@@ -570,6 +570,77 @@ class ResizeTest(DashboardTestCase):
         self.assertEqual([none], errors_of(answer, 'new_flavor'))
 
 
+class VolumeSizeTest(DashboardTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        before = self.cloud.options
+        self.addCleanup(self.cloud.restart, 'trove')
+        self.addCleanup(self.cloud.reconfigure)
+        self.addCleanup(setattr, self.cloud, 'options', before)
+        demo.accept_volumes(self.cloud)
+
+    def size(self, form: html.FormElement, field: str
+             ) -> tuple[str | None, str | None, str]:
+        """The bounds of a field, and what is said of it."""
+        (shown,) = form.xpath('.//input[@name=$name]', name=field)
+        return shown.get('min'), shown.get('max'), ' '.join(form.xpath(
+            './/div[label/@for=$id]//@title | .//div[label/@for=$id]//@data-'
+            'original-title', id=shown.get('id')))
+
+    def test_launch_says_the_bounds_of_each_version(self):
+        kinds = {('--min-volume', '5'): 'at least 5 GiB.',
+                 ('--max-volume', '9'): 'at most 9 GiB.',
+                 ('--min-volume', '3', '--max-volume', '8'): '3 to 8 GiB.'}
+        fields = {}
+        for options in kinds:
+            version_id, name = self.create_version()
+            self.require(version_id, *options)
+            fields[options] = field_of('mysql', name)
+        _free, name = self.create_version()
+        form = self.visitor.dialog(f'{INSTANCES}launch')
+        for options, words in kinds.items():
+            said = sentence(form, fields[options])
+            self.assertTrue(said.startswith(FILTERED), said)
+            self.assertTrue(said.endswith(f'The volume must have {words}'),
+                            said)
+        self.assertNotIn('GiB', sentence(form, field_of('mysql', name)))
+        # Some version allows any size.
+        self.assertEqual(('0', None), self.size(form, 'volume')[:2])
+
+    def test_launch_bounds_the_field_by_all_versions(self):
+        others = [row.id for row in self.cloud.sql(
+            'SELECT id FROM datastore_versions WHERE active = :yes',
+            yes=True)]
+        for version_id in others:
+            self.deactivate(version_id)
+            self.addCleanup(
+                self.cloud.sql, 'UPDATE datastore_versions SET active = :yes '
+                'WHERE id = :id', yes=True, id=version_id)
+        for low, high in ('5', '20'), ('3', '9'):
+            self.require(self.create_version()[0], '--min-volume', low,
+                         '--max-volume', high)
+        form = self.visitor.dialog(f'{INSTANCES}launch')
+        self.assertEqual(('3', '20'), self.size(form, 'volume')[:2])
+        self.assertEqual('3', form.fields['volume'])
+
+    def test_resize_volume_says_the_bounds(self):
+        version_id, _name = self.create_version()
+        answer = self.cloud.trove('/instances', 'POST', json={'instance': {
+            'name': 'database', 'flavorRef': self.small,
+            'volume': {'size': 1},
+            'datastore': {'type': 'mysql', 'version': version_id}}})
+        self.assertEqual(200, answer.status_code, answer.text)
+        instance_id = answer.json()['instance']['id']
+        self.cloud.activate_instance(instance_id)
+        path = f'{INSTANCES}{instance_id}/resize_volume'
+        self.assertNotIn('GiB', self.visitor.get(path).text)
+        self.require(version_id, '--min-volume', '3', '--max-volume', '4')
+        low, high, said = self.size(self.visitor.dialog(path), 'new_size')
+        self.assertEqual(('3', '4'), (low, high))
+        self.assertIn('The volume must have 3 to 4 GiB.', said)
+
+
 class UpgradeTest(DashboardTestCase):
     """The dialog that trove-dashboard 27 has."""
 
