@@ -18,9 +18,7 @@ import webob
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import paths
-from trove_flavor_filter.api import trove_bodies
 from trove_flavor_filter.api import views
-from trove_flavor_filter import exception
 from trove_flavor_filter.flavors import nova
 from trove_flavor_filter.policy import rules
 from trove_flavor_filter import services
@@ -34,7 +32,7 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     These are the other versions of its datastore that the guard lets through
     with the instance's flavor and data volume, as they are now. Trove upgrades
     to inactive versions as well. While the instance is busy with a task, there
-    are none.
+    are none, if any version of its datastore has a requirement.
 
     :param id: id of the instance; any text
     :raises Unauthorized, Forbidden: the caller is not permitted to
@@ -46,12 +44,8 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     identity.check(request.environ, ctx, tenant_id)
     upgrade = guard.Guard(ctx, serves, tenant_id,
                           nova.Caller(tenant_id, ctx.auth_token), id)
-    found = upgrade.own(paths.found(
-        serves.lookup.instance_upgrades, trove_bodies.LONGEST_ID, id) or ())
-    if not found:
-        raise exception.NotFound(f'Resource {id} cannot be found.')
-    # As in Trove: a caller who may not see an instance gets 404, not 403.
-    serves.policy.authorize(ctx, rules.LIST_VERSIONS, found[0].tenant_id)
+    found = paths.own_instance(
+        upgrade, serves.lookup.instance_upgrades, id, rules.LIST_VERSIONS)
     return views.conditional(request, views.version_list(
         request, serves.conf, tenant_id, upgrade.upgradable(found),
         serves.policy.is_admin(ctx)))

@@ -107,14 +107,8 @@ def list_for_instance(request: webob.Request, ctx: context.RequestContext,
     identity.check(request.environ, ctx, tenant_id)
     caller = nova.Caller(tenant_id, ctx.auth_token)
     resize = guard.Guard(ctx, serves, tenant_id, caller)
-    found = resize.own(
-        paths.found(serves.lookup.instance_versions,
-                    trove_bodies.LONGEST_ID, id) or ())
-    if not found:
-        raise exception.NotFound(f'Resource {id} cannot be found.')
-    # As in Trove: a caller who may not see an instance gets 404, not 403.
-    serves.policy.authorize(ctx, rules.LIST_FOR_INSTANCE,
-                            found[0].tenant_id)
+    found = paths.own_instance(
+        resize, serves.lookup.instance_versions, id, rules.LIST_FOR_INSTANCE)
     listing = serves.catalog.visible(caller)
     (instance,) = found[0].instances
     (present,) = (target for target in found

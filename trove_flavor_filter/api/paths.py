@@ -15,6 +15,9 @@
 from collections.abc import Callable
 import typing
 
+from trove_flavor_filter.api import guard
+from trove_flavor_filter.api import trove_bodies
+from trove_flavor_filter.db import lookup
 from trove_flavor_filter import exception
 
 T = typing.TypeVar('T')
@@ -34,3 +37,24 @@ def found(find: Callable[..., T], longest: int, *texts: str) -> T | None:
     except exception.BadRequest:
         # The text has characters that the database cannot store.
         return None
+
+
+def own_instance(asks: guard.Guard,
+                 find: Callable[[str], list[lookup.ResolvedVersion]],
+                 instance_id: str, rule: str) -> list[lookup.ResolvedVersion]:
+    """What is found for an instance that the caller may see.
+
+    :param asks: the caller
+    :param instance_id: any text
+    :param rule: name of the policy rule that decides
+    :raises NotFound: there is no such instance, or it belongs to another
+        project and the caller is not an admin
+    :raises Forbidden: the rule does not permit it
+    """
+    versions = asks.own(
+        found(find, trove_bodies.LONGEST_ID, instance_id) or ())
+    if not versions:
+        raise exception.NotFound(f'Resource {instance_id} cannot be found.')
+    # As in Trove: a caller who may not see an instance gets 404, not 403.
+    asks.services.policy.authorize(asks.ctx, rule, versions[0].tenant_id)
+    return versions

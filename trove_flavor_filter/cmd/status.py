@@ -205,7 +205,7 @@ class Checks(upgradecheck.UpgradeCommands):
             tuple[requirement.Version, requirement.Requirement]]:
         return self._table.requirements()
 
-    @property
+    @functools.cached_property
     def _applicable(self) -> list[
             tuple[requirement.Version, requirement.Requirement]]:
         """The requirements, as far as they apply to instances."""

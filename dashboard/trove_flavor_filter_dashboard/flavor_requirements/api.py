@@ -14,6 +14,7 @@
 
 import logging
 import typing
+from urllib import parse
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -84,6 +85,11 @@ def _call(request: HttpRequest, method: str, path: str,
     raise _refusal(response.status_code, body)
 
 
+def _path(version_id: str) -> str:
+    # It may come from the address of a page, which anybody can write.
+    return ONE % parse.quote(version_id, safe='')
+
+
 def _refusal(status: int, body: typing.Any) -> Refused:
     """An error from a fault, as Trove and the plugin spell it."""
     fault = next(iter(body.values()), None) if isinstance(body, dict) else None
@@ -118,7 +124,7 @@ def requirements(request: HttpRequest) -> tuple[list[Document], str]:
 def requirement(request: HttpRequest,
                 version_id: str) -> tuple[Document, str]:
     """Get what a datastore version requires, and the ETag of it."""
-    found, etag = _call(request, 'GET', ONE % version_id)
+    found, etag = _call(request, 'GET', _path(version_id))
     return found['flavor_requirement'], etag
 
 
@@ -131,7 +137,7 @@ def replace(request: HttpRequest, version_id: str, document: Document,
         latter with "impact"
     """
     return _call(request, 'PUT',
-                 ONE % version_id + ('?dry_run=true' if dry_run else ''),
+                 _path(version_id) + ('?dry_run=true' if dry_run else ''),
                  body={'flavor_requirement': document},
                  headers={'If-Match': etag})[0]
 

@@ -13,6 +13,7 @@
 """The tables of the panel."""
 
 import typing
+from urllib import parse
 
 from django import urls
 from django.utils import html
@@ -220,4 +221,5 @@ class ViolationsTable(tables.DataTable):
         """The query of the next page: of the same datastore version."""
         query = super().get_pagination_string()
         only = self.request.GET.get('datastore_version_id')
-        return f'{query}&datastore_version_id={only}' if only else query
+        more = parse.urlencode({'datastore_version_id': only})
+        return f'{query}&{more}' if only else query

@@ -133,8 +133,9 @@ class ListInstanceVersions(_OfInstance):
 
     These are the versions of its datastore that allow the flavor and the data
     volume that the instance has, without the version that it has. While it is
-    busy, for example being resized, there are none. "Version" is the version
-    number. To upgrade, give the ID to "openstack database instance upgrade".
+    busy, for example being resized, there are none if any version of its
+    datastore has a requirement. "Version" is the version number. To upgrade,
+    give the ID to "openstack database instance upgrade".
 
     The Trove plugin trove-flavor-filter must be installed in the cloud.
     """
