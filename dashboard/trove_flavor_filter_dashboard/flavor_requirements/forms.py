@@ -276,10 +276,11 @@ class ImportForm(TwoStepForm):
         data = super().clean()
         if data.get('file'):
             data['documents'] = self._read(data['file'].read())
-        elif data.get('text'):
-            data['documents'] = json.loads(data['text'])
         elif 'file' not in self.errors:
-            self.add_error('file', _('Select a file.'))
+            try:
+                data['documents'] = json.loads(data.get('text') or '')
+            except ValueError:
+                self.add_error('file', _('Select a file.'))
         return data
 
     def _read(self, content: bytes) -> list[dict[str, typing.Any]] | None:

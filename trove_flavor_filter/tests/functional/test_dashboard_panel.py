@@ -77,6 +77,14 @@ class PanelTestCase(test_dashboard.DashboardTestCase):
         self.admin = shared_admin()
         self.version_id, self.version = self.create_version()
 
+    def create_invalid_row(self) -> None:
+        self.cloud.sql(
+            'INSERT INTO datastore_version_metadata (id, '
+            'datastore_version_id, "key", value, created, deleted) VALUES '
+            '(:id, :version, \'min_ram\', \'x\', :created, :deleted)',
+            id=str(uuid.uuid4()), version=self.version_id,
+            created='2026-01-01 00:00:00', deleted=False)
+
     def update(self, version_id: str | None = None, query: str = '') -> str:
         return f'{PANEL}{version_id or self.version_id}/update/{query}'
 
@@ -163,12 +171,7 @@ class TableTest(PanelTestCase):
                                                    'gpu': ''})
         self.assertEqual('extra spec db=a or db=b extra spec gpu=',
                          self.row()['Requires'])
-        self.cloud.sql(
-            'INSERT INTO datastore_version_metadata (id, '
-            'datastore_version_id, "key", value, created, deleted) VALUES '
-            '(:id, :version, \'min_ram\', \'x\', :created, :deleted)',
-            id=str(uuid.uuid4()), version=self.version_id,
-            created='2026-01-01 00:00:00', deleted=False)
+        self.create_invalid_row()
         row = self.row()
         self.assertIn('invalid row min_ram=x', row['Requires'])
         self.assertEqual('0', row['Allowed Flavors'].split()[0])
@@ -299,12 +302,7 @@ class UpdateTest(PanelTestCase):
         self.assertEqual([self.large], self.requirement()['flavors'])
 
     def test_invalid_rows_are_pointed_out_and_removed(self):
-        self.cloud.sql(
-            'INSERT INTO datastore_version_metadata (id, '
-            'datastore_version_id, "key", value, created, deleted) VALUES '
-            '(:id, :version, \'min_ram\', \'x\', :created, :deleted)',
-            id=str(uuid.uuid4()), version=self.version_id,
-            created='2026-01-01 00:00:00', deleted=False)
+        self.create_invalid_row()
         self.assertIn('min_ram=x', self.admin.dialog(
             self.update()).text_content())
         self.save(self.update(), min_ram='7')
@@ -474,8 +472,18 @@ class FileTest(PanelTestCase):
             self.assertIn(problem, ' '.join(errors(answer, 'file')), text)
 
     def test_without_a_file_it_asks_for_one(self):
-        answer = self.send(self.path, self.admin.dialog(self.path))
-        self.assertEqual(['Select a file.'], errors(answer, 'file'))
+        # The second is what a browser would send again, and is damaged.
+        for fields in ({}, {'text': '[{'}):
+            answer = self.send(self.path, self.admin.dialog(self.path),
+                               **fields)
+            self.assertEqual(['Select a file.'], errors(answer, 'file'))
+
+    def test_a_source_in_the_address_is_no_path(self):
+        self.require(self.version_id, min_ram=1024)
+        answer = self.admin.page(
+            f'{PANEL}{self.version_id}/update/?source='
+            f'x%2F..%2F{self.version_id}')
+        self.assertNotIn('update_flavor_requirement_form', answer.text)
 
 
 class TroubleTest(PanelTestCase):
