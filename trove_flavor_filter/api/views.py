@@ -95,8 +95,10 @@ def choices(request: webob.Request, conf: cfg.ConfigOpts, project_id: str,
             'version': version.shown['version']})
         volume = requirement.volume_bounds([version.requirement])
         begin = (f'{", " if parts else ""}{head[:-1]}, "flavors": ').encode()
-        end = (f', "volume": {jsonutils.dumps(volume)}}}' if volume else '}'
-               ).encode()
+        more: dict[str, typing.Any] = {'volume': volume} if volume else {}
+        if version.volume_types:
+            more['volume_types'] = version.volume_types
+        end = (f', {jsonutils.dumps(more)[1:]}' if more else '}').encode()
         parts += (begin, choice.json, end)
         tags += (begin, choice.tag, end)
     ids = set().union(*{id(choice.ids): choice.ids

@@ -49,6 +49,8 @@ class ResolvedVersion(typing.NamedTuple):
     :ivar manager: Trove's name for what manages instances of the version
     :ivar shown: what else Trove shows of the version, by column; empty where
         it is not needed
+    :ivar volume_types: names or ids of the only types of volumes that Trove
+        accepts; empty if it accepts any, and where they are not needed
     """
 
     version_id: str
@@ -63,6 +65,7 @@ class ResolvedVersion(typing.NamedTuple):
     instances: tuple[running.Instance, ...] = ()
     manager: str | None = None
     shown: Mapping[str, typing.Any] = types.MappingProxyType({})
+    volume_types: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -348,6 +351,9 @@ class Lookup:
                 target = target._replace(shown={
                     column.name: getattr(those[0], column.name)
                     for column in _SHOWN if column.name in columns})
+            if 'is_volume_type' in columns:
+                target = target._replace(
+                    volume_types=self._volume_types(those))
             if 'tenant_id' in columns:
                 target = target._replace(
                     flavor_ids=frozenset(
@@ -362,6 +368,14 @@ class Lookup:
                 target = target._replace(instances=tuple(_instances(those)))
             found.append(target)
         return found
+
+    def _volume_types(self, rows: Sequence[typing.Any]) -> tuple[str, ...]:
+        """The volume types in the rows of a version, if it has volumes."""
+        storage = self._storages.get(rows[0].manager)
+        if storage and not storage.volume_support:
+            return ()
+        return tuple(sorted(
+            row.value for row in rows if row.is_volume_type and row.value))
 
 
 # Built once, since building the statement takes longer than running it.
@@ -400,11 +414,12 @@ def _active_versions() -> sa.Select:
     return (
         requirements.with_requirement(
             ds.name.label('datastore'), dv.name, dv.version,
-            (ds.id == datastore).label('datastore_by_id'))
+            (ds.id == datastore).label('datastore_by_id'),
+            requirements.IS_VOLUME_TYPE)
         .select_from(ds)
         .outerjoin(dv, sa.and_(
             dv.datastore_id == ds.id, dv.active.is_(True)))
-        .outerjoin(*requirements.METADATA)
+        .outerjoin(*requirements.METADATA_WITH_TYPES)
         .where(sa.or_(ds.id == datastore, ds.name == datastore)))
 
 

@@ -427,6 +427,20 @@ METADATA: typing.Any = (
     models.DatastoreVersionMetadata,
     sa.and_(_OWN, models.DatastoreVersionMetadata.deleted.is_(False)))
 
+# The same, with Trove's own rows for the types of volumes that it accepts.
+_VOLUME_TYPE: typing.Any = sa.literal_column("'volume_type'")
+IS_VOLUME_TYPE: typing.Any = (
+    models.DatastoreVersionMetadata.key == _VOLUME_TYPE
+).label('is_volume_type')
+METADATA_WITH_TYPES: typing.Any = (
+    models.DatastoreVersionMetadata,
+    sa.and_(
+        models.DatastoreVersionMetadata.datastore_version_id
+        == models.DatastoreVersion.id,
+        models.DatastoreVersionMetadata.key.in_(
+            [*_KEYS.values(), _VOLUME_TYPE]),
+        models.DatastoreVersionMetadata.deleted.is_(False)))
+
 # Whether the database compares values without regard to case.
 _LETTER = sa.union_all(
     sa.select(models.DatastoreVersionMetadata.value).where(sa.false()),

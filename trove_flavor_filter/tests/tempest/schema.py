@@ -65,6 +65,8 @@ VERSION_FLAVORS = {
         'flavors': {'type': 'array', 'uniqueItems': True,
                     'items': {'type': 'string', 'minLength': 1}},
         'volume': VOLUME,
+        'volume_types': {'type': 'array', 'minItems': 1, 'uniqueItems': True,
+                         'items': {'type': 'string', 'minLength': 1}},
     },
     'additionalProperties': False,
     'required': ['id', 'name', 'version', 'flavors'],

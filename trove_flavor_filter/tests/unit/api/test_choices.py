@@ -114,6 +114,31 @@ class OfDatastoreTest(StateTestCase):
                  if flavor.id in documents], listed['flavors'])
             self.assertEqual({*versions} & {*rows}, {*rows})
 
+    def test_it_has_the_volume_types_that_trove_accepts(self):
+        ssd, free, local, custom = (self.create_version(
+            name, uuid.uuid4().hex, manager=manager) for name, manager in (
+                ('a', 'mysql'), ('b', 'mysql'), ('c', 'redis'),
+                ('d', 'custom')))
+        self.create_row(ssd, '2048', 'min_ram')
+        for version_id in ssd, local, custom:
+            self.create_row(version_id, 'ssd', 'volume_type')
+            self.create_row(version_id, 'fast', 'volume_type')
+        self.create_row(free, 'hdd', 'volume_type', deleted=True)
+        listed = {each['id']: each for each in self.get(
+            '/flavors/datastores/mysql')['datastore_versions']}
+        # Redis has no volume support here.
+        self.assertEqual(
+            [['fast', 'ssd'], None, None, ['fast', 'ssd']],
+            [listed[version_id].get('volume_types')
+             for version_id in (ssd, free, local, custom)])
+        self.assertLess(len(listed[ssd]['flavors']),
+                        len(listed[free]['flavors']))
+        before = self.request(f'/{PROJECT}/flavors/datastores/mysql')
+        self.create_row(free, 'ssd', 'volume_type')
+        self.assertEqual(200, self.request(
+            f'/{PROJECT}/flavors/datastores/mysql',
+            headers={'If-None-Match': before.headers['ETag']}).status_int)
+
     def create_row_of_another_datastore(self) -> None:
         if self.execute(sa.select(models.Datastore.id).where(
                 models.Datastore.id == 'other')) == []:
