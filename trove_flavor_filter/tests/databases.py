@@ -17,6 +17,7 @@ server answers; in CI they fail. FLAVOR_FILTER_MYSQL and
 FLAVOR_FILTER_POSTGRESQL have the URLs of the servers.
 """
 
+import atexit
 import os
 import unittest
 import uuid
@@ -93,3 +94,70 @@ class EmptyDatabase(fixtures.Fixture):
             sa.make_url(self.server).set(
                 database='mysql' if self.backend == 'mysql' else 'postgres'),
             isolation_level='AUTOCOMMIT', poolclass=sa.pool.NullPool)
+
+
+class EmptyTables(fixtures.Fixture):
+    """A database with empty tables.
+
+    On a server, a database is used again by later tests of this process, as
+    making tables takes longer than most tests.
+
+    :param tables: to have; if a test has changed them, later tests get others
+    :param more: as for EmptyDatabase
+    :ivar url: of the database, including any password
+    """
+
+    # Those that no test uses at present.
+    _free: dict[tuple[str | None, ...], list[EmptyDatabase]] = {}
+
+    def __init__(self, tables: sa.MetaData, backend: str,
+                 server: str | None = None, collation: str | None = None):
+        super().__init__()
+        self._tables = tables
+        self._key = (backend, server, collation)
+        free = self._free.get(self._key)
+        self._is_new = not free
+        self._database = free.pop() if free else EmptyDatabase(
+            backend, server=server, collation=collation)
+
+    def setUp(self) -> None:
+        """Create it.
+
+        :raises SkipTest: no server answers, outside CI
+        """
+        if self._is_new:
+            self._database.setUp()
+        super().setUp()
+
+    def _setUp(self) -> None:
+        self.url = self._database.url
+        if self._is_new:
+            self._tables.create_all(self._engine())
+            atexit.register(self._database.cleanUp)
+        self.addCleanup(self._empty)
+
+    def _empty(self) -> None:
+        if self._database.backend != 'sqlite' and not self._are_changed():
+            with self._engine().begin() as connection:
+                for table in reversed(self._tables.sorted_tables):
+                    connection.execute(sa.delete(table))
+            self._free.setdefault(self._key, []).append(self._database)
+            return
+        atexit.unregister(self._database.cleanUp)
+        self._database.cleanUp()
+
+    def _are_changed(self) -> bool:
+        """Whether there are other tables or columns than at first."""
+        with self._engine().connect() as connection:
+            found = connection.execute(sa.text(
+                'SELECT table_name, column_name FROM information_schema.'
+                'columns WHERE table_schema = :schema'), {
+                    'schema': sa.make_url(self.url).database
+                    if self._database.backend == 'mysql' else 'public'}).all()
+        return {tuple(row) for row in found} != {
+            (table.name, column.name)
+            for table in self._tables.sorted_tables
+            for column in table.columns}
+
+    def _engine(self) -> sa.Engine:
+        return sa.create_engine(self.url, poolclass=sa.pool.NullPool)

@@ -53,13 +53,12 @@ class DatabaseTestCase(TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.url = self.useFixture(databases.EmptyDatabase(
-            self.backend, server=self.server,
-            collation=self.collation)).url
+        self.url = self.useFixture(databases.EmptyTables(
+            models.Base.metadata, self.backend, self.server,
+            self.collation)).url
         self.conf = self.configuration(
             f'[database]\nconnection = {self.url}\n')
         self.sql = sa.create_engine(self.url, poolclass=sa.pool.NullPool)
-        models.Base.metadata.create_all(self.sql)
         self.execute(sa.insert(models.Datastore).values(
             id='ds', name='mysql'))
         self.version_id = self.create_version('8.0')
