@@ -30,6 +30,7 @@ class FlavorFilterConfig(apps.AppConfig):
         # trove-dashboard cannot be imported before its settings are loaded.
         try:
             from trove_flavor_filter_dashboard import dialogs
+            from trove_flavor_filter_dashboard import tables
         except (AttributeError, ImportError) as error:
             # Horizon runs without the change, as before.
             LOG.warning('The database dialogs offer all flavors: '
@@ -37,3 +38,4 @@ class FlavorFilterConfig(apps.AppConfig):
                         'release: %s', error)
         else:
             dialogs.install()
+            tables.install()

@@ -11,7 +11,7 @@
 #    under the License.
 
 
-"""Limit the dialogs of trove-dashboard to the flavors that are allowed.
+"""Limit the dialogs of trove-dashboard to what Trove accepts.
 
 The functions replaced here are the same in trove-dashboard 24 to 27. Only 27
 has a dialog for upgrades.
@@ -27,19 +27,21 @@ from django.http import HttpRequest
 from django import urls
 from django.utils.translation import gettext as _
 from horizon import exceptions
-from horizon.utils import memoized
-from novaclient import exceptions as nova_exceptions
 from openstack_dashboard.dashboards.project.instances import utils
 from trove_dashboard.api import trove
 from trove_dashboard.content.database_clusters import forms as cluster_forms
 from trove_dashboard.content.database_clusters import views as cluster_views
+from trove_dashboard.content.database_configurations import (
+    forms as configuration_forms)
 from trove_dashboard.content.databases import forms
 from trove_dashboard.content.databases import views
 from trove_dashboard.content.databases.workflows import create_instance
 from troveclient import exceptions as trove_exceptions
 
 from trove_flavor_filter_dashboard import explanations
+from trove_flavor_filter_dashboard import offers
 from trove_flavor_filter_dashboard import routes
+from trove_flavor_filter_dashboard import volume_types
 
 try:
     from trove_dashboard.content.databases.upgrade import (
@@ -51,9 +53,7 @@ except ImportError:
     upgrade_forms = upgrade_views = None
 
 # The original functions, before install().
-_flavor_get = trove.flavor_get
 _add_instances_initial = cluster_views.ClusterAddInstancesView.get_initial
-_get_flavors = views.IndexView.get_flavors
 _resize_initial = views.ResizeInstanceView.get_initial
 
 # The forms with a choice of datastore versions, and a field of flavors for
@@ -67,25 +67,60 @@ REQUESTS = ('instance_create', 'instance_resize', 'instance_upgrade',
 
 
 def install() -> None:
-    """Replace the functions that the dialogs and the tables call."""
+    """Replace the functions that the dialogs call."""
     trove.datastore_flavors = datastore_flavors
-    trove.flavor_get = flavor_get
+    create_instance.parse_datastore_and_version_text = parse_choice
     cluster_views.ClusterAddInstancesView.get_initial = add_instances_initial
     views.ResizeInstanceView.get_initial = resize_initial
+    tell_versions_apart(configuration_forms.CreateConfigurationForm)
     for form_class in LAUNCH_FORMS:
         tell_versions_apart(form_class)
         explain_flavors(form_class, _fields_of_versions)
-        show_sizes(form_class, 'volume', _volumes_of_versions)
+        bound_size(form_class, 'volume', _volumes_of_versions,
+                   _volumes_of_chosen_version)
+    extend(create_instance.SetInstanceDetailsAction, _split_volume_types,
+           volume_types.choose)
     explain_flavors(cluster_forms.ClusterAddInstanceForm, _field_of_cluster)
+    bound_size(cluster_forms.ClusterAddInstanceForm, 'volume',
+               _volumes_of_cluster)
     explain_flavors(forms.ResizeInstanceForm, _field_of_instance)
-    show_sizes(forms.ResizeVolumeForm, 'new_size', _volumes_of_instance)
-    views.IndexView.get_flavors = get_flavors
+    bound_size(forms.ResizeVolumeForm, 'new_size', _volumes_of_instance)
+    extend(forms.ResizeVolumeForm, _offer_larger_sizes)
     if upgrade_views is not None:
         limit_upgrades(upgrade_views.UpgradeInstanceView)
-        explain_versions(upgrade_forms.UpgradeInstanceForm)
+        extend(upgrade_forms.UpgradeInstanceForm, _show_upgrades,
+               _check_upgrade)
     for name in REQUESTS:
         if hasattr(trove, name):
             setattr(trove, name, show_refusal(getattr(trove, name)))
+
+
+def extend(form_class: typing.Any, opened: Callable[[typing.Any], None],
+           checked: Callable[[typing.Any], None] | None = None) -> None:
+    """Let a form do more.
+
+    :param opened: is called with each form that is made
+    :param checked: is called with each form that is sent, after its own check
+    """
+    original_init, original_clean = form_class.__init__, form_class.clean
+
+    @functools.wraps(original_init)
+    def __init__(form: typing.Any, *args: typing.Any,
+                 **kwargs: typing.Any) -> None:
+        original_init(form, *args, **kwargs)
+        opened(form)
+
+    form_class.__init__ = __init__
+    if checked is None:
+        return
+
+    @functools.wraps(original_clean)
+    def clean(form: typing.Any) -> typing.Any:
+        data = original_clean(form)
+        checked(form)
+        return data
+
+    form_class.clean = clean
 
 
 def datastore_flavors(request: HttpRequest, datastore_name: str | None = None,
@@ -98,23 +133,12 @@ def datastore_flavors(request: HttpRequest, datastore_name: str | None = None,
     :returns: if no flavor is allowed, one without an id, whose name says so;
         all of Nova's flavors if Trove's list is not available
     """
-    flavors = _allowed(request, datastore_name, datastore_version)
+    flavors = offers.for_version(request, datastore_name, datastore_version)
     if flavors is None:
         return trove.flavor_list(request)
     return flavors or [routes.Flavor(
         id='', name=_('No flavor is allowed'),
         ram=0, vcpus=0, disk=0, ephemeral=0)]
-
-
-def flavor_get(request: HttpRequest, flavor_id: str) -> typing.Any:
-    """Show a flavor, even if it is private to Trove's own project.
-
-    :raises NotFound: the user can see it neither in Nova nor in Trove
-    """
-    try:
-        return _flavor_get(request, flavor_id)
-    except nova_exceptions.NotFound:
-        return trove.troveclient(request).flavors.get(flavor_id)
 
 
 def add_instances_initial(
@@ -139,7 +163,7 @@ def resize_initial(view: views.ResizeInstanceView) -> dict[str, typing.Any]:
     """Add the allowed flavors to the form that resizes an instance."""
     initial = _resize_initial(view)
     instance = view.get_object()
-    flavors = _targets(view.request, instance)
+    flavors = offers.for_instance(view.request, instance)
     if flavors is not None:
         initial['flavors'] = utils.sort_flavor_list(view.request, flavors)
     return initial | {'allowed': flavors, 'datastore': instance.datastore}
@@ -153,28 +177,18 @@ def tell_versions_apart(form_class: typing.Any) -> None:
     numbers.
     """
     original = form_class.datastore_versions
-    original_init = form_class.__init__
 
     def datastore_versions(form: typing.Any, request: HttpRequest,
                            datastore: str) -> list[typing.Any]:
         versions = original(form, request, datastore) or []
-        count = collections.Counter(
-            version.name for version in versions if _is_active(version))
+        count = collections.Counter(version.name for version in versions)
         found = [version if count[version.name] < 2 else _KnownById(version)
                  for version in versions]
         form.__dict__.setdefault('listed_versions', {})[datastore] = found
         return found
 
-    @functools.wraps(original_init)
-    def __init__(form: typing.Any, *args: typing.Any,
-                 **kwargs: typing.Any) -> None:
-        original_init(form, *args, **kwargs)
-        form.fields['datastore'].choices = [
-            (value, _text_of_choice(form, value, text)) for value, text
-            in form.fields['datastore'].choices]
-
     form_class.datastore_versions = datastore_versions
-    form_class.__init__ = __init__
+    extend(form_class, _show_numbers)
 
 
 class _KnownById:
@@ -185,18 +199,33 @@ class _KnownById:
         self.to_dict = version.to_dict
 
 
-def _text_of_choice(form: typing.Any, value: str, text: str) -> str:
-    """The text of a datastore version: its name, and a number if need be."""
-    datastore, version_id = _decode(value)
-    if datastore is None:
-        return text
-    for version in form.listed_versions.get(datastore, ()):
-        if version.id == version_id and isinstance(version, _KnownById):
-            says = version.to_dict()
-            return _('%(datastore)s - %(version)s (number %(number)s)') % {
-                'datastore': datastore, 'version': says['name'],
-                'number': says.get('version') or version_id}
-    return text
+def _show_numbers(form: typing.Any) -> None:
+    """Show names and numbers in place of the ids of datastore versions."""
+    texts = {version.id: routes.text_of_version(version.to_dict())
+             for versions in getattr(form, 'listed_versions', {}).values()
+             for version in versions if isinstance(version, _KnownById)}
+
+    def shown(choice: tuple[typing.Any, typing.Any]) -> typing.Any:
+        value, text = choice
+        if isinstance(text, list | tuple):
+            # The versions of a datastore.
+            return value, [shown(each) for each in text]
+        for version_id, name in texts.items():
+            text = text.replace(version_id, name)
+        return value, text
+
+    field = form.fields['datastore']
+    field.choices = [shown(choice) for choice in field.choices]
+
+
+def parse_choice(text: str | None) -> tuple[str | None, str | None]:
+    """The datastore and the version of a choice; None if it is no such.
+
+    The original splits a datastore's name at its first hyphen.
+    """
+    datastore, separator, version = (text or '').partition(' - ')
+    return ((datastore.strip(), version.strip()) if separator
+            else (None, None))
 
 
 def _decode(value: str) -> tuple[str | None, str | None]:
@@ -205,11 +234,7 @@ def _decode(value: str) -> tuple[str | None, str | None]:
         text = bytes.fromhex(value).decode()
     except ValueError:
         return None, None
-    return create_instance.parse_datastore_and_version_text(text)
-
-
-def _is_active(version: typing.Any) -> bool:
-    return version.to_dict().get('active', True)
+    return parse_choice(text)
 
 
 def explain_flavors(
@@ -222,24 +247,16 @@ def explain_flavors(
 
     :param find: finds the fields of flavors of a form
     """
-    original_init, original_clean = form_class.__init__, form_class.clean
-
-    @functools.wraps(original_init)
-    def __init__(form: typing.Any, *args: typing.Any,
-                 **kwargs: typing.Any) -> None:
-        original_init(form, *args, **kwargs)
+    def opened(form: typing.Any) -> None:
         form.flavor_fields = list(find(form))
         for field in form.flavor_fields:
             explanations.show(form, field)
 
-    @functools.wraps(original_clean)
-    def clean(form: typing.Any) -> typing.Any:
-        data = original_clean(form)
+    def checked(form: typing.Any) -> None:
         for field in form.flavor_fields:
             explanations.replace_error(form, field)
-        return data
 
-    form_class.__init__, form_class.clean = __init__, clean
+    extend(form_class, opened, checked)
 
 
 def limit_upgrades(view_class: typing.Any) -> None:
@@ -257,57 +274,53 @@ def limit_upgrades(view_class: typing.Any) -> None:
     view_class.get_datastore_versions = get_datastore_versions
 
 
-def explain_versions(form_class: typing.Any) -> None:
-    """Let the form for upgrades say what its list is, and why it is empty.
+def _show_upgrades(form: typing.Any) -> None:
+    explanations.show_upgrades(
+        form, routes.upgrades(form.request, form.instance_id))
 
-    Like :func:`explain_flavors`.
+
+def _check_upgrade(form: typing.Any) -> None:
+    explanations.replace_upgrade_error(
+        form, routes.upgrades(form.request, form.instance_id))
+
+
+def bound_size(
+        form_class: typing.Any, name: str,
+        find: Callable[[typing.Any], Iterable[routes.Bounds]],
+        find_chosen: Callable[[typing.Any], Iterable[routes.Bounds]] | None
+        = None) -> None:
+    """Let a form's field for the size of a volume have bounds.
+
+    :param find: finds the bounds of each thing that the size may be for
+    :param find_chosen: the same of what is chosen in a form that is sent, if
+        a form has a choice
     """
-    original_init, original_clean = form_class.__init__, form_class.clean
+    def opened(form: typing.Any) -> None:
+        explanations.show_sizes(form, name, find(form))
 
-    @functools.wraps(original_init)
-    def __init__(form: typing.Any, *args: typing.Any,
-                 **kwargs: typing.Any) -> None:
-        original_init(form, *args, **kwargs)
-        explanations.show_upgrades(form, routes.upgrades(
-            form.request, form.instance_id))
+    def checked(form: typing.Any) -> None:
+        # The volume of a replica is like that of its source.
+        if form.data.get('initial_state') != 'master':
+            explanations.check_size(form, name, (find_chosen or find)(form))
 
-    @functools.wraps(original_clean)
-    def clean(form: typing.Any) -> typing.Any:
-        data = original_clean(form)
-        explanations.replace_upgrade_error(form, routes.upgrades(
-            form.request, form.instance_id))
-        return data
-
-    form_class.__init__, form_class.clean = __init__, clean
+    extend(form_class, opened, checked)
 
 
 def _fields_of_versions(form: typing.Any) -> Iterable[explanations.Field]:
+    for value, datastore, version in _choices(form):
+        yield explanations.Field(
+            value, datastore, version,
+            offers.for_version(form.request, datastore, version),
+            tuple(found.volume for found in offers.versions_named(
+                form.request, datastore, version)))
+
+
+def _choices(form: typing.Any) -> Iterable[tuple[str, str, str]]:
+    """The choices of a form: value, datastore, and name or id of a version."""
     for value, _text in form.fields['datastore'].choices:
         datastore, version = _decode(value)
-        if value in form.fields:
-            yield explanations.Field(
-                value, datastore, version,
-                _allowed(form.request, datastore, version),
-                tuple(found.volume for found in _found(
-                    form.request, datastore, version)))
-
-
-def show_sizes(
-        form_class: typing.Any, name: str,
-        find: Callable[[typing.Any], Iterable[routes.Bounds]]) -> None:
-    """Let a form's field for the size of a volume carry its bounds.
-
-    :param find: finds the bounds of the things that the size may be for
-    """
-    original_init = form_class.__init__
-
-    @functools.wraps(original_init)
-    def __init__(form: typing.Any, *args: typing.Any,
-                 **kwargs: typing.Any) -> None:
-        original_init(form, *args, **kwargs)
-        explanations.show_sizes(form, name, find(form))
-
-    form_class.__init__ = __init__
+        if value in form.fields and datastore and version:
+            yield value, datastore, version
 
 
 def _volumes_of_versions(form: typing.Any) -> Iterable[routes.Bounds]:
@@ -316,55 +329,51 @@ def _volumes_of_versions(form: typing.Any) -> Iterable[routes.Bounds]:
         yield from field.volume or [routes.Bounds(None, None)]
 
 
+def _volumes_of_chosen_version(form: typing.Any) -> Iterable[routes.Bounds]:
+    for field in form.flavor_fields:
+        if field.name == form.data.get('datastore'):
+            yield from field.volume
+
+
+def _volumes_of_cluster(form: typing.Any) -> Iterable[routes.Bounds]:
+    for field in form.flavor_fields:
+        yield from field.volume
+
+
 def _volumes_of_instance(form: typing.Any) -> Iterable[routes.Bounds]:
     yield routes.volume_of(form.request, form.initial['instance_id'])
+
+
+def _offer_larger_sizes(form: typing.Any) -> None:
+    """Trove refuses to make a volume smaller."""
+    present = form.initial.get('orig_size')
+    if isinstance(present, int):
+        attrs = form.fields['new_size'].widget.attrs
+        attrs['min'] = max(attrs.get('min', 0), present + 1)
+
+
+def _split_volume_types(form: typing.Any) -> None:
+    volume_types.split(form, {
+        value: (datastore, found.id)
+        for value, datastore, version in _choices(form)
+        for found in offers.versions_named(form.request, datastore, version)
+        if found.limits_types})
 
 
 def _field_of_cluster(form: typing.Any) -> Iterable[explanations.Field]:
     datastore = form.initial.get('datastore') or {}
     name, version = datastore.get('type'), datastore.get('version')
-    yield explanations.Field('flavor', name, version,
-                             _allowed(form.request, name, version))
+    yield explanations.Field(
+        'flavor', name, version,
+        offers.for_version(form.request, name, version),
+        tuple(found.volume for found in offers.versions_named(
+            form.request, name, version)))
 
 
 def _field_of_instance(form: typing.Any) -> Iterable[explanations.Field]:
     datastore = form.initial['datastore']
     yield explanations.Field('new_flavor', datastore['type'],
                              datastore['version'], form.initial['allowed'])
-
-
-def get_flavors(view: views.IndexView) -> dict[str, typing.Any]:
-    """List the flavors for the table of instances.
-
-    It also has flavors that are private to Trove's own project.
-    """
-    return _Flavors(view.request, _get_flavors(view))
-
-
-class _Flavors(dict[str, typing.Any]):
-    """Flavors by id: Nova's, and Trove's as soon as one is missing."""
-
-    def __init__(self, request: HttpRequest,
-                 flavors: dict[str, typing.Any]):
-        super().__init__(flavors)
-        self._request = request
-
-    def get(self, flavor_id: str, default: typing.Any = None) -> typing.Any:
-        if flavor_id in self:
-            return self[flavor_id]
-        return _troves_flavors(self._request).get(flavor_id, default)
-
-
-@memoized.memoized
-def _troves_flavors(request: HttpRequest) -> dict[str, typing.Any]:
-    """The flavors that Trove's service project can see, by id."""
-    try:
-        return {flavor.str_id: flavor
-                for flavor in trove.troveclient(request).flavors.list()}
-    except Exception:
-        exceptions.handle(request, _(
-            'Unable to retrieve database size information.'))
-        return {}
 
 
 def show_refusal(function: Callable[..., typing.Any]
@@ -384,77 +393,3 @@ def show_refusal(function: Callable[..., typing.Any]
                 error.message or str(error)) from error
 
     return wrapped
-
-
-def _targets(request: HttpRequest,
-             instance: typing.Any) -> list[routes.Flavor] | None:
-    flavors = routes.allowed(request, routes.INSTANCE, instance.id)
-    if flavors is not None:
-        return flavors
-    # An older release of the plugin, without this route.
-    datastore = instance.datastore
-    return _common(request, (
-        version for version in _versions(request, datastore['type'])
-        if version.name == datastore['version']
-        and version.to_dict().get('version') == datastore.get(
-            'version_number')))
-
-
-def _allowed(request: HttpRequest, datastore: str | None,
-             name_or_id: str | None) -> list[routes.Flavor] | None:
-    """List the flavors that a datastore version allows; None if unknown."""
-    found = _found(request, datastore, name_or_id)
-    if found:
-        return _in_all([version.flavors for version in found])
-    # An older release of the plugin, without the route for a datastore; or
-    # the version is not active.
-    return _common(request, (
-        version for version in _versions(request, datastore)
-        if name_or_id in (version.name, version.id)))
-
-
-def _found(request: HttpRequest, datastore: str | None,
-           name_or_id: str | None) -> list[routes.Version]:
-    """What Trove says of a datastore version; empty if it does not tell.
-
-    Several are found if they share the name. Ids take its place then.
-    """
-    versions = routes.versions(request, datastore) if datastore else None
-    return ([version for version in versions or ()
-             if version.id == name_or_id]
-            or [version for version in versions or ()
-                if version.name == name_or_id])
-
-
-def _versions(request: HttpRequest,
-              datastore: str | None) -> list[typing.Any]:
-    """List a datastore's versions; empty if Trove need not be asked."""
-    if datastore is None or not routes.are_there(request, routes.VERSION):
-        return []
-    return _listed_versions(request, datastore)
-
-
-@memoized.memoized
-def _listed_versions(request: HttpRequest,
-                     datastore: str) -> list[typing.Any]:
-    return trove.datastore_version_list(request, datastore)
-
-
-def _common(request: HttpRequest, versions: Iterable[typing.Any]
-            ) -> list[routes.Flavor] | None:
-    """List the flavors that all the given datastore versions allow.
-
-    :returns: None if there are no versions, or a list is not available
-    """
-    lists = [routes.allowed(request, routes.VERSION, version.id)
-             for version in versions]
-    if not lists or None in lists:
-        return None
-    return _in_all(lists)
-
-
-def _in_all(lists: list[list[routes.Flavor]]) -> list[routes.Flavor]:
-    """The flavors that are in each of the lists, in their order."""
-    ids = set.intersection(*({flavor.id for flavor in flavors}
-                             for flavors in lists))
-    return [flavor for flavor in lists[0] if flavor.id in ids]

@@ -112,8 +112,6 @@ def show_sizes(form: typing.Any, name: str,
                volumes: Iterable[routes.Bounds]) -> None:
     """Bound a field for the size of a data volume.
 
-    Trove still decides: the form itself checks no bound.
-
     :param volumes: the bounds of each thing that the size may be for; the
         widest of them are those of the field
     """
@@ -132,6 +130,21 @@ def show_sizes(form: typing.Any, name: str,
     if len(known) == 1:
         field.help_text = ' '.join(filter(None, [
             str(field.help_text), *map(_size, known)]))
+
+
+def check_size(form: typing.Any, name: str,
+               volumes: Iterable[routes.Bounds]) -> None:
+    """Refuse a size of a data volume that Trove would refuse.
+
+    :param volumes: as in :func:`show_sizes`; the size must do for one of them
+    """
+    size, known = form.cleaned_data.get(name), set(volumes)
+    if size is None or not known or any(
+            (volume.min_size is None or size >= volume.min_size)
+            and (volume.max_size is None or size <= volume.max_size)
+            for volume in known):
+        return
+    form.add_error(name, ' '.join(map(_size, known)))
 
 
 def _has_none(form: typing.Any, field: Field) -> bool:

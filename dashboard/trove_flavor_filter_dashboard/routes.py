@@ -37,6 +37,8 @@ DATASTORE = '/flavors/datastores/%s'
 VERSION = '/flavors/datastores/versions/%s'
 INSTANCE = '/instances/%s/flavors'
 UPGRADES = '/instances/%s/datastore-versions'
+# Trove's own, of a datastore and a version.
+VOLUME_TYPES = '/datastores/%s/versions/%s/volume-types'
 
 # The header of all answers of the plugin.
 MARK = 'Trove-Flavor-Filter'
@@ -76,12 +78,14 @@ class Version(typing.NamedTuple):
     """A datastore version, and what it allows.
 
     :ivar flavors: in Trove's order
+    :ivar limits_types: whether Trove accepts some types of volumes only
     """
 
     id: str
     name: str
     flavors: list[Flavor]
     volume: Bounds
+    limits_types: bool
 
 
 class Upgrade(typing.NamedTuple):
@@ -145,7 +149,7 @@ def versions(request: HttpRequest, datastore: str) -> list[Version] | None:
                for flavor in document.get('flavors', ())}
     return [Version(version['id'], version['name'],
                     [flavors[flavor_id] for flavor_id in version['flavors']],
-                    _bounds(version))
+                    _bounds(version), 'volume_types' in version)
             for version in document.get('datastore_versions', ())]
 
 
@@ -160,24 +164,38 @@ def upgrades(request: HttpRequest, instance_id: str) -> list[Upgrade] | None:
         return None
     found = document.get('datastore_versions', ())
     count = collections.Counter(version['name'] for version in found)
-    return [Upgrade(version['id'], _text(version, count[version['name']]))
-            for version in found]
+    return [Upgrade(
+        version['id'], version['name'] if count[version['name']] == 1
+        else text_of_version(version)) for version in found]
 
 
-def _text(version: dict[str, typing.Any], count: int) -> str:
-    """The text of a version in a list.
+def volume_types(request: HttpRequest, datastore: str,
+                 version_id: str) -> list[str] | None:
+    """List the names of the volume types that Trove accepts for a version.
 
-    :param count: of the versions in the list that have its name
+    :returns: None if that is not known
+    :raises Unauthorized: the user's token is no longer valid
     """
-    if count == 1:
-        return version['name']
+    document = _document(request, VOLUME_TYPES, datastore, version_id)
+    if document is None:
+        return None
+    return [volume_type['name']
+            for volume_type in document.get('volume_types', ())]
+
+
+def text_of_version(version: dict[str, typing.Any]) -> str:
+    """The name of a datastore version, and its number.
+
+    :param version: Trove's document of it
+    """
     return _('%(version)s (number %(number)s)') % {
-        'version': version['name'], 'number': version['version']}
+        'version': version['name'],
+        'number': version.get('version') or version['id']}
 
 
 @memoized.memoized(max_size=LISTS)
 def _document(request: HttpRequest, route: str,
-              resource: str) -> dict[str, typing.Any] | None:
+              *resources: str) -> dict[str, typing.Any] | None:
     """Ask Trove for a list, once for the current request of the user.
 
     :returns: empty if there is no such resource; None if Trove lacks the
@@ -185,7 +203,8 @@ def _document(request: HttpRequest, route: str,
     """
     if not are_there(request, route):
         return None
-    path = route % urllib.parse.quote(resource, safe='')
+    path = route % tuple(urllib.parse.quote(resource, safe='')
+                         for resource in resources)
     # Without raise_exc, since troveclient's exceptions cannot handle the
     # header Retry-After.
     client = trove.troveclient(request).client
@@ -201,8 +220,7 @@ def _document(request: HttpRequest, route: str,
         _absent.set(_key(request, route), True)
         return None
     failure = f'GET {path}: HTTP {response.status_code}: {response.text[:200]}'
-    LOG.warning('The dialog offers %s: %s', 'all versions'
-                if route == UPGRADES else 'all flavors', failure)
+    LOG.warning('What a dialog offers is not limited: %s', failure)
     _failures(request).append(failure)
     return None
 
@@ -265,8 +283,7 @@ def _flavor(document: dict[str, typing.Any]) -> Flavor:
     # other flavors.
     return Flavor(**document | {
         'id': document['str_id'],
-        'name': ' | '.join((
-            document['name'],
-            f'{sizeformat.mb_float_format(document["ram"])} RAM',
-            f'{document["vcpus"]} VCPU',
-            f'{sizeformat.diskgbformat(document["disk"])} Disk'))})
+        'name': _('%(name)s | %(ram)s RAM | %(vcpus)s VCPU | %(disk)s Disk')
+        % {'name': document['name'], 'vcpus': document['vcpus'],
+           'ram': sizeformat.mb_float_format(document['ram']),
+           'disk': sizeformat.diskgbformat(document['disk'])}})

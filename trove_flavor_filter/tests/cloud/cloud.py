@@ -564,17 +564,6 @@ class Cloud:
         self.check('trove-manage', 'flavor-filter-db-sync')
         self.restart('trove')
 
-    def add_fake(self, name: str, kind: str, target: str) -> None:
-        """A stand-in for a service that the cloud does not have.
-
-        :param kind: the service's type in Keystone's catalog
-        :param target: the WSGI application, as MODULE:NAME
-        """
-        self.ports[name] = process.free_port()
-        self._serve(name, target, 2)
-        self.start(name)
-        self._add_service(kind, f'http://127.0.0.1:{self.ports[name]}')
-
     def add_cinder(self) -> None:
         """Start Cinder's API and add it to Keystone's catalog; idempotent.
 

@@ -20,7 +20,6 @@ import shutil
 import subprocess
 
 from trove_flavor_filter.tests.cloud import cloud
-from trove_flavor_filter.tests.cloud import fake_cinder
 from trove_flavor_filter.tests.cloud import process
 from trove_flavor_filter.tests.cloud import release
 from trove_flavor_filter.tests.cloud import settings
@@ -140,6 +139,16 @@ class Horizon:
              'management.execute_from_command_line(sys.argv)', *command],
             env=self._environ(), text=True, capture_output=True)
 
+    def python(self, code: str) -> str:
+        """Run Python code with the settings of this Horizon.
+
+        :returns: what it prints
+        :raises CalledProcessError: it failed
+        """
+        return subprocess.run(
+            [self._python, '-c', code], env=self._environ(), text=True,
+            check=True, stdout=subprocess.PIPE).stdout
+
     def prepare(self) -> None:
         """Collect the static files and compress them.
 
@@ -170,9 +179,8 @@ def beside(booted: cloud.Cloud, prefix: str, name: str = 'horizon',
 
     :param name: of its folder in the cloud's
     """
-    if 'cinder' not in booted.processes:
-        booted.add_fake('cinder', 'volumev3',
-                        f'{fake_cinder.__name__}:application')
+    # The dialogs list its types of volumes.
+    booted.add_cinder()
     served = Horizon(booted.auth_url, booted.directory / name, prefix, plugin)
     served.start()
     return served

@@ -399,19 +399,31 @@ class TablesTest(DashboardTestCase):
                        now='2999-01-01 00:00:00', id=instance_id)
         self.assertIn(f'{private} | ', self.size(INSTANCES, instance_id))
 
-    def test_the_instances_of_a_cluster_on_private_flavors_show_them(self):
+    def create_member(self, flavor_id: str) -> tuple[str, str]:
+        """A cluster with one member; returns the ids of both."""
         version_id, _name = self.create_version('mariadb')
-        private = self.create_flavor(projects=('trove',))
         cluster_id = self.create_cluster(version_id)
         instance_id = self.cloud.create_instance(
-            private, self.create_version()[0])
+            flavor_id, self.create_version()[0])
         self.cloud.sql('UPDATE instances SET cluster_id = :cluster, '
                        'type = :type, datastore_version_id = :version '
                        'WHERE id = :id', cluster=cluster_id, type='member',
                        version=version_id, id=instance_id)
+        return cluster_id, instance_id
+
+    def test_the_instances_of_a_cluster_on_private_flavors_show_them(self):
+        private = self.create_flavor(projects=('trove',))
+        cluster_id, instance_id = self.create_member(private)
         self.assertIn(f'{private} | ', self.size(
             f'{CLUSTERS}{cluster_id}/?tab=cluster_details__instances_tab',
             instance_id))
+
+    def test_clusters_show_the_flavor_of_their_first_instance(self):
+        private = self.create_flavor(projects=('trove',))
+        for flavor_id in self.small, private:
+            cluster_id, _instance_id = self.create_member(flavor_id)
+            self.assertIn(f'{flavor_id} | 512MB RAM | 1 instances',
+                          self.size(CLUSTERS, cluster_id))
 
     def size(self, path: str, row_id: str) -> str:
         """The text of a row of a table, on whichever page it is."""
@@ -770,7 +782,7 @@ class TroubleTest(DashboardTestCase):
 
     def test_when_the_plugin_fails_the_log_says_so(self):
         self.create_version()
-        text = 'The dialog offers all flavors: GET /flavors/datastores'
+        text = 'What a dialog offers is not limited: GET /flavors/datastores'
         before = self.logged(text)
         self.cloud.sql('ALTER TABLE datastore_version_metadata '
                        'RENAME TO elsewhere')
