@@ -101,8 +101,8 @@ SUITES = {
        for number in OLDER_TROVES},
     **{f'smoke-trove{number}': Suite(include=SMOKE, trove=number, environment={
         'FLAVOR_FILTER_HUNT': '400'}) for number in OLDER_TROVES},
-    **{f'dashboard-{number}': Suite(include=r'test_dashboard(_panel)?\.',
-                                    dashboard=number)
+    **{f'dashboard-{number}': Suite(
+        include=r'test_dashboard(_choices|_install|_panel)?\.', dashboard=number)
        for number in OLDER_DASHBOARDS},
     # In a browser as well.
     'dashboard-27': Suite(include='test_dashboard', dashboard='27'),

@@ -13,6 +13,11 @@
 
 """Copy this file into openstack_dashboard/local/enabled of Horizon."""
 
+import importlib.util
+
+# Horizon starts also where this file is left behind without the package.
+DISABLED = importlib.util.find_spec('trove_flavor_filter_dashboard') is None
+
 # Horizon ignores a file that has no DASHBOARD, PANEL, PANEL_GROUP or FEATURE.
 FEATURE = 'trove_flavor_filter'
 

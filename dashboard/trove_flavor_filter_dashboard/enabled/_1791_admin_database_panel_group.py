@@ -12,7 +12,12 @@
 
 """Copy this file into openstack_dashboard/local/enabled of Horizon."""
 
+import importlib.util
+
 from django.utils.translation import gettext_lazy as _
+
+# Horizon starts also where this file is left behind without the package.
+DISABLED = importlib.util.find_spec('trove_flavor_filter_dashboard') is None
 
 PANEL_GROUP = 'database'
 PANEL_GROUP_NAME = _('Database')

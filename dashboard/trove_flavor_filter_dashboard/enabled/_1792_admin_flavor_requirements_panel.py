@@ -12,6 +12,11 @@
 
 """Copy this file into openstack_dashboard/local/enabled of Horizon."""
 
+import importlib.util
+
+# Horizon starts also where this file is left behind without the package.
+DISABLED = importlib.util.find_spec('trove_flavor_filter_dashboard') is None
+
 PANEL = 'flavor_requirements'
 PANEL_DASHBOARD = 'admin'
 PANEL_GROUP = 'database'
