@@ -68,21 +68,40 @@ def _call(request: HttpRequest, method: str, path: str,
     try:
         # Without raise_exc, since troveclient's exceptions cannot handle the
         # header Retry-After.
-        response, body = trove.troveclient(request).client.request(
-            path, method, raise_exc=False, **kwargs)
+        client = trove.troveclient(request).client
+        response, body = client.request(path, method, raise_exc=False,
+                                        **kwargs)
     except keystone_exceptions.ClientException as error:
         LOG.warning('%s %s: %s', method, path, error)
         raise Refused(_('Trove does not answer.')) from error
     if response.status_code == 401:
         raise exceptions.NotAuthorized(response.text)
+    if path != VERSIONS and routes.MARK not in response.headers:
+        _check_release(client, response)
     if response.status_code < 400 and isinstance(body, dict):
         return body, response.headers.get('ETag', '')
-    if response.status_code == 404 and routes.MARK not in response.headers:
+    raise _refusal(response.status_code, body)
+
+
+def _check_release(client: typing.Any, response: typing.Any) -> None:
+    """Check an answer without the mark of the plugin.
+
+    :raises PluginMissing: Trove lacks the plugin
+    :raises Refused: the plugin is of a release before the mark, whose
+        documents have other keys, and which does not know what a change would
+        do
+    """
+    if response.status_code == 404 and not routes.has_route(
+            client, MANY, response):
         raise PluginMissing(
             _('Trove does not have the plugin trove-flavor-filter, or it is '
               'not enabled there. Without it, no datastore version can '
               'require anything of a flavor.'), 404)
-    raise _refusal(response.status_code, body)
+    if response.status_code < 400 or response.status_code == 404:
+        raise Refused(
+            _('The release of the plugin trove-flavor-filter in Trove is too '
+              'old for this panel. Upgrade the plugin, or use the commands '
+              'of its release.'), response.status_code)
 
 
 def _path(version_id: str) -> str:

@@ -10,14 +10,36 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Routes that an older release of the plugin lacks, answered as by Trove."""
+"""Older releases of the plugin in the trove-api of a small cloud.
+
+Either the routes that they lack are answered as by Trove, or Trove runs the
+plugin as it was at a commit of this repository.
+"""
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import io
+import os
 import pathlib
 import re
+import subprocess
+import tarfile
+import tempfile
 import typing
+import unittest
 
 import webob
+
+from trove_flavor_filter.tests.cloud import cloud
+from trove_flavor_filter.tests.cloud import release
+
+# The last commit before volumes have bounds, and before the lists of what a
+# datastore offers and of upgrades.
+BEFORE_VOLUMES = 'b4f62ef'
+# The last commit before the plugin marks its answers. Nor has it trials, the
+# list of violations, or what a change would do.
+BEFORE_MARK = 'b7e5e9a'
 
 # What a datastore offers, and what an instance may be upgraded to.
 ROUTES = re.compile(r'.*(/flavors/datastores/[^/]+|'
@@ -46,3 +68,40 @@ def put_before(paste_ini: pathlib.Path) -> None:
     paste_ini.write_text(
         f'{changed}\n[filter:older_release]\n'
         f'paste.filter_factory = {__name__}:factory\n')
+
+
+@contextlib.contextmanager
+def running(booted: cloud.Cloud, commit: str) -> Iterator[None]:
+    """Have Trove run the plugin of a commit meanwhile.
+
+    The plugin's other programs remain as they are.
+
+    :raises SkipTest: the checkout lacks its history, and this is not CI
+    """
+    trove = booted.processes['trove']
+    before = trove.env
+    with tempfile.TemporaryDirectory(dir=booted.directory) as folder:
+        extract(commit, folder)
+        # Before the plugin that is installed there.
+        trove.env = before | {'PYTHONPATH': folder}
+        booted.restart('trove')
+        try:
+            yield
+        finally:
+            trove.env = before
+            booted.restart('trove')
+
+
+def extract(commit: str, folder: str) -> None:
+    """Put the plugin's package as it was at a commit into a folder.
+
+    :raises SkipTest: as in :func:`running`
+    """
+    result = subprocess.run(
+        ['git', '-C', str(release.ROOT), 'archive', commit,
+         'trove_flavor_filter'], capture_output=True)
+    if result.returncode and not os.environ.get('CI'):
+        raise unittest.SkipTest(f'no commit {commit}: {result.stderr!r}')
+    result.check_returncode()
+    with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:
+        archive.extractall(folder, filter='data')

@@ -22,11 +22,22 @@ import requests
 import yaml
 
 from trove_flavor_filter.tests.cloud import horizon
+from trove_flavor_filter.tests.cloud import older_release
 from trove_flavor_filter.tests.functional import base
 from trove_flavor_filter.tests.functional import test_dashboard
 
 PANEL = '/admin/flavor_requirements/'
+FILE = f'{PANEL}import/'
 SHOW = 'Show What This Changes'
+
+
+class Sent(typing.NamedTuple):
+    """A form that is filled in, and the page that it is sent to."""
+
+    path: str
+    form: html.FormElement
+    fields: dict[str, str] = {}
+    files: dict[str, typing.Any] | None = None
 
 
 @functools.cache
@@ -117,6 +128,10 @@ class PanelTestCase(test_dashboard.DashboardTestCase):
         answer = self.send(path, shown)
         self.assertTrue(test_dashboard.is_closed(answer), answer.text)
         return answer
+
+    def upload(self, text: str, **fields: str) -> requests.Response:
+        return self.send(FILE, self.admin.dialog(FILE), {
+            'file': ('flavors.yaml', text.encode())}, **fields)
 
     def requirement(self, version_id: str | None = None,
                     method: str = 'GET', **kwargs: typing.Any
@@ -392,16 +407,12 @@ class ViolationsTest(PanelTestCase):
 
 class FileTest(PanelTestCase):
 
-    path = f'{PANEL}import/'
+    path = FILE
 
     def exported(self) -> str:
         answer = self.admin.page(f'{PANEL}export/')
         self.assertIn('attachment', answer.headers['Content-Disposition'])
         return answer.text
-
-    def upload(self, text: str, **fields: str) -> requests.Response:
-        return self.send(self.path, self.admin.dialog(self.path), {
-            'file': ('flavors.yaml', text.encode())}, **fields)
 
     def body(self, version: str, **body: typing.Any) -> str:
         return yaml.safe_dump(
@@ -506,18 +517,56 @@ class TroubleTest(PanelTestCase):
             self.assertIn('Please try logging in again', answer.text, path)
 
     def test_without_the_plugin_it_says_so(self):
+        forms = self.filled_in()
         self.cloud.check('trove-flavor-filter', 'disable')
         self.cloud.restart('trove')
         try:
-            for path in (PANEL, f'{PANEL}violations/', f'{PANEL}export/',
-                         self.update(), f'{PANEL}{self.version_id}/copy/'):
-                answer = self.admin.page(path)
-                self.assertEqual(200, answer.status_code, path)
-                self.assertIn('does not have the plugin', messages(answer),
-                              path)
+            self.assertEveryPageSays('does not have the plugin', forms)
         finally:
             self.cloud.check('trove-flavor-filter', 'enable')
             self.cloud.restart('trove')
+
+    def test_of_a_plugin_before_the_mark_it_says_that_it_is_too_old(self):
+        forms = self.filled_in()
+        with older_release.running(self.cloud, older_release.BEFORE_MARK):
+            self.assertEqual(400, self.cloud.trove(
+                f'/mgmt/datastore-versions/{self.version_id}'
+                f'/flavor-requirement?dry_run=true', 'PUT', 'admin',
+                json={'flavor_requirement': {}}).status_code)
+            self.assertEveryPageSays('too old for this panel', forms)
+        self.assertEqual(8192, self.requirement()['min_ram'])
+
+    def filled_in(self) -> list[Sent]:
+        """Forms that wait to be sent, and one that waits to be saved."""
+        other, name = self.create_version()
+        self.require(other, min_ram=1)
+        self.require(self.version_id, min_ram=8192)
+        update, copy = self.update(), f'{PANEL}{self.version_id}/copy/'
+        file = yaml.safe_dump({'datastore_versions': {'mysql': {name: {}}}})
+        form = self.admin.dialog(update)
+        return [
+            Sent(update, form, {'min_ram': '1'}),
+            Sent(update, test_dashboard.form_of(self.send(
+                update, form, min_ram='1'))),
+            Sent(copy, self.admin.dialog(copy), {'source': other}),
+            Sent(FILE, self.admin.dialog(FILE), {}, {
+                'file': ('flavors.yaml', file.encode())})]
+
+    def assertEveryPageSays(self, text: str, forms: list[Sent]) -> None:
+        """A page and a form lead to the table, or are shown again."""
+        for path in (PANEL, f'{PANEL}violations/', f'{PANEL}export/',
+                     self.update(), f'{PANEL}{self.version_id}/copy/'):
+            answer = self.admin.page(path)
+            self.assertEqual(200, answer.status_code, path)
+            self.assertIn(text, messages(answer), path)
+        # Whether there are requirements to replace is asked for later.
+        self.assertEqual(200, self.admin.page(FILE).status_code)
+        for sent in forms:
+            answer = self.send(sent.path, sent.form, sent.files, **sent.fields)
+            self.assertEqual(200, answer.status_code, sent)
+            if test_dashboard.is_closed(answer):
+                answer = self.admin.page(PANEL)
+            self.assertIn(text, answer.text, sent)
 
     def test_when_the_plugin_fails_it_says_so(self):
         self.cloud.sql('ALTER TABLE datastore_version_metadata '
@@ -545,3 +594,51 @@ class TroubleTest(PanelTestCase):
                       messages(answer))
         answer = self.send(self.update(), self.admin.dialog(self.update()))
         self.assertEqual(SHOW, submit(answer))
+
+
+class OlderReleaseTest(PanelTestCase):
+    """With the plugin as it was before volumes have bounds."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.instance_id = self.cloud.create_instance(
+            self.small, self.version_id)
+        running = older_release.running(self.cloud,
+                                        older_release.BEFORE_VOLUMES)
+        running.__enter__()
+        self.addCleanup(running.__exit__, None, None, None)
+
+    def test_all_but_volumes_is_shown_and_changed(self):
+        form = self.admin.dialog(self.update())
+        self.assertEqual(
+            ['min_ram', 'max_ram', 'min_vcpus', 'max_vcpus', 'min_disk',
+             'max_disk'], form.xpath('.//input[@type="number"]/@name'))
+        shown = self.send(self.update(), form, min_ram='8192',
+                          enforcement='warn')
+        self.assertIn('1 instance would newly break', effects(shown)[1])
+        self.send(self.update(), shown)
+        row = self.row()
+        self.assertEqual(
+            ('at least 8192 MiB RAM', 'On trial', '1'),
+            (row['Requires'], row['Enforcement'],
+             row['Instances That Break It']))
+        self.assertIn(self.instance_id, self.admin.page(
+            f'{PANEL}violations/?datastore_version_id={self.version_id}').text)
+        other, _name = self.create_version()
+        self.save(self.update(other, f'?source={self.version_id}'))
+        self.assertEqual(8192, self.requirement(other)['min_ram'])
+
+    def test_a_file_is_exported_and_applied(self):
+        self.require(self.version_id, min_ram=8192)
+        text = self.admin.page(f'{PANEL}export/').text
+        self.require(self.version_id, min_ram=1)
+        shown = self.upload(text)
+        self.assertIn('Added: min_ram=8192', effects(shown))
+        self.assertIn('1 instance would newly break', shown.text)
+        self.send(FILE, shown)
+        self.assertEqual(8192, self.requirement()['min_ram'])
+
+    def test_a_file_with_volumes_is_refused_with_the_reason(self):
+        answer = self.upload(yaml.safe_dump({'datastore_versions': {
+            'mysql': {self.version: {'min_volume': 5}}}}))
+        self.assertIn('min_volume', ' '.join(errors(answer, 'file')))
