@@ -102,17 +102,16 @@ SUITES = {
     **{f'smoke-trove{number}': Suite(include=SMOKE, trove=number, environment={
         'FLAVOR_FILTER_HUNT': '400'}) for number in OLDER_TROVES},
     **{f'dashboard-{number}': Suite(
-        include=r'test_dashboard(_choices|_install|_panel)?\.', dashboard=number)
+        include=r'test_dashboard(_choices|_install|_panel)?\.',
+        dashboard=number)
        for number in OLDER_DASHBOARDS},
     # In a browser as well.
     'dashboard-27': Suite(include='test_dashboard', dashboard='27'),
 }
 
-# The suites of CI. The suites of a lane run one after the other, and both
-# lanes take equally long.
-LANES = (('py3', 'functional', 'dashboard-27'),
-         ('faults', 'functional-mysql', 'smoke-trove23', 'smoke-trove24',
-          'smoke-trove25'))
+# The suites of CI, those that take longest first: two are run side by side.
+CI = ('functional', 'dashboard-27', 'py3', 'faults', 'functional-mysql',
+      'smoke-trove23', 'smoke-trove24', 'smoke-trove25')
 
 
 def start(name: str, patterns: list[str], stestr: list[str],
@@ -159,39 +158,35 @@ def all_skipped(printed: str) -> bool:
                 and re.search('^ - Failed: 0$', printed, re.M))
 
 
-def run_lane(lane: tuple[str, ...]) -> bool:
-    """Run suites one after the other; print the output of each at its end.
+def run(name: str) -> bool:
+    """Run a suite of CI; print its output at its end.
 
     :returns: whether all tests passed
     """
-    passed = True
-    for name in lane:
-        trove = SUITES[name].trove
-        if sys.version_info[:2] > NEWEST_PYTHON.get(trove or '', (3, 99)):
-            process.say(sys.stdout, f'{name}: skipped, the libraries of Trove '
-                                    f'{trove} have no wheels for this Python')
-            continue
-        begun = time.monotonic()
-        process.say(sys.stdout, f'{name}: begins')
-        # Suites that run in parallel need separate repositories, and stestr
-        # makes no folder for one.
-        results = ROOT / f'.stestr-{name}'
-        results.mkdir(exist_ok=True)
-        try:
-            running = start(name, [], ['--repo-url', str(results)],
-                            subprocess.PIPE)
-        except subprocess.CalledProcessError as error:
-            process.say(sys.stdout, f'{name}: failed: {error}')
-            passed = False
-            continue
-        printed = running.communicate()[0]
-        failed = bool(running.returncode) and not all_skipped(printed)
-        passed = passed and not failed
-        process.say(
-            sys.stdout,
-            f'{printed}{name}: {"failed" if failed else "passed"} after '
-            f'{time.monotonic() - begun:.0f} s')
-    return passed
+    trove = SUITES[name].trove
+    if sys.version_info[:2] > NEWEST_PYTHON.get(trove or '', (3, 99)):
+        process.say(sys.stdout, f'{name}: skipped, the libraries of Trove '
+                                f'{trove} have no wheels for this Python')
+        return True
+    begun = time.monotonic()
+    process.say(sys.stdout, f'{name}: begins')
+    # Suites that run in parallel need separate repositories, and stestr makes
+    # no folder for one.
+    results = ROOT / f'.stestr-{name}'
+    results.mkdir(exist_ok=True)
+    try:
+        running = start(name, [], ['--repo-url', str(results)],
+                        subprocess.PIPE)
+    except subprocess.CalledProcessError as error:
+        process.say(sys.stdout, f'{name}: failed: {error}')
+        return False
+    printed = running.communicate()[0]
+    failed = bool(running.returncode) and not all_skipped(printed)
+    process.say(
+        sys.stdout,
+        f'{printed}{name}: {"failed" if failed else "passed"} after '
+        f'{time.monotonic() - begun:.0f} s')
+    return not failed
 
 
 def main() -> int:
@@ -208,8 +203,8 @@ def main() -> int:
         if note := SUITES[args.suite].note:
             process.say(sys.stdout, note)
         return code
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        return int(not all(list(pool.map(run_lane, LANES))))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        return int(not all(list(pool.map(run, CI))))
 
 
 if __name__ == '__main__':

@@ -56,14 +56,19 @@ class Horizon:
     :param prefix: of the Python environment that has Horizon
     :param plugin: whether trove-flavor-filter-dashboard is enabled
     :param dashboard: whether trove-dashboard is enabled
+    :param static: a folder for static files, made by the first Horizon that
+        uses it: they take longer than all else, and are the same for all of
+        one environment. None for a folder of its own
 
     :ivar url: of its first page
     """
 
     def __init__(self, auth_url: str, folder: pathlib.Path, prefix: str,
-                 plugin: bool = True, dashboard: bool = True):
+                 plugin: bool = True, dashboard: bool = True,
+                 static: pathlib.Path | None = None):
         self._python = pathlib.Path(prefix) / 'bin' / 'python'
         self._folder = folder
+        self._static = static or folder / 'static'
         port = process.free_port()
         self.url = f'http://127.0.0.1:{port}'
         self._make_site(auth_url, plugin, dashboard)
@@ -104,7 +109,7 @@ class Horizon:
                 (own / path.name).symlink_to(path)
         shutil.copytree(installed / 'local', own / 'local')
         (own / 'local' / 'local_settings.py').write_text(
-            settings.horizon(auth_url, self._folder / 'static'))
+            settings.horizon(auth_url, self._static))
         enabled = own / 'local' / 'enabled'
         if dashboard:
             for path in (self._package('trove_dashboard')
@@ -150,10 +155,12 @@ class Horizon:
             check=True, stdout=subprocess.PIPE).stdout
 
     def prepare(self) -> None:
-        """Collect the static files and compress them.
+        """Collect the static files and compress them, if they are not there.
 
         :raises ServiceFailed: one of them failed
         """
+        if self._static.exists():
+            return
         for command in (['collectstatic', '--noinput', '--link'],
                         ['compress']):
             result = self.manage(*command)
@@ -181,6 +188,7 @@ def beside(booted: cloud.Cloud, prefix: str, name: str = 'horizon',
     """
     # The dialogs list its types of volumes.
     booted.add_cinder()
-    served = Horizon(booted.auth_url, booted.directory / name, prefix, plugin)
+    served = Horizon(booted.auth_url, booted.directory / name, prefix, plugin,
+                     static=booted.directory / 'horizon-static')
     served.start()
     return served

@@ -79,8 +79,9 @@ class InstallTest(base.FunctionalTestCase):
 
     def site(self, **kwargs) -> horizon.Horizon:
         """A Horizon with the files for "enabled" of the environment."""
-        return horizon.Horizon(self.cloud.auth_url, self.folder,
-                               str(self.environment.prefix), **kwargs)
+        return horizon.Horizon(
+            self.cloud.auth_url, self.folder, str(self.environment.prefix),
+            static=self.cloud.directory / 'horizon-static', **kwargs)
 
     def enabled(self) -> list[pathlib.Path]:
         return list((self.folder / 'openstack_dashboard' / 'local'
