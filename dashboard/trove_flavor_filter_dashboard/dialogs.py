@@ -80,6 +80,7 @@ def install() -> None:
                    _volumes_of_chosen_version)
     extend(create_instance.SetInstanceDetailsAction, _split_volume_types,
            volume_types.choose)
+    extend(create_instance.AdvancedAction, _explain_sources)
     explain_flavors(cluster_forms.ClusterAddInstanceForm, _field_of_cluster)
     bound_size(cluster_forms.ClusterAddInstanceForm, 'volume',
                _volumes_of_cluster)
@@ -358,6 +359,13 @@ def _split_volume_types(form: typing.Any) -> None:
         for value, datastore, version in _choices(form)
         for found in offers.versions_named(form.request, datastore, version)
         if found.limits_types})
+
+
+def _explain_sources(form: typing.Any) -> None:
+    """Say why the list of sources of a replica may be empty."""
+    field = form.fields['master']
+    field.help_text = ' '.join([str(field.help_text), _(
+        'Only instances whose status is Healthy are listed.')])
 
 
 def _field_of_cluster(form: typing.Any) -> Iterable[explanations.Field]:

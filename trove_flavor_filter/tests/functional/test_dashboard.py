@@ -359,6 +359,10 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
             self.cloud.reconfigure()
             self.cloud.restart('trove')
 
+    def test_it_says_which_instances_can_be_a_source(self):
+        self.assertIn('Only instances whose status is Healthy are listed.',
+                      html.tostring(self.launch()).decode())
+
     def test_of_two_versions_of_one_name_either_is_launched(self):
         first, name = self.create_version(number='1')
         self.create_version(name=name, number='2')
