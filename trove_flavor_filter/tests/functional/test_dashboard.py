@@ -586,15 +586,26 @@ class ResizeTest(DashboardTestCase):
         self.assertEqual([none], errors_of(answer, 'new_flavor'))
 
 
-class VolumeSizeTest(DashboardTestCase):
+class VolumesTestCase(DashboardTestCase):
+    """On a Trove that has volumes, for all tests of a class."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        before = self.cloud.options
-        self.addCleanup(self.cloud.restart, 'trove')
-        self.addCleanup(self.cloud.reconfigure)
-        self.addCleanup(setattr, self.cloud, 'options', before)
-        demo.accept_volumes(self.cloud)
+    @classmethod
+    def setUpClass(cls) -> None:
+        prefix()
+        super().setUpClass()
+        shared_horizon()
+        cls._before = base.shared_cloud().options
+        demo.accept_volumes(base.shared_cloud())
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        base.shared_cloud().options = cls._before
+        base.shared_cloud().reconfigure()
+        base.shared_cloud().restart('trove')
+        super().tearDownClass()
+
+
+class VolumeSizeTest(VolumesTestCase):
 
     def size(self, form: html.FormElement, field: str
              ) -> tuple[str | None, str | None, str]:

@@ -22,7 +22,6 @@ import uuid
 
 from lxml import html
 
-from trove_flavor_filter.tests.cloud import demo
 from trove_flavor_filter.tests.functional import test_dashboard
 
 SEED = 20261130
@@ -263,23 +262,24 @@ class VersionsTest(ChoicesTestCase):
 
     def test_launch(self):
         versions = self.create_versions('mysql')
-        choices = test_dashboard.offered(self.visitor.dialog(
-            f'{test_dashboard.INSTANCES}launch'), 'datastore')
         self.compare(
-            'mysql', [bytes.fromhex(value).decode().partition(' - ')[2]
-                      for value in choices],
+            'mysql', self.choices(f'{test_dashboard.INSTANCES}launch'),
             lambda version: self.new_instance(self.large, version, 'mysql'),
             '/instances', versions)
 
     def test_launch_cluster(self):
         versions = self.create_versions('mariadb')
-        choices = test_dashboard.offered(self.visitor.dialog(
-            f'{test_dashboard.CLUSTERS}launch'), 'datastore')
         self.compare(
-            'mariadb', [bytes.fromhex(value).decode().partition(' - ')[2]
-                        for value in choices],
+            'mariadb', self.choices(f'{test_dashboard.CLUSTERS}launch'),
             lambda version: self.new_cluster(self.large, version),
             '/clusters', versions)
+
+    def choices(self, path: str) -> list[str]:
+        """The versions that a dialog offers, of all datastores."""
+        offered = test_dashboard.offered(self.visitor.dialog(path),
+                                         'datastore')
+        return [bytes.fromhex(value).decode().partition(' - ')[2]
+                for value in offered]
 
     def test_configuration_group(self):
         versions = self.create_versions('mysql')
@@ -351,16 +351,7 @@ class VersionsTest(ChoicesTestCase):
                            'WHERE instance_id = :id', id=instance_id)
 
 
-class VolumesTest(ChoicesTestCase):
-    """On a Trove that has volumes."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        before = self.cloud.options
-        self.addCleanup(self.cloud.restart, 'trove')
-        self.addCleanup(self.cloud.reconfigure)
-        self.addCleanup(setattr, self.cloud, 'options', before)
-        demo.accept_volumes(self.cloud)
+class VolumesTest(ChoicesTestCase, test_dashboard.VolumesTestCase):
 
     def compare(self, path: str, form: html.FormElement, field: str,
                 fields: dict[str, str],
