@@ -399,5 +399,13 @@ def show_refusal(function: Callable[..., typing.Any]
         except trove_exceptions.ClientException as error:
             raise exceptions.BadRequest(
                 error.message or str(error)) from error
+        except TypeError as error:
+            # All that troveclient's exceptions make of an answer with the
+            # header Retry-After, which 503 has.
+            if 'retry_after' not in str(error):
+                raise
+            raise exceptions.BadRequest(_(
+                'Trove cannot answer this request at present. Try again '
+                'later.')) from error
 
     return wrapped

@@ -816,6 +816,21 @@ class TroubleTest(DashboardTestCase):
             self.visitor.dialog(f'{INSTANCES}launch'),
             field_of('mysql', self.version))))
 
+    def test_while_the_plugin_fails_a_request_says_so(self):
+        instance_id = self.cloud.create_instance(self.large, self.version_id)
+        path = f'{INSTANCES}{instance_id}/resize_instance'
+        form = self.visitor.dialog(path)
+        self.cloud.sql('ALTER TABLE datastore_version_metadata '
+                       'RENAME TO elsewhere')
+        try:
+            answer = self.visitor.send(path, form, new_flavor=self.small)
+        finally:
+            self.cloud.sql('ALTER TABLE elsewhere RENAME TO '
+                           'datastore_version_metadata')
+        self.assertTrue(is_closed(answer), answer.text)
+        self.assertIn('Trove cannot answer this request at present.',
+                      self.visitor.page(INSTANCES).text)
+
     def test_when_the_policy_forbids_the_list_the_log_says_so(self):
         original = self.cloud.policy_file.read_text()
         self.addCleanup(self.cloud.policy_file.write_text, original)
