@@ -24,8 +24,9 @@ def main() -> None:
     module, _, name = target.partition(':')
     application = getattr(importlib.import_module(module), name)
     import waitress
+    # Horizon leaves connections open: one for each list of flavors.
     waitress.serve(application, host=host, port=int(port),
-                   threads=int(threads), _quiet=True)
+                   threads=int(threads), connection_limit=1000, _quiet=True)
 
 
 if __name__ == '__main__':
