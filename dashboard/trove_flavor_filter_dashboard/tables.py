@@ -28,9 +28,6 @@ from trove_dashboard.content.databases import views
 
 LOG = logging.getLogger(__name__)
 
-# The pages of Trove's list of instances that are read for a page of clusters.
-PAGES = 5
-
 # The original functions, before install().
 _flavor_get = trove.flavor_get
 _cluster_list = trove.cluster_list
@@ -60,7 +57,7 @@ def cluster_list(request: HttpRequest, marker: str | None = None
     """List clusters; the first instance of each has its flavor.
 
     Trove's list of clusters does not have flavors, but its list of instances
-    does. At most PAGES pages of it are read, for all clusters together.
+    does.
 
     :param marker: the id of the last cluster of the page before
     :returns: troveclient's list of them
@@ -79,19 +76,22 @@ def cluster_list(request: HttpRequest, marker: str | None = None
 
 def _add_flavors(request: HttpRequest,
                  wanted: dict[str, dict[str, typing.Any]]) -> None:
-    """Add flavors to members of clusters, given by their ids."""
-    marker = None
-    for _page in range(PAGES):
-        if not wanted:
-            return
-        found = trove.troveclient(request).instances.list(
-            marker=marker, include_clustered=True)
-        for instance in found:
-            if instance.id in wanted:
-                wanted.pop(instance.id)['flavor'] = instance.flavor
-        marker = found.next
-        if not marker:
-            return
+    """Add flavors to members of clusters, given by their ids.
+
+    Trove sorts instances by id. Each page of them that is read begins with
+    one that is wanted, so there are at most as many pages as members.
+    """
+    while wanted:
+        first = min(wanted)
+        # A page has the ids that come after the marker.
+        found = {instance.id: instance.flavor for instance
+                 in trove.troveclient(request).instances.list(
+                     marker=first[:-1], include_clustered=True)}
+        for member_id in [*wanted]:
+            if member_id in found:
+                wanted.pop(member_id)['flavor'] = found[member_id]
+        # It may have been deleted meanwhile.
+        wanted.pop(first, None)
 
 
 def with_troves(get_flavors: Callable[[typing.Any], dict[str, typing.Any]]

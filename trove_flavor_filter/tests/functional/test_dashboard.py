@@ -424,10 +424,14 @@ class TablesTest(DashboardTestCase):
 
     def test_clusters_show_the_flavor_of_their_first_instance(self):
         private = self.create_flavor(projects=('trove',))
-        for flavor_id in self.small, private:
-            cluster_id, _instance_id = self.create_member(flavor_id)
-            self.assertIn(f'{flavor_id} | 512MB RAM | 1 instances',
-                          self.size(CLUSTERS, cluster_id))
+        # More than a page of Trove's list.
+        version_id, _name = self.create_version()
+        for _number in range(25):
+            self.cloud.create_instance(self.large, version_id)
+        clusters = {self.create_member(flavor_id)[0]: flavor_id
+                    for flavor_id in (self.small, private, self.large)}
+        for cluster_id, flavor_id in clusters.items():
+            self.assertIn(f'{flavor_id} | ', self.size(CLUSTERS, cluster_id))
 
     def size(self, path: str, row_id: str) -> str:
         """The text of a row of a table, on whichever page it is."""
