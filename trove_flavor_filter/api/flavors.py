@@ -23,6 +23,7 @@ from trove_flavor_filter import acceptance
 from trove_flavor_filter.api import guard
 from trove_flavor_filter.api import identity
 from trove_flavor_filter.api import paths
+from trove_flavor_filter.api import query
 from trove_flavor_filter.api import trove_bodies
 from trove_flavor_filter.api import views
 from trove_flavor_filter.db import lookup
@@ -37,6 +38,9 @@ from trove_flavor_filter import services
 
 # The maximum number of requirements and choices that are cached.
 CHOICES = 1000
+
+# The maximum number of flavors of a version that a list says the reasons of.
+MOST_REASONS = 20
 
 
 def list_allowed(request: webob.Request, ctx: context.RequestContext,
@@ -127,14 +131,18 @@ def list_of_datastore(request: webob.Request, ctx: context.RequestContext,
     """List what each active version of a datastore allows.
 
     What it says of a version is what :func:`list_allowed` lists. For
-    administrators, too, only active versions are listed.
+    administrators, too, only active versions are listed. With the query
+    parameter ``left_out`` it also says why up to so many flavors are not
+    allowed, in the words of a refusal.
 
     :param datastore: id or name; any text
     :raises NotFound: there is no such datastore
+    :raises BadRequest: ``left_out`` is not a number up to MOST_REASONS
     :raises Unauthorized, Forbidden, Unavailable: as in :func:`list_allowed`
     """
     identity.check(request.environ, ctx, tenant_id)
     serves.policy.authorize(ctx, rules.LIST)
+    reasons = query.number(request, 'left_out', MOST_REASONS)
     versions = paths.found(serves.lookup.active_versions,
                            trove_bodies.LONGEST_NAME, datastore)
     if versions is None:
@@ -145,7 +153,30 @@ def list_of_datastore(request: webob.Request, ctx: context.RequestContext,
     known = service_list.choices if flavors is service_list.flavors else {}
     choices = [(version, _choice(serves, listing, version, known))
                for version in versions]
-    return views.choices(request, serves.conf, tenant_id, choices, listing)
+    left_out = [_left_out(listing, version, choice, reasons)
+                for version, choice in choices] if reasons else None
+    return views.choices(request, serves.conf, tenant_id, choices, listing,
+                         left_out)
+
+
+def _left_out(listing: snapshot.Listing, version: lookup.ResolvedVersion,
+              choice: snapshot.Choice, most: int) -> dict[str, typing.Any]:
+    """How many flavors a version does not allow, and the first with reasons.
+
+    :param most: of them that are listed
+    """
+    allowed = set(choice.ids)
+    missing = [flavor for flavor in listing.flavors
+               if flavor.id not in allowed]
+    return {
+        'count': len(missing),
+        'flavors': [{
+            'str_id': flavor.id, 'name': flavor.name,
+            'reasons': version.requirement.violations(flavor) or [
+                # The other reason of acceptance.for_create.
+                'has no ephemeral disk, on which instances of this version '
+                'store their data']}
+            for flavor in missing[:most]]}
 
 
 def _choice(serves: services.Services, listing: snapshot.Listing,

@@ -52,3 +52,22 @@ def read(request: webob.Request,
         raise exception.BadRequest(
             f'The query is invalid: {problems.joined(mistakes)}.')
     return found
+
+
+def number(request: webob.Request, name: str, most: int) -> int:
+    """A query parameter with a number, where other parameters are ignored.
+
+    :returns: 0 if it is not given
+    :raises BadRequest: it is not a number from 1 to most
+    """
+    try:
+        text = request.GET.get(name)
+    except UnicodeDecodeError:
+        return 0
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+            and 1 <= int(text) <= most):
+        raise exception.BadRequest(
+            f'The parameter {name} must be a number from 1 to {most}.')
+    return int(text)

@@ -81,15 +81,18 @@ def _documents(request: webob.Request, conf: cfg.ConfigOpts, project_id: str,
 def choices(request: webob.Request, conf: cfg.ConfigOpts, project_id: str,
             allowed: Sequence[tuple[lookup.ResolvedVersion,
                                     snapshot.Choice]],
-            listing: snapshot.Listing) -> webob.Response:
+            listing: snapshot.Listing,
+            left_out: Sequence[dict[str, typing.Any]] | None = None
+            ) -> webob.Response:
     """Datastore versions with the ids of flavors, and each flavor once.
 
     :param allowed: the versions, each with the flavors that it allows
+    :param left_out: what to say of the other flavors, for each version
     :returns: a response with an ETag; 304 if the client has this answer
     """
     parts: list[bytes] = []
     tags: list[bytes] = []
-    for version, choice in allowed:
+    for number, (version, choice) in enumerate(allowed):
         head = jsonutils.dumps({
             'id': version.version_id, 'name': version.datastore_version,
             'version': version.shown['version']})
@@ -98,6 +101,8 @@ def choices(request: webob.Request, conf: cfg.ConfigOpts, project_id: str,
         more: dict[str, typing.Any] = {'volume': volume} if volume else {}
         if version.volume_types:
             more['volume_types'] = version.volume_types
+        if left_out is not None:
+            more['left_out'] = left_out[number]
         end = (f', {jsonutils.dumps(more)[1:]}' if more else '}').encode()
         parts += (begin, choice.json, end)
         tags += (begin, choice.tag, end)

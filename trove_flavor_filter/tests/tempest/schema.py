@@ -65,6 +65,21 @@ VERSION_FLAVORS = {
         'flavors': {'type': 'array', 'uniqueItems': True,
                     'items': {'type': 'string', 'minLength': 1}},
         'volume': VOLUME,
+        'left_out': {
+            'type': 'object',
+            'properties': {
+                'count': {'type': 'integer', 'minimum': 0},
+                'flavors': {'type': 'array', 'items': {
+                    'type': 'object',
+                    'properties': {
+                        'str_id': {'type': 'string', 'minLength': 1},
+                        'name': {'type': 'string'},
+                        'reasons': {'type': 'array', 'minItems': 1,
+                                    'items': {'type': 'string'}}},
+                    'additionalProperties': False,
+                    'required': ['str_id', 'name', 'reasons']}}},
+            'additionalProperties': False,
+            'required': ['count', 'flavors']},
         'volume_types': {'type': 'array', 'minItems': 1, 'uniqueItems': True,
                          'items': {'type': 'string', 'minLength': 1}},
     },

@@ -19,6 +19,7 @@ guard itself.
 import json
 import random
 import time
+from urllib import parse
 import uuid
 
 import fixtures
@@ -138,6 +139,48 @@ class OfDatastoreTest(StateTestCase):
         self.assertEqual(200, self.request(
             f'/{PROJECT}/flavors/datastores/mysql',
             headers={'If-None-Match': before.headers['ETag']}).status_int)
+
+    def test_it_says_why_flavors_are_left_out_if_asked(self):
+        self.require_ram('8192')
+        path = '/flavors/datastores/mysql'
+        for each in self.get(path)['datastore_versions']:
+            self.assertNotIn('left_out', each)
+        for most in 1, 3, 20:
+            for each in self.get(f'{path}?left_out={most}')[
+                    'datastore_versions']:
+                found = each['left_out']
+                self.assertEqual(len(FLAVORS) - len(each['flavors']),
+                                 found['count'])
+                self.assertEqual(min(most, found['count']),
+                                 len(found['flavors']))
+                for flavor in found['flavors']:
+                    self.assertNotIn(flavor['str_id'], each['flavors'])
+        self.assertIn('requires at least 8192 MiB RAM, has ',
+                      found['flavors'][0]['reasons'][0])
+
+    def require_ram(self, ram: str) -> None:
+        (version_id,) = self.create_versions(1)
+        self.execute(sa.update(models.DatastoreVersion).values(active=True))
+        self.execute(sa.delete(models.DatastoreVersionMetadata))
+        self.create_row(version_id, ram, 'min_ram')
+
+    def test_a_flavor_without_a_disk_for_the_data_has_a_reason_too(self):
+        self.create_versions(0)
+        self.create_version('a', uuid.uuid4().hex, manager='redis')
+        (version,) = self.get('/flavors/datastores/mysql?left_out=20')[
+            'datastore_versions']
+        self.assertTrue(version['left_out']['flavors'])
+        for flavor in version['left_out']['flavors']:
+            self.assertEqual(
+                ['has no ephemeral disk, on which instances of this version '
+                 'store their data'], flavor['reasons'])
+
+    def test_how_many_reasons_must_be_a_number(self):
+        for text in '', '0', '21', '-1', 'x', '1.5', '٣', '1' * 5000:
+            fault = self.assertFault(
+                self.request(f'/{PROJECT}/flavors/datastores/mysql?left_out='
+                             f'{parse.quote(text)}'), 400, 'badRequest')
+            self.assertIn('must be a number from 1 to 20', fault['message'])
 
     def create_row_of_another_datastore(self) -> None:
         if self.execute(sa.select(models.Datastore.id).where(
