@@ -309,11 +309,23 @@ def bound_size(
 
 def _fields_of_versions(form: typing.Any) -> Iterable[explanations.Field]:
     for value, datastore, version in _choices(form):
-        yield explanations.Field(
-            value, datastore, version,
-            offers.for_version(form.request, datastore, version),
-            tuple(found.volume for found in offers.versions_named(
-                form.request, datastore, version)))
+        yield _field_of_version(form, value, datastore, version)
+
+
+def _field_of_version(form: typing.Any, name: str, datastore: str | None,
+                      version: str | None) -> explanations.Field:
+    """What is to be said of a list of the flavors of a datastore version.
+
+    :param name: of the field
+    :param version: its name or id
+    """
+    found = offers.versions_named(form.request, datastore, version)
+    return explanations.Field(
+        name, datastore, version,
+        offers.for_version(form.request, datastore, version),
+        tuple(each.volume for each in found),
+        # Of several versions of a name, each leaves out others.
+        found[0].left_out if len(found) == 1 else None)
 
 
 def _choices(form: typing.Any) -> Iterable[tuple[str, str, str]]:
@@ -370,12 +382,8 @@ def _explain_sources(form: typing.Any) -> None:
 
 def _field_of_cluster(form: typing.Any) -> Iterable[explanations.Field]:
     datastore = form.initial.get('datastore') or {}
-    name, version = datastore.get('type'), datastore.get('version')
-    yield explanations.Field(
-        'flavor', name, version,
-        offers.for_version(form.request, name, version),
-        tuple(found.volume for found in offers.versions_named(
-            form.request, name, version)))
+    yield _field_of_version(form, 'flavor', datastore.get('type'),
+                            datastore.get('version'))
 
 
 def _field_of_instance(form: typing.Any) -> Iterable[explanations.Field]:

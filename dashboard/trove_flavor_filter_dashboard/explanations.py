@@ -18,6 +18,7 @@ import typing
 from django import forms
 from django.utils import html
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from trove_dashboard.api import trove
 
 from trove_flavor_filter_dashboard import routes
@@ -34,6 +35,7 @@ class Field(typing.NamedTuple):
     :ivar allowed: the flavors that are allowed; None if that is not known
     :ivar volume: the bounds of the data volume, one for each version of the
         name; empty if they are not known
+    :ivar left_out: the flavors that are not allowed, if Trove tells of them
     """
 
     name: str
@@ -41,6 +43,7 @@ class Field(typing.NamedTuple):
     version: str | None
     allowed: list[routes.Flavor] | None
     volume: tuple[routes.Bounds, ...] = ()
+    left_out: routes.LeftOut | None = None
 
 
 class ExplainedSelect(forms.Select):
@@ -92,9 +95,24 @@ def _sentence(form: typing.Any, field: Field) -> str | None:
                  'listed. An administrator can tell why another one is '
                  'missing.')
     return ' '.join(filter(None, [
-        _('Only flavors that this datastore version allows are listed. An '
-          'administrator can tell why another one is missing.'),
-        *map(_size, field.volume)]))
+        _('Only flavors that this datastore version allows are listed.'),
+        _missing(field.left_out), *map(_size, field.volume)]))
+
+
+def _missing(left_out: routes.LeftOut | None) -> str:
+    """Why flavors are not in a list, as far as Trove tells."""
+    if left_out is None:
+        return _('An administrator can tell why another one is missing.')
+    if not left_out.number:
+        return ''
+    # The reasons are Trove's own words, as those of a refusal are.
+    shown = ', '.join(left_out.reasons)
+    more = left_out.number - len(left_out.reasons)
+    if not more:
+        return _('Not allowed: %s.') % shown
+    return ngettext('Not allowed: %(shown)s, and %(more)d more.',
+                    'Not allowed: %(shown)s, and %(more)d more.',
+                    more) % {'shown': shown, 'more': more}
 
 
 def _size(volume: routes.Bounds) -> str:

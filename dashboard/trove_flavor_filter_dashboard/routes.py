@@ -33,7 +33,7 @@ LOG = logging.getLogger(__name__)
 
 # Relative to the database endpoint of a project; %s is an id, or the name of a
 # datastore.
-DATASTORE = '/flavors/datastores/%s'
+DATASTORE = '/flavors/datastores/%s?left_out=3'
 VERSION = '/flavors/datastores/versions/%s'
 INSTANCE = '/instances/%s/flavors'
 UPGRADES = '/instances/%s/datastore-versions'
@@ -74,10 +74,22 @@ class Bounds(typing.NamedTuple):
     max_size: int | None
 
 
+class LeftOut(typing.NamedTuple):
+    """The flavors that a datastore version does not allow.
+
+    :ivar number: of all of them
+    :ivar reasons: why not, for the first of them: a text for each flavor
+    """
+
+    number: int
+    reasons: tuple[str, ...]
+
+
 class Version(typing.NamedTuple):
     """A datastore version, and what it allows.
 
     :ivar flavors: in Trove's order
+    :ivar left_out: the other flavors; None if Trove does not tell
     :ivar limits_types: whether Trove accepts some types of volumes only
     """
 
@@ -86,6 +98,7 @@ class Version(typing.NamedTuple):
     flavors: list[Flavor]
     volume: Bounds
     limits_types: bool
+    left_out: LeftOut | None
 
 
 class Upgrade(typing.NamedTuple):
@@ -149,8 +162,18 @@ def versions(request: HttpRequest, datastore: str) -> list[Version] | None:
                for flavor in document.get('flavors', ())}
     return [Version(version['id'], version['name'],
                     [flavors[flavor_id] for flavor_id in version['flavors']],
-                    _bounds(version), 'volume_types' in version)
+                    _bounds(version), 'volume_types' in version,
+                    _left_out(version.get('left_out')))
             for version in document.get('datastore_versions', ())]
+
+
+def _left_out(document: dict[str, typing.Any] | None) -> LeftOut | None:
+    if document is None:
+        # An older release of the plugin.
+        return None
+    return LeftOut(document['count'], tuple(
+        f'{flavor["name"]} ({"; ".join(flavor["reasons"])})'
+        for flavor in document['flavors']))
 
 
 def upgrades(request: HttpRequest, instance_id: str) -> list[Upgrade] | None:

@@ -37,7 +37,7 @@ CLUSTERS = '/project/database_clusters/'
 NONE_ALLOWED = 'No flavor is allowed'
 NONE_OF_VERSION = ('No flavor is allowed for this datastore version. Choose '
                    'another version, or ask an administrator.')
-FILTERED = 'Only flavors that this datastore version allows are listed. '
+FILTERED = 'Only flavors that this datastore version allows are listed.'
 NOT_FILTERED = 'This list is not filtered: '
 
 
@@ -298,6 +298,22 @@ class LaunchTests:
             'name': 'refused', 'datastore': field})
         self.assertEqual([NONE_OF_VERSION], errors_of(answer, field))
 
+    def test_it_says_why_a_few_flavors_are_not_listed(self):
+        huge = self.create_flavor(ram=100000)
+        version_id, name = self.create_version(self.datastore)
+        field = field_of(self.datastore, name)
+        self.require(version_id, '--max-ram', '90000')
+        self.assertEqual(
+            f'{FILTERED} Not allowed: {huge} (requires at most 90000 MiB RAM, '
+            f'has 100000).', sentence(self.launch(), field))
+        self.require(version_id, '--clear')
+        self.associate(version_id, huge)
+        others = len(self.of_nova()) - 1
+        self.assertIn('(is not associated)', sentence(self.launch(), field))
+        if others > 3:
+            self.assertTrue(sentence(self.launch(), field).endswith(
+                f', and {others - 3} more.'))
+
     def test_a_refusal_names_the_flavor_and_the_reason(self):
         version_id, name = self.create_version(self.datastore)
         form = self.launch()
@@ -379,7 +395,8 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
     def test_a_datastore_is_asked_for_once_however_many_versions_it_has(self):
         self.create_version()
         calls = self.calls(self.launch)
-        self.assertEqual(1, calls.count('/flavors/datastores/mysql'))
+        self.assertEqual(1, calls.count('/flavors/datastores/mysql?left_out=3'
+                                        ))
         for _version in range(29):
             self.create_version()
         self.assertEqual(calls, self.calls(self.launch))
