@@ -65,6 +65,9 @@ LAUNCH_FORMS = (create_instance.SetInstanceDetailsAction,
 REQUESTS = ('instance_create', 'instance_resize', 'instance_upgrade',
             'instance_resize_volume', 'cluster_create', 'cluster_grow')
 
+# Those of them that name a datastore version.
+CREATIONS = ('instance_create', 'cluster_create')
+
 
 def install() -> None:
     """Replace the functions that the dialogs call."""
@@ -91,6 +94,8 @@ def install() -> None:
         limit_upgrades(upgrade_views.UpgradeInstanceView)
         extend(upgrade_forms.UpgradeInstanceForm, _show_upgrades,
                _check_upgrade)
+    for name in CREATIONS:
+        setattr(trove, name, name_version_by_id(getattr(trove, name)))
     for name in REQUESTS:
         if hasattr(trove, name):
             setattr(trove, name, show_refusal(getattr(trove, name)))
@@ -321,7 +326,7 @@ def _field_of_version(form: typing.Any, name: str, datastore: str | None,
     """
     found = offers.versions_named(form.request, datastore, version)
     return explanations.Field(
-        name, datastore, version,
+        name, datastore, offers.id_of(form.request, datastore, version),
         offers.for_version(form.request, datastore, version),
         tuple(each.volume for each in found),
         # Of several versions of a name, each leaves out others.
@@ -390,6 +395,26 @@ def _field_of_instance(form: typing.Any) -> Iterable[explanations.Field]:
     datastore = form.initial['datastore']
     yield explanations.Field('new_flavor', datastore['type'],
                              datastore['version'], form.initial['allowed'])
+
+
+def name_version_by_id(function: Callable[..., typing.Any]
+                       ) -> Callable[..., typing.Any]:
+    """Let a request name the datastore version by its id.
+
+    Trove refuses a name that an inactive version has as well, which users
+    and their forms do not see.
+    """
+    @functools.wraps(function)
+    def wrapped(request: HttpRequest, *args: typing.Any,
+                datastore: str | None = None,
+                datastore_version: str | None = None,
+                **kwargs: typing.Any) -> typing.Any:
+        return function(
+            request, *args, datastore=datastore,
+            datastore_version=offers.id_of(request, datastore,
+                                           datastore_version), **kwargs)
+
+    return wrapped
 
 
 def show_refusal(function: Callable[..., typing.Any]

@@ -73,6 +73,16 @@ def versions_named(request: HttpRequest, datastore: str | None,
                 if version.name == name_or_id])
 
 
+def id_of(request: HttpRequest, datastore: str | None,
+          name_or_id: str | None) -> str | None:
+    """The id of the one active version that a form means.
+
+    :returns: what the form has if Trove does not tell
+    """
+    found = versions_named(request, datastore, name_or_id)
+    return found[0].id if len(found) == 1 else name_or_id
+
+
 def _versions(request: HttpRequest,
               datastore: str | None) -> list[typing.Any]:
     """List a datastore's versions; empty if Trove need not be asked."""

@@ -214,6 +214,14 @@ class DashboardTestCase(base.FunctionalTestCase):
             version=version_id, no=False)
         return cluster_id
 
+    def calls(self, function: typing.Callable[[], typing.Any]) -> list[str]:
+        """The paths that Trove is asked for meanwhile."""
+        log = self.cloud.log('trove')
+        before = len(log.read_text())
+        function()
+        return sorted(re.findall(r'GET /v1\.0/\w+(/\S+)',
+                                 log.read_text()[before:]))
+
     def instances(self) -> dict[str, str]:
         """Flavor ids of instances, by their names."""
         # Trove's list has pages.
@@ -392,6 +400,24 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
             name=instance)
         self.assertEqual(first, row.datastore_version_id)
 
+    def test_a_version_is_launched_that_shares_its_name_with_inactive_ones(
+            self):
+        inactive, name = self.create_version(number='1')
+        self.deactivate(inactive)
+        version_id, _name = self.create_version(name=name, number='2')
+        form = self.launch()
+        instance, field = self.unique('db'), field_of('mysql', name)
+        fields = {'name': instance, 'datastore': field, field: self.small,
+                  'volume': '0', 'network': shared_network()}
+        answer = self.visitor.send(self.path, form, **fields)
+        self.assertTrue(is_closed(answer), answer.text)
+        self.assertEqual(self.small, self.instances()[instance])
+        # A refusal is of that version as well.
+        self.require(version_id, '--min-ram', '8192')
+        answer = self.visitor.send(self.path, form, **fields)
+        self.assertIn('requires at least 8192 MiB RAM, has 512',
+                      errors_of(answer, field)[0])
+
     def test_a_datastore_is_asked_for_once_however_many_versions_it_has(self):
         self.create_version()
         calls = self.calls(self.launch)
@@ -400,14 +426,6 @@ class LaunchInstanceTest(LaunchTests, DashboardTestCase):
         for _version in range(29):
             self.create_version()
         self.assertEqual(calls, self.calls(self.launch))
-
-    def calls(self, function: typing.Callable[[], typing.Any]) -> list[str]:
-        """The paths that Trove is asked for meanwhile."""
-        log = self.cloud.log('trove')
-        before = len(log.read_text())
-        function()
-        return sorted(re.findall(r'GET /v1\.0/\w+(/\S+)',
-                                 log.read_text()[before:]))
 
 
 class TablesTest(DashboardTestCase):
