@@ -16,13 +16,20 @@
 FLAVOR_FILTER_WRITE_DOCS=1 has its pictures written for the documentation.
 """
 
+import atexit
+from collections.abc import Callable
 import functools
+import io
 import os
 import pathlib
+import re
 import shutil
+import tempfile
+import typing
 import unittest
 
 import fixtures
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -44,7 +51,7 @@ PATIENCE = 60
 FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
          '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync',
-         '--window-size=1000,1000')
+         '--window-size=1000,1300')
 
 
 @functools.cache
@@ -55,38 +62,94 @@ def horizon_without() -> horizon.Horizon:
 
 
 class Browser(fixtures.Fixture):
-    """Chromium, with a user who is logged in to Horizon."""
+    """Chromium, with a user who is logged in to Horizon.
 
-    def __init__(self, url: str, user: str, password: str):
+    :param folder: for its files
+
+    :ivar downloads: the folder where it saves what a user downloads
+    """
+
+    def __init__(self, url: str, user: str, password: str,
+                 folder: pathlib.Path):
         self._url = url
         self._user = user
         self._password = password
+        self._folder = folder
 
     def _setUp(self) -> None:
+        self.downloads = self._folder / 'downloads'
+        self.downloads.mkdir()
         options = webdriver.ChromeOptions()
         options.binary_location = program('chromium')
         for flag in FLAGS:
             options.add_argument(flag)
-        profile = self.useFixture(fixtures.TempDir()).path
-        options.add_argument(f'--user-data-dir={profile}')
+        options.add_argument(f'--user-data-dir={self._folder / "profile"}')
+        options.add_experimental_option('prefs', {
+            'download.default_directory': str(self.downloads)})
         options.set_capability('goog:loggingPrefs', {'browser': 'SEVERE'})
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(
             program('chromedriver')))
         self.addCleanup(self.driver.quit)
-        self.open('/auth/login/?next=/project/databases/')
+        self.open(f'/auth/login/?next={test_dashboard.INSTANCES}')
+        self.log_in()
+        self.find('#databases__action_launch')
+
+    def log_in(self) -> None:
+        """Fill in the page that asks for it."""
         self.find('[name=username]').send_keys(self._user)
         self.find('[name=password]').send_keys(self._password)
         self.find('#loginBtn').click()
-        self.find('#databases__action_launch')
 
     def open(self, path: str) -> None:
         self.driver.get(self._url + path)
 
+    def wait(self, condition: Callable[[webdriver.Chrome], typing.Any]
+             ) -> typing.Any:
+        """Wait until a condition has a value that is true.
+
+        :returns: the value
+        """
+        return wait.WebDriverWait(self.driver, PATIENCE).until(condition)
+
     def find(self, selector: str) -> WebElement:
         """What can be seen of a page, as soon as it can be."""
-        return wait.WebDriverWait(self.driver, PATIENCE).until(
-            expected_conditions.visibility_of_element_located(
-                (By.CSS_SELECTOR, selector)))
+        return self.wait(expected_conditions.visibility_of_element_located(
+            (By.CSS_SELECTOR, selector)))
+
+    def find_dialog(self) -> WebElement:
+        """The dialog that is open, once it has stopped to move."""
+        found = self.find('.modal.in:not(.loading) .modal-content')
+        self.wait(lambda driver: driver.execute_script(
+            'return arguments[0].closest(".modal").getAnimations('
+            '{subtree: true}).length === 0', found))
+        return found
+
+    def choices(self, field: str) -> dict[str, str]:
+        """What a drop-down offers: texts by value, in order."""
+        return {option.get_attribute('value'): option.text for option
+                in select.Select(self.find(f'[name="{field}"]')).options}
+
+    def choose(self, field: str, value: str) -> None:
+        select.Select(self.find(f'[name="{field}"]')).select_by_value(value)
+
+    def said(self, field: str) -> str:
+        """The sentence below a drop-down."""
+        return self.find(f'[id="about_{field}"]').text
+
+    def error(self) -> str:
+        """What is wrong with a field of the dialog that is open."""
+        return self.find('.modal.in .has-error .help-block:not([id])').text
+
+    def send(self) -> None:
+        """Press the button that sends the dialog."""
+        self.find('.modal.in .modal-footer [type=submit]').click()
+
+    def show_choices(self, field: str) -> None:
+        """Unfold a drop-down: one that is open is not in a picture."""
+        self.driver.execute_script(
+            'arguments[0].size = arguments[0].options.length; '
+            'arguments[0].scrollIntoView({block: "center"})',
+            self.find(f'[name="{field}"]'))
 
     def open_launch_dialog(self, field: str) -> select.Select:
         """Open it and choose a datastore version.
@@ -118,17 +181,67 @@ def program(name: str) -> str:
     return found
 
 
+@functools.cache
+def shared_browser(user: str) -> Browser:
+    """A browser of the shared Horizon; it goes when the process ends."""
+    booted = base.shared_cloud()
+    browser = Browser(test_dashboard.shared_horizon().url, user,
+                      booted.secrets[user],
+                      pathlib.Path(tempfile.mkdtemp(dir=booted.directory)))
+    browser.setUp()
+    atexit.register(browser.cleanUp)
+    return browser
+
+
 class BrowserTestCase(test_dashboard.DashboardTestCase):
-    """A test in a browser; it can write pictures into the documentation."""
+    """A test in a browser; it can write pictures into the documentation.
+
+    :cvar user: who is logged in
+    :ivar browser: of the shared Horizon
+    :ivar console: regular expressions of what this browser reports as errors,
+        once for each; nothing else may be reported
+    """
+
+    user = 'demo'
 
     def setUp(self) -> None:
         program('chromium')
         super().setUp()
         test_dashboard.shared_network()
+        self.console: list[str] = []
+        self.browser = shared_browser(self.user)
+        self.watch(self.browser)
 
-    def browse(self, served: horizon.Horizon, user: str = 'demo') -> Browser:
-        return self.useFixture(Browser(
-            served.url, user, self.cloud.secrets[user]))
+    def browse(self, served: horizon.Horizon, user: str) -> Browser:
+        """A browser of a test's own."""
+        browser = self.useFixture(Browser(
+            served.url, user, self.cloud.secrets[user],
+            pathlib.Path(self.useFixture(fixtures.TempDir()).path)))
+        self.watch(browser)
+        return browser
+
+    def watch(self, browser: Browser) -> None:
+        """See that a browser reports no error from now on."""
+        browser.driver.get_log('browser')
+        self.addCleanup(self.assertConsole, browser)
+
+    def assertConsole(self, browser: Browser) -> None:
+        reported = [entry['message'] for entry
+                    in browser.driver.get_log('browser')]
+        for pattern in self.console if browser is self.browser else ():
+            found = [message for message in reported
+                     if re.search(pattern, message)]
+            self.assertTrue(found, (pattern, reported))
+            reported.remove(found[0])
+        self.assertEqual([], reported)
+
+    def require_only(self, version_id: str,
+                     **document: typing.Any) -> None:
+        """Replace what a version requires, as somebody else does."""
+        answer = self.cloud.trove(
+            f'/mgmt/datastore-versions/{version_id}/flavor-requirement',
+            'PUT', 'admin', json={'flavor_requirement': document})
+        self.assertEqual(200, answer.status_code, answer.text)
 
     def picture(self, name: str, element: WebElement) -> None:
         """Take a picture of an element.
@@ -139,8 +252,11 @@ class BrowserTestCase(test_dashboard.DashboardTestCase):
                   else pathlib.Path(self.useFixture(fixtures.TempDir()).path))
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(element.screenshot_as_png)
-        self.assertGreater(path.stat().st_size, 5000)
+        # With few colours a file is a third of the size.
+        Image.open(io.BytesIO(element.screenshot_as_png)).convert(
+            'RGB').quantize().save(path, optimize=True)
+        self.assertTrue(2_000 < path.stat().st_size < 60_000,
+                        path.stat().st_size)
 
     def create_named_flavors(self) -> None:
         self.named = {}
@@ -160,7 +276,7 @@ class LaunchTest(BrowserTestCase):
 
     def test_an_allowed_flavor_is_launched(self):
         self.associate(self.version_id, self.large)
-        browser = self.browse(self.horizon)
+        browser = self.browser
         flavors = browser.open_launch_dialog(self.field)
         self.assertEqual(
             self.allowed(self.version_id),
@@ -171,14 +287,13 @@ class LaunchTest(BrowserTestCase):
         self.assertEqual(self.large, self.instances()[name])
 
     def test_a_rule_added_meanwhile_is_the_reason_that_is_seen(self):
-        browser = self.browse(self.horizon)
+        browser = self.browser
         flavors = browser.open_launch_dialog(self.field)
         flavors.select_by_value(self.small)
         self.associate(self.version_id, self.large)
         name = self.unique('db')
         browser.launch(name)
-        self.assertIn(f'{self.small}', browser.find(
-            '.modal .has-error .help-block:not([id])').text)
+        self.assertIn(self.small, browser.error())
         # The dialog is still open, with what is allowed now.
         self.assertEqual([self.large], [
             option.get_attribute('value') for option
@@ -198,22 +313,22 @@ class PictureTest(BrowserTestCase):
         field = test_dashboard.field_of('mysql', name)
         for state, served in (('before', horizon_without()),
                               ('after', self.horizon)):
-            browser = self.browse(served)
+            browser = self.browser
+            if served is not self.horizon:
+                browser = self.browse(served, self.user)
             flavors = browser.open_launch_dialog(field)
             self.assertEqual(
                 state == 'before',
                 any('db.tiny' in option.text for option in flavors.options))
-            # A drop-down that is open is not in a picture.
-            browser.driver.execute_script(
-                'arguments[0].size = arguments[0].options.length; '
-                'arguments[0].scrollIntoView({block: "center"})',
-                browser.find(f'[name="{field}"]'))
+            browser.show_choices(field)
             self.picture(f'install/launch-{state}.png',
                          browser.find('.modal-content'))
 
 
 class StoryTest(BrowserTestCase):
     """From an empty panel to a requirement that no instance breaks."""
+
+    user = 'admin'
 
     def create_flavors(self) -> None:
         self.create_named_flavors()
@@ -225,7 +340,6 @@ class StoryTest(BrowserTestCase):
         self.instance_id = self.cloud.create_instance(
             self.named['db.tiny'], self.version_id, datastore='postgresql')
         self.cloud.activate_instance(self.instance_id)
-        self.browser = self.browse(self.horizon, 'admin')
 
     def open_panel(self) -> WebElement:
         """Open the panel, narrowed to the versions of this test."""
@@ -280,4 +394,3 @@ class StoryTest(BrowserTestCase):
         self.resize()
         self.assertIn(' 0', self.open_panel().text)
         self.picture('admin/horizon-done.png', find('#content_body'))
-        self.assertEqual([], self.browser.driver.get_log('browser'))
