@@ -65,8 +65,8 @@ LAUNCH_FORMS = (create_instance.SetInstanceDetailsAction,
 REQUESTS = ('instance_create', 'instance_resize', 'instance_upgrade',
             'instance_resize_volume', 'cluster_create', 'cluster_grow')
 
-# Those of them that name a datastore version.
-CREATIONS = ('instance_create', 'cluster_create')
+# The requests that name a datastore version.
+CREATIONS = ('instance_create', 'cluster_create', 'configuration_create')
 
 
 def install() -> None:
