@@ -26,7 +26,7 @@ from trove_flavor_filter.tests.cloud import cloud
 # What each request and its answer were would hide all else that is printed of
 # a test that fails.
 if not os.environ.get('OS_DEBUG'):
-    for name in ('keystoneauth', 'novaclient', 'urllib3'):
+    for name in ('PIL', 'keystoneauth', 'novaclient', 'selenium', 'urllib3'):
         logging.getLogger(name).setLevel(logging.INFO)
 
 
