@@ -249,7 +249,8 @@ def explain_flavors(
     """Let a form say what its lists of flavors are, and why one is refused.
 
     A form reads the allowed flavors again when it is submitted. The
-    requirements may have changed since it was opened.
+    requirements may have changed since it was opened. A browser sends the
+    lists of the versions that are not chosen too, which nobody sees.
 
     :param find: finds the fields of flavors of a form
     """
@@ -260,6 +261,9 @@ def explain_flavors(
 
     def checked(form: typing.Any) -> None:
         for field in form.flavor_fields:
+            if ('datastore' in form.fields
+                    and field.name != form.data.get('datastore')):
+                form.errors.pop(field.name, None)
             explanations.replace_error(form, field)
 
     extend(form_class, opened, checked)

@@ -60,7 +60,12 @@ def split(form: typing.Any, versions: Mapping[str, tuple[str, str]]) -> None:
 def choose(form: typing.Any) -> None:
     """Take the volume type from the field of the version that is chosen."""
     name = _own(form.data.get('datastore') or '')
-    if name not in form.fields or name in form.errors:
+    shown = name if name in form.fields else FIELD
+    for other in form.fields:
+        # Sent by browsers as well, and seen by nobody.
+        if other.startswith(FIELD) and other != shown:
+            form.errors.pop(other, None)
+    if shown == FIELD or name in form.errors:
         return
     chosen = form.cleaned_data[FIELD] = form.cleaned_data[name]
     if not chosen and form.cleaned_data.get('volume'):

@@ -335,6 +335,27 @@ class LaunchTests:
         self.assertOffers(self.allowed(version_id), form_of(answer), field)
         self.assertNotIn('refused', self.instances())
 
+    def test_a_change_of_a_version_that_is_not_chosen_is_no_error(self):
+        _version_id, name = self.create_version(self.datastore)
+        other_id, other = self.create_version(self.datastore)
+        self.associate(other_id, self.small)
+        form = self.launch()
+        self.associate(other_id, self.large)
+        self.cloud.sql(
+            'DELETE FROM datastore_version_metadata WHERE value = :flavor '
+            'AND datastore_version_id = :id', flavor=self.small, id=other_id)
+        field, hidden = (field_of(self.datastore, version)
+                         for version in (name, other))
+        # As a browser sends it, and without a name: it is shown again.
+        answer = self.visitor.send(self.path, form, **{
+            'name': '', 'datastore': field, field: self.large,
+            hidden: self.small})
+        self.assertTrue(errors_of(answer, 'name'))
+        self.assertOffers([self.large], form_of(answer), hidden)
+        self.assertFalse(form_of(answer).xpath(
+            './/*[contains(@class, "has-error")][.//*[@name=$name]]',
+            name=hidden))
+
     def test_a_flavor_that_is_gone_is_named_as_well(self):
         _version_id, name = self.create_version(self.datastore)
         field = field_of(self.datastore, name)

@@ -499,6 +499,26 @@ class VolumesTest(ChoicesTestCase, test_dashboard.VolumesTestCase):
              'another version, or ask an administrator.'],
             test_dashboard.errors_of(answer, self.shown(form, field)))
 
+    def test_types_of_versions_that_are_not_chosen_are_no_error(self):
+        before, after = self.create_type(), self.create_type()
+        free, other = (self.create_version() for _number in range(2))
+        self.associate_types(other[0], before['name'])
+        path = f'{test_dashboard.INSTANCES}launch'
+        form = self.visitor.dialog(path)
+        field, hidden = (test_dashboard.field_of('mysql', name)
+                         for _version_id, name in (free, other))
+        self.cloud.sql('DELETE FROM datastore_version_metadata '
+                       'WHERE datastore_version_id = :id', id=other[0])
+        self.associate_types(other[0], after['name'])
+        # As a browser sends it, and without a name: it is shown again.
+        answer = self.visitor.send(path, form, **{
+            'name': '', 'datastore': field, field: self.large,
+            self.shown(form, hidden): before['name']})
+        self.assertTrue(test_dashboard.errors_of(answer, 'name'))
+        self.assertFalse(test_dashboard.form_of(answer).xpath(
+            './/*[contains(@class, "has-error")][.//*[@name=$name]]',
+            name=self.shown(form, hidden)))
+
     def launch_with(self, form: html.FormElement, path: str,
                     version: tuple[str, str], volume_type: str) -> None:
         """The dialog sends the type of the version that is chosen."""
