@@ -231,7 +231,12 @@ def _document(request: HttpRequest, route: str,
     # Without raise_exc, since troveclient's exceptions cannot handle the
     # header Retry-After.
     client = trove.troveclient(request).client
-    response, body = client.get(path, raise_exc=False)
+    try:
+        response, body = client.get(path, raise_exc=False)
+    except keystone_exceptions.ClientException as error:
+        # For example, Trove has closed the connection.
+        _fail(request, f'GET {path}: {error}')
+        return None
     if response.status_code == 200:
         return body
     if response.status_code == 401:
@@ -242,10 +247,14 @@ def _document(request: HttpRequest, route: str,
             return {}
         _absent.set(_key(request, route), True)
         return None
-    failure = f'GET {path}: HTTP {response.status_code}: {response.text[:200]}'
+    _fail(request,
+          f'GET {path}: HTTP {response.status_code}: {response.text[:200]}')
+    return None
+
+
+def _fail(request: HttpRequest, failure: str) -> None:
     LOG.warning('What a dialog offers is not limited: %s', failure)
     _failures(request).append(failure)
-    return None
 
 
 def has_failed(request: HttpRequest) -> bool:

@@ -40,6 +40,25 @@ NONE_OF_VERSION = ('No flavor is allowed for this datastore version. Choose '
 FILTERED = 'Only flavors that this datastore version allows are listed.'
 NOT_FILTERED = 'This list is not filtered: '
 
+# Asks a Trove that nobody serves for two lists; prints what is known then.
+UNREACHABLE = """
+import django, types
+django.setup()
+from django import http
+from openstack_auth import user
+from trove_flavor_filter_dashboard import routes
+
+request = http.HttpRequest()
+request.user = user.User(
+    token=types.SimpleNamespace(id='token'), project_id='demo',
+    services_region='one', service_catalog=[{
+        'type': 'database', 'name': 'trove', 'endpoints': [{
+            'region': 'one', 'region_id': 'one', 'interface': 'public',
+            'url': 'http://127.0.0.1:9/v1.0/demo'}]}])
+print(routes.allowed(request, routes.INSTANCE, 'an-instance'),
+      routes.upgrades(request, 'an-instance'), routes.has_failed(request))
+"""
+
 
 def prefix() -> str:
     """Where Horizon is installed."""
@@ -875,6 +894,10 @@ class TroubleTest(DashboardTestCase):
         self.assertEqual([self.large], list(offered(
             self.visitor.dialog(f'{INSTANCES}launch'),
             field_of('mysql', self.version))))
+
+    def test_when_trove_cannot_be_reached_a_list_is_not_known(self):
+        self.assertEqual('None None True',
+                         self.horizon.python(UNREACHABLE).strip())
 
     def test_while_the_plugin_fails_a_request_says_so(self):
         instance_id = self.cloud.create_instance(self.large, self.version_id)
