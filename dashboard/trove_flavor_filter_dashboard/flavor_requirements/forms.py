@@ -24,6 +24,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.utils.translation import ngettext
+from horizon import exceptions
 from horizon import forms
 from horizon import messages
 
@@ -283,10 +284,22 @@ class ImportForm(TwoStepForm):
                 self.add_error('file', _('Select a file.'))
         return data
 
-    def _read(self, content: bytes) -> list[dict[str, typing.Any]] | None:
+    def _flavors(self) -> dict[str, typing.Any] | None:
+        """Nova's flavors; None if Nova does not tell, which is an error."""
         try:
-            return files.read(content, api.flavors(self.request),
-                              api.versions(self.request))
+            return api.flavors(self.request)
+        except Exception:
+            message = _('Unable to retrieve Nova\'s flavors.')
+            exceptions.handle(self.request, message)
+            self.add_error(None, message)
+            return None
+
+    def _read(self, content: bytes) -> list[dict[str, typing.Any]] | None:
+        flavors = self._flavors()
+        if flavors is None:
+            return None
+        try:
+            return files.read(content, flavors, api.versions(self.request))
         except (files.Invalid, api.Refused) as error:
             self.add_error('file', str(error))
             return None
@@ -314,7 +327,9 @@ class ImportForm(TwoStepForm):
                 '%d flavor requirements were changed.', len(changes))
                 % len(changes))
             return True
-        flavors = api.flavors(request)
+        flavors = self._flavors()
+        if flavors is None:
+            return False
         self._set(text=json.dumps(data['documents']), etag=data['etag'])
         self._show([_effect_of_change(change, flavors) for change in changes]
                    or [Effect('', [_('The file changes nothing.')], [],

@@ -579,6 +579,18 @@ class TroubleTest(PanelTestCase):
             self.cloud.sql('ALTER TABLE elsewhere RENAME TO '
                            'datastore_version_metadata')
 
+    def test_without_nova_a_file_is_not_read(self):
+        form = self.admin.dialog(FILE)
+        self.cloud.stop('nova')
+        try:
+            answer = self.send(FILE, form, {
+                'file': ('flavors.yaml', b'datastore_versions: {}')})
+        finally:
+            self.cloud.start('nova')
+        self.assertEqual(200, answer.status_code)
+        self.assertEqual(SHOW, submit(answer))
+        self.assertIn('Unable to retrieve Nova&#x27;s flavors.', answer.text)
+
     def test_when_changes_are_forbidden_the_rest_is_shown(self):
         self.require(self.version_id, min_ram=1024)
         original = self.cloud.policy_file.read_text()
