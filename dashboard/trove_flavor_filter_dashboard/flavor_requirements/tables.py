@@ -178,10 +178,14 @@ class Violation(typing.NamedTuple):
 
 
 def instance_link(row: Violation) -> str | None:
-    """The instance's page, or its cluster's."""
+    """The page of the instance's cluster, or the instance's."""
     if row.document['cluster_id']:
-        return urls.reverse('horizon:project:database_clusters:detail',
-                            args=[row.document['cluster_id']])
+        try:
+            return urls.reverse('horizon:project:database_clusters:detail',
+                                args=[row.document['cluster_id']])
+        except urls.NoReverseMatch:
+            # Most releases of trove-dashboard have clusters turned off.
+            pass
     return urls.reverse('horizon:project:databases:detail', args=[row.id])
 
 

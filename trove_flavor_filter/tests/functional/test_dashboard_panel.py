@@ -30,6 +30,15 @@ PANEL = '/admin/flavor_requirements/'
 FILE = f'{PANEL}import/'
 SHOW = 'Show What This Changes'
 
+# Prints where an instance in the list of violations leads to.
+LINK = """
+import django
+django.setup()
+from trove_flavor_filter_dashboard.flavor_requirements import tables
+print(tables.instance_link(
+    tables.Violation('%(instance)s', {'cluster_id': '%(cluster)s'})))
+"""
+
 
 class Sent(typing.NamedTuple):
     """A form that is filled in, and the page that it is sent to."""
@@ -403,6 +412,18 @@ class ViolationsTest(PanelTestCase):
             '//a[contains(@href, "marker=")]/@href'))
         answer = self.admin.page(path + link)
         self.assertEqual(1, answer.text.count('data-object-id='))
+
+    def test_where_clusters_are_turned_off_a_link_is_to_the_instance(self):
+        folder = self.cloud.directory / self.unique('horizon')
+        site = horizon.Horizon('http://127.0.0.1:9/v3', folder,
+                               test_dashboard.prefix())
+        code = LINK % {'instance': 'an-instance', 'cluster': 'a-cluster'}
+        self.assertIn('/project/database_clusters/a-cluster/',
+                      site.python(code))
+        (panel,) = (folder / 'openstack_dashboard' / 'local'
+                    / 'enabled').glob('*_database_clusters_panel.py')
+        panel.write_text(f'{panel.read_text()}\nDISABLED = True\n')
+        self.assertIn('/project/databases/an-instance/', site.python(code))
 
 
 class FileTest(PanelTestCase):
