@@ -31,11 +31,11 @@ class FlavorFilterConfig(apps.AppConfig):
         try:
             from trove_flavor_filter_dashboard import dialogs
             from trove_flavor_filter_dashboard import tables
-        except (AttributeError, ImportError) as error:
-            # Horizon runs without the change, as before.
-            LOG.warning('The database dialogs offer all flavors: '
-                        'trove-dashboard is missing or of an unknown '
-                        'release: %s', error)
-        else:
             dialogs.install()
             tables.install()
+        except (AttributeError, ImportError) as error:
+            # Horizon runs without the change, as before, or without a part
+            # of it, where a release lacks something.
+            LOG.warning('Some or all of the database dialogs offer all '
+                        'flavors: trove-dashboard is missing or of an '
+                        'unknown release: %s', error)

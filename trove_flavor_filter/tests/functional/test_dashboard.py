@@ -59,6 +59,19 @@ print(routes.allowed(request, routes.INSTANCE, 'an-instance'),
       routes.upgrades(request, 'an-instance'), routes.has_failed(request))
 """
 
+# The configuration of an application that takes a dialog out of
+# trove-dashboard.
+WITHOUT_A_DIALOG = """
+from django import apps
+
+class WithoutADialog(apps.AppConfig):
+    name = 'without_a_dialog'
+
+    def ready(self):
+        from trove_dashboard.content.databases.workflows import create_instance
+        del create_instance.AdvancedAction
+"""
+
 
 def prefix() -> str:
     """Where Horizon is installed."""
@@ -1014,3 +1027,16 @@ class OfflineTest(base.FunctionalTestCase):
             'trove-dashboard is missing', self.assertSucceeds(
                 self.site(dashboard=False).manage(
                     'check', without='trove_dashboard')))
+
+    def test_a_check_succeeds_where_a_dialog_is_missing(self):
+        folder = self.cloud.directory / self.unique('horizon')
+        site = horizon.Horizon('http://127.0.0.1:9/v3', folder, prefix())
+        (folder / 'without_a_dialog').mkdir()
+        (folder / 'without_a_dialog' / '__init__.py').touch()
+        (folder / 'without_a_dialog' / 'apps.py').write_text(WITHOUT_A_DIALOG)
+        # Before the package's file.
+        (folder / 'openstack_dashboard' / 'local' / 'enabled'
+         / '_1789_without_a_dialog.py').write_text(
+            "FEATURE = 'test'\nADD_INSTALLED_APPS = ['without_a_dialog']\n")
+        self.assertIn("unknown release: module 'trove_dashboard",
+                      self.assertSucceeds(site.manage('check')))
