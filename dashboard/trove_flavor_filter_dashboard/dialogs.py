@@ -234,15 +234,6 @@ def parse_choice(text: str | None) -> tuple[str | None, str | None]:
             else (None, None))
 
 
-def _decode(value: str) -> tuple[str | None, str | None]:
-    """The datastore and the version of a choice; None if it is no such."""
-    try:
-        text = bytes.fromhex(value).decode()
-    except ValueError:
-        return None, None
-    return parse_choice(text)
-
-
 def explain_flavors(
         form_class: typing.Any,
         find: Callable[[typing.Any], Iterable[explanations.Field]]) -> None:
@@ -339,10 +330,13 @@ def _field_of_version(form: typing.Any, name: str, datastore: str | None,
 
 def _choices(form: typing.Any) -> Iterable[tuple[str, str, str]]:
     """The choices of a form: value, datastore, and name or id of a version."""
-    for value, _text in form.fields['datastore'].choices:
-        datastore, version = _decode(value)
-        if value in form.fields and datastore and version:
-            yield value, datastore, version
+    # Not from the texts: a datastore's name may have " - " in it.
+    for datastore, versions in getattr(form, 'listed_versions', {}).items():
+        for version in versions:
+            value = form._build_widget_field_name(datastore, version.name)
+            # One that is not active has no field.
+            if value in form.fields:
+                yield value, datastore, version.name
 
 
 def _volumes_of_versions(form: typing.Any) -> Iterable[routes.Bounds]:

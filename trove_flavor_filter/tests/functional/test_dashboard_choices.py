@@ -321,6 +321,18 @@ class VersionsTest(ChoicesTestCase):
         self.assertTrue(test_dashboard.is_closed(answer), answer.text)
         self.assertEqual(self.large, self.instances()[name])
 
+    def test_a_dialog_opens_whatever_a_datastore_is_called(self):
+        datastore = f'{self.unique("percona")} - server'
+        version_id = self.cloud.create_datastore_version(datastore, '8.0')
+        self.addCleanup(self.deactivate, version_id)
+        self.associate(version_id, self.large)
+        form = self.visitor.dialog(f'{test_dashboard.INSTANCES}launch')
+        field = test_dashboard.field_of(datastore, '8.0')
+        self.assertEqual([self.large],
+                         list(test_dashboard.offered(form, field)))
+        self.assertIn(test_dashboard.FILTERED,
+                      test_dashboard.sentence(form, field))
+
     def test_upgrade(self):
         if not self.horizon.upgrades:
             self.skipTest('This trove-dashboard has no dialog for upgrades')
