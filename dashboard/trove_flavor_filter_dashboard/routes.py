@@ -142,8 +142,8 @@ def volume_of(request: HttpRequest, instance_id: str) -> Bounds:
 
 def _bounds(document: dict[str, typing.Any]) -> Bounds:
     # An older release of the plugin does not list them.
-    return Bounds(**(document.get('volume')
-                     or {'min_size': None, 'max_size': None}))
+    bounds = document.get('volume') or {}
+    return Bounds(bounds.get('min_size'), bounds.get('max_size'))
 
 
 @memoized.memoized(max_size=LISTS)
@@ -298,7 +298,7 @@ def has_route(client: typing.Any, path: str, response: typing.Any) -> bool:
     return response.status_code == 405
 
 
-@memoized.memoized
+@memoized.memoized(max_size=LISTS)
 def _failures(request: HttpRequest) -> list[str]:
     """Trove's failures in a user's request, so that it waits only once."""
     return []

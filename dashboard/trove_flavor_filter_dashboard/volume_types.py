@@ -68,7 +68,9 @@ def choose(form: typing.Any) -> None:
     if shown == FIELD or name in form.errors:
         return
     chosen = form.cleaned_data[FIELD] = form.cleaned_data[name]
-    if not chosen and form.cleaned_data.get('volume'):
+    # The volume of a replica is like that of its source.
+    if (not chosen and form.cleaned_data.get('volume')
+            and form.data.get('initial_state') != 'master'):
         form.add_error(name, _(
             'No volume type is allowed for this datastore version. Choose '
             'another version, or ask an administrator.'))

@@ -215,7 +215,12 @@ class RequirementForm(TwoStepForm):
 
     def _show_conflict(self, request: HttpRequest) -> None:
         """Show what is required now; the user's values stay in the form."""
-        document, etag = api.requirement(request, self.initial['version_id'])
+        try:
+            document, etag = api.requirement(request,
+                                             self.initial['version_id'])
+        except api.Refused as error:
+            self.add_error(None, str(error))
+            return
         self.conflict = documents.sentences(
             document, self.initial['known_flavors']) or [_('nothing')]
         self._set(etag=etag, seen='')

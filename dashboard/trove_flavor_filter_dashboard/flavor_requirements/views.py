@@ -177,7 +177,7 @@ class UpdateView(TwoStepView):
         document, etag = self._found()
         proposed = document
         source = self.request.GET.get('source')
-        if source and self.request.method == 'GET':
+        if source:
             proposed, _etag = _requirement(self.request, source)
         return {'version_id': self.kwargs['version_id'], 'etag': etag,
                 'document': document, 'proposed': proposed,

@@ -511,6 +511,20 @@ class VolumesTest(ChoicesTestCase, test_dashboard.VolumesTestCase):
              'another version, or ask an administrator.'],
             test_dashboard.errors_of(answer, self.shown(form, field)))
 
+    def test_a_replica_needs_no_type(self):
+        version_id, name = self.create_version()
+        self.associate_types(version_id, self.unique('gone'))
+        path = f'{test_dashboard.INSTANCES}launch'
+        form, field = self.visitor.dialog(path), (
+            test_dashboard.field_of('mysql', name))
+        answer = self.visitor.send(path, form, **{
+            'name': '', 'datastore': field, field: self.large,
+            'initial_state': 'master'})
+        self.assertTrue(test_dashboard.errors_of(answer, 'name'))
+        self.assertFalse(test_dashboard.form_of(answer).xpath(
+            './/*[contains(@class, "has-error")][.//*[@name=$name]]',
+            name=self.shown(form, field)))
+
     def test_types_of_versions_that_are_not_chosen_are_no_error(self):
         before, after = self.create_type(), self.create_type()
         free, other = (self.create_version() for _number in range(2))

@@ -354,6 +354,19 @@ class UpdateTest(PanelTestCase):
         self.assertEqual((4096, [self.large], 'warn'), (
             found['min_ram'], found['flavors'], found['enforcement']))
 
+    def test_a_flavor_that_is_gone_can_be_taken_out_of_a_copy(self):
+        source, _name = self.create_version()
+        gone = self.unique('gone')
+        self.associate(source, gone, self.large)
+        path = self.update(query=f'?source={source}')
+        answer = self.send(path, self.admin.dialog(path))
+        self.assertEqual([f"Nova has no flavor '{gone}'"],
+                         errors(answer, 'flavors'))
+        self.assertEqual({gone, self.large}, set(test_dashboard.form_of(
+            answer).xpath('.//input[@name="flavors"][@checked]/@value')))
+        self.save(path, flavors=[self.large])
+        self.assertEqual([self.large], self.requirement()['flavors'])
+
     def test_there_is_a_field_for_each_key_that_the_plugin_knows(self):
         form = self.admin.dialog(self.update())
         names = {'datastore_version_id', 'datastore', 'datastore_version'}
@@ -364,6 +377,8 @@ class UpdateTest(PanelTestCase):
 
     def test_each_field_has_a_label(self):
         form = self.admin.dialog(self.update())
+        ids = form.xpath('.//@id')
+        self.assertEqual(len(ids), len({*ids}), sorted(ids))
         for field in form.xpath(
                 './/*[self::input or self::select or self::textarea]'
                 '[not(@type="hidden" or @type="submit")]'):
