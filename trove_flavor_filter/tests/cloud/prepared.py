@@ -16,6 +16,7 @@ Creating them for each cloud would take most of its boot time.
 """
 
 from collections.abc import Callable
+import fcntl
 import hashlib
 import pathlib
 import shutil
@@ -37,17 +38,17 @@ def fill(name: str, folder: pathlib.Path, prefix: str,
     :param prepare: runs the commands
     """
     kept = pathlib.Path(prefix) / 'small-cloud' / _digest(prefix) / name
-    if not kept.exists():
-        prepare()
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        # Atomic, as another cloud may be booting at the same time.
-        copy = pathlib.Path(tempfile.mkdtemp(dir=kept.parent))
-        _copy(folder, copy)
-        try:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # Of several clouds that boot at the same time, one runs the commands.
+    with kept.with_suffix('.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            prepare()
+            # Atomic, as this process may be stopped meanwhile.
+            copy = pathlib.Path(tempfile.mkdtemp(dir=kept.parent))
+            _copy(folder, copy)
             copy.rename(kept)
-        except OSError:
-            shutil.rmtree(copy)
-        return
+            return
     _copy(kept, folder)
 
 
