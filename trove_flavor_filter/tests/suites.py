@@ -79,8 +79,9 @@ SEVERAL = 'test_faults|test_three_hosts|test_writers'
 
 
 def functional(trove: str | None) -> Suite:
-    return Suite(exclude=f'test_release|test_dashboard|{SEVERAL}', workers=2,
-                 trove=trove, environment={'FLAVOR_FILTER_HUNT': '800'})
+    return Suite(
+        exclude=f'test_release|test_dashboard|PagesTest|{SEVERAL}', workers=2,
+        trove=trove, environment={'FLAVOR_FILTER_HUNT': '800'})
 
 
 SUITES = {
@@ -91,6 +92,8 @@ SUITES = {
         'functional), style and types (tox -e pep8).')),
     'functional': functional(None),
     'faults': Suite(include=SEVERAL),
+    # It takes as long as a quarter of the functional tests.
+    'pages': Suite(include='PagesTest'),
     'smoke': Suite(include=SMOKE),
     'functional-mysql': Suite(include=BY_DATABASE, environment={
         'FLAVOR_FILTER_DATABASE': 'mysql', 'FLAVOR_FILTER_HUNT': '400'}),
@@ -111,8 +114,9 @@ SUITES = {
     'dashboard-27': Suite(include='test_dashboard', dashboard='27'),
     # Of the tests in a browser, only those of Launch Instance and the story of
     # the panel; the rest of the browser's work is that of the others again.
-    'dashboard': Suite(include='test_dashboard', dashboard='27',
-                       exclude='test_dashboard_browser_|test_release'),
+    'dashboard': Suite(
+        include='test_dashboard', dashboard='27',
+        exclude='test_dashboard_(browser_|install)|PictureTest|test_release'),
 }
 
 # The suites of CI, those that take longest first: two are run side by side.

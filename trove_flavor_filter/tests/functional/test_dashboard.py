@@ -793,33 +793,6 @@ class UpgradeTest(DashboardTestCase):
              ) -> requests.Response:
         return self.visitor.send(self.path, form, **{self.field: version_id})
 
-    def test_what_is_offered_is_accepted_and_all_else_is_refused(self):
-        versions = [self.version_id] + [
-            self.create_version_of(name)[0] for name in 'abcde']
-        self.require(versions[1], '--min-ram', '1024')
-        self.associate(versions[2], self.large)
-        self.associate(versions[3], self.small)
-        self.require(versions[4], '--max-ram', '512')
-        offers = list(offered(self.upgrade(), self.field))
-        self.assertEqual(versions[3:], offers)
-        for version_id in versions[1:]:
-            answer = self.cloud.trove(
-                f'/instances/{self.instance_id}', 'PATCH',
-                json={'instance': {'datastore_version': version_id}})
-            self.assertEqual(
-                202 if version_id in offers else 400, answer.status_code,
-                answer.text)
-            self.put_back()
-
-    def put_back(self) -> None:
-        """Have the instance be as it was before an upgrade."""
-        self.cloud.sql(
-            'UPDATE instances SET task_id = 1, datastore_version_id = '
-            ':version WHERE id = :id', id=self.instance_id,
-            version=self.version_id)
-        self.cloud.sql('DELETE FROM flavor_filter_upgrade '
-                       'WHERE instance_id = :id', id=self.instance_id)
-
     def test_the_dialog_upgrades(self):
         version_id, _name = self.create_version_of('new')
         form = self.upgrade()
