@@ -32,7 +32,8 @@ from troveclient import exceptions
 LOG = logging.getLogger(__name__)
 
 # Relative to the database endpoint of a project; %s is an id, or the name of a
-# datastore.
+# datastore. A list of a datastore has the reasons for three flavors that a
+# version leaves out.
 DATASTORE = '/flavors/datastores/%s?left_out=3'
 VERSION = '/flavors/datastores/versions/%s'
 INSTANCE = '/instances/%s/flavors'

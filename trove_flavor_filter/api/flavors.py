@@ -13,6 +13,7 @@
 """List the flavors of datastore versions, and of an instance."""
 
 from collections.abc import Sequence
+import itertools
 import typing
 
 from oslo_context import context
@@ -166,17 +167,17 @@ def _left_out(listing: snapshot.Listing, version: lookup.ResolvedVersion,
     :param most: of them that are listed
     """
     allowed = set(choice.ids)
-    missing = [flavor for flavor in listing.flavors
-               if flavor.id not in allowed]
+    missing = (flavor for flavor in listing.flavors
+               if flavor.id not in allowed)
     return {
-        'count': len(missing),
+        'count': len(listing.flavors) - len(choice.ids),
         'flavors': [{
             'str_id': flavor.id, 'name': flavor.name,
             'reasons': version.requirement.violations(flavor) or [
                 # The other reason of acceptance.for_create.
                 'has no ephemeral disk, on which instances of this version '
                 'store their data']}
-            for flavor in missing[:most]]}
+            for flavor in itertools.islice(missing, most)]}
 
 
 def _choice(serves: services.Services, listing: snapshot.Listing,

@@ -413,12 +413,20 @@ def may_be_id(text: str) -> bool:
 _KEYS: dict[str, typing.Any] = {
     key: sa.literal_column(f"'{key}'") for key in requirement.KEYS}
 
-# The rows with the requirement of a datastore version. The database compares
-# the keys, by its own collation.
-_OWN = sa.and_(
-    models.DatastoreVersionMetadata.datastore_version_id
-    == models.DatastoreVersion.id,
-    models.DatastoreVersionMetadata.key.in_(_KEYS.values()))
+
+def _rows_of(*keys: typing.Any) -> typing.Any:
+    """The rows of a datastore version that have one of the keys.
+
+    The database compares the keys, by its own collation.
+    """
+    return sa.and_(
+        models.DatastoreVersionMetadata.datastore_version_id
+        == models.DatastoreVersion.id,
+        models.DatastoreVersionMetadata.key.in_(keys))
+
+
+# Those of its requirement.
+_OWN = _rows_of(*_KEYS.values())
 _KEY: typing.Any = sa.case(
     *((models.DatastoreVersionMetadata.key == literal, literal)
       for literal in _KEYS.values())).label('key')
@@ -434,12 +442,8 @@ IS_VOLUME_TYPE: typing.Any = (
 ).label('is_volume_type')
 METADATA_WITH_TYPES: typing.Any = (
     models.DatastoreVersionMetadata,
-    sa.and_(
-        models.DatastoreVersionMetadata.datastore_version_id
-        == models.DatastoreVersion.id,
-        models.DatastoreVersionMetadata.key.in_(
-            [*_KEYS.values(), _VOLUME_TYPE]),
-        models.DatastoreVersionMetadata.deleted.is_(False)))
+    sa.and_(_rows_of(*_KEYS.values(), _VOLUME_TYPE),
+            models.DatastoreVersionMetadata.deleted.is_(False)))
 
 # Whether the database compares values without regard to case.
 _LETTER = sa.union_all(

@@ -10,25 +10,15 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Older releases of the plugin in the trove-api of a small cloud.
+"""The plugin as it was at a commit of this repository, in a small cloud."""
 
-Either the routes that they lack are answered as by Trove, or Trove runs the
-plugin as it was at a commit of this repository.
-"""
-
-from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import io
-import pathlib
-import re
 import subprocess
 import tarfile
 import tempfile
-import typing
 import unittest
-
-import webob
 
 from trove_flavor_filter.tests.cloud import cloud
 from trove_flavor_filter.tests.cloud import release
@@ -39,34 +29,6 @@ BEFORE_VOLUMES = 'b4f62ef'
 # The last commit before the plugin marks its answers. Nor has it trials, the
 # list of violations, or what a change would do.
 BEFORE_MARK = 'b7e5e9a'
-
-# What a datastore offers, and what an instance may be upgraded to.
-ROUTES = re.compile(r'.*(/flavors/datastores/[^/]+|'
-                    r'/instances/[^/]+/datastore-versions)')
-
-
-def factory(global_conf: dict[str, str], **local_conf: str
-            ) -> Callable[..., typing.Any]:
-    """A paste filter that answers 404, without the plugin's mark."""
-    def before(application: typing.Any) -> typing.Any:
-        def answer(environ: dict[str, typing.Any],
-                   start_response: Callable[..., typing.Any]) -> typing.Any:
-            if ROUTES.fullmatch(environ['PATH_INFO']):
-                return webob.Response(status=404)(environ, start_response)
-            return application(environ, start_response)
-        return answer
-    return before
-
-
-def put_before(paste_ini: pathlib.Path) -> None:
-    """Have the plugin of a cloud lack the routes, after a restart."""
-    text = paste_ini.read_text()
-    changed = re.sub(r'(?m)^(pipeline = .*?)(\S*flavor_filter)',
-                     r'\1older_release \2', text)
-    assert changed != text, text
-    paste_ini.write_text(
-        f'{changed}\n[filter:older_release]\n'
-        f'paste.filter_factory = {__name__}:factory\n')
 
 
 @contextlib.contextmanager

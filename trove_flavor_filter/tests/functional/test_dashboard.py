@@ -915,10 +915,7 @@ class TroubleTest(DashboardTestCase):
         self.associate(second, self.small)
         instance_id = self.cloud.create_instance(self.large, self.version_id)
         self.cloud.activate_instance(instance_id)
-        before = self.cloud.paste_ini.read_text()
-        older_release.put_before(self.cloud.paste_ini)
-        self.cloud.restart('trove')
-        try:
+        with older_release.running(self.cloud, older_release.BEFORE_VOLUMES):
             visitor = log_in(self.cloud, served)
             form = visitor.dialog(f'{INSTANCES}launch')
             for version, flavor_id in (self.version, self.large), (
@@ -934,9 +931,6 @@ class TroubleTest(DashboardTestCase):
                 self.assertLessEqual({self.version_id, second},
                                      set(offered(form, field)))
                 self.assertEqual('', sentence(form, field))
-        finally:
-            self.cloud.paste_ini.write_text(before)
-            self.cloud.restart('trove')
 
     def test_without_the_plugin_they_are_as_before_at_no_cost(self):
         instance_id = self.cloud.create_instance(
